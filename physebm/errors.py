@@ -1,0 +1,108 @@
+"""The exception tree; every error a user can cause is one of these.
+
+::
+
+    PhysebmError                 base; carries a message made for a person
+     |- InputError               something the user wrote is wrong (exit status 2)
+     |   |- ModelFileError       models.toml or an inline model
+     |   |- StudyFileError       a study file or --set
+     |   |- LoweringError        this update cannot sample this Hamiltonian
+     |   `- ResultFileError      a result or checkpoint that cannot be used as asked
+     |- BackendError             a backend is missing or failed to compile (exit status 1)
+     `- StudyError               a run that failed (exit status 1)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PhysebmError(Exception):
+    """Base of all errors with a message for the user; `exit_status` is what the CLI returns."""
+
+    exit_status = 1
+
+
+class InputError(PhysebmError):
+    """Something the user wrote is wrong.
+
+    Parameters
+    ----------
+    where
+        File and key path, e.g. ``models.toml: rbm.terms[0].couple[1]``.
+    got
+        What stands there, shown as given; None when nothing stands there.
+    expected
+        What is legal, as a phrase or a list of legal names.
+    hint
+        What to do about it, or the reason in the physics.
+    """
+
+    exit_status = 2
+
+    def __init__(
+        self,
+        where: str,
+        *,
+        got: object = None,
+        expected: str | Iterable[str] | None = None,
+        hint: str | None = None,
+    ):
+        self.where, self.got, self.expected, self.hint = where, got, expected, hint
+        lines = [where]
+        if got is not None:
+            lines.append(f"  got       {_shown(got)}")
+        if isinstance(expected, str):
+            lines.append(f"  expected  {expected}")
+        elif expected is not None:
+            names = [str(name) for name in expected]
+            text = ", ".join(names) if names else "(none)"
+            near = nearest(str(got), names)
+            lines.append(f"  expected  {text}" + (f"   (did you mean {near}?)" if near else ""))
+        if hint:
+            lines.append(f"  hint      {hint}")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self):
+        """Pickle by the named parts, so that worker processes can raise it."""
+        return _rebuild, (type(self), self.where, self.got, self.expected, self.hint)
+
+
+class ModelFileError(InputError):
+    """models.toml or an inline model is wrong."""
+
+
+class StudyFileError(InputError):
+    """A study file or a ``--set`` is wrong."""
+
+
+class LoweringError(InputError):
+    """The requested update cannot sample this Hamiltonian; the hint gives the physics."""
+
+
+class ResultFileError(InputError):
+    """A result or checkpoint file cannot be used as asked."""
+
+
+class BackendError(PhysebmError):
+    """A backend is missing or could not compile a plan; the message says what to install."""
+
+
+class StudyError(PhysebmError):
+    """A study that was well declared failed while running."""
+
+
+def nearest(name: str, legal: Iterable[str]) -> str | None:
+    """The legal name closest to `name`, or None when nothing is close."""
+    found = difflib.get_close_matches(name, list(legal), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _shown(value: object) -> str:
+    text = repr(value) if not isinstance(value, str) else f'"{value}"'
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def _rebuild(kind, where, got, expected, hint):
+    return kind(where, got=got, expected=expected, hint=hint)
