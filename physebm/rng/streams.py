@@ -9,9 +9,9 @@ Key, 64 bits
     study is tempered), for quenched disorder (realisation, array name).
 Counter of a chain, 4 x 32 bits
     ``c0`` unit block, ``c1`` chain or walker, ``c2`` sweep, ``c3 = purpose << 24 | move << 16 | draw``.
-    Unit block `b` serves the draw positions 4b .. 4b+3 of a move, one word each, in the order in
-    which the plan lists the units of a colour class (positions start at a multiple of 4 in every
-    class); draws of continuous and Potts units take whole blocks.
+    A move numbers its units by draw position p, in the order in which the plan lists them (every
+    colour class starts at a multiple of 64); position p reads word ``(p >> 4) & 3`` of unit block
+    ``16 (p >> 6) + (p & 15)``. A draw that needs a second word reads the same place at draw index 1.
 Counter of a quenched array
     the multi-index of the element (first four axes), so that a larger array extends a smaller one.
 

@@ -1,0 +1,114 @@
+"""The seam between plans and machines: `Backend.compile(plan) -> Kernels`, and what flows through it.
+
+A *lane* is one chain or walker. Lanes of one call share a plan; each has its own instance (values),
+rung (coefficients), walker number and key (random words), so that one call serves many temperatures,
+samples of disorder and starts. Kernels work in place on a `LaneState`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from physebm.lowering.operands import Operands, threshold_tables
+from physebm.lowering.plan import SweepPlan
+from physebm.model.params import Coefficients
+from physebm.model.units import Prior
+
+STATE_DTYPES = {True: np.int8, False: np.float64}
+
+
+def state_dtype(prior: Prior):
+    """int8 for discrete units (int16 for Potts units of more than 127 states), float64 otherwise."""
+    if prior.discrete and prior.q > 127:
+        return np.int16
+    return STATE_DTYPES[prior.discrete]
+
+
+@dataclass
+class LaneState:
+    """Configurations ``x[group] = [lane, unit]`` and the running fields that belong to them.
+
+    `work` is owned by the kernels (``prepare`` fills it); it is saved with a checkpoint because its
+    rounding is part of the trajectory between two rebuilds.
+    """
+
+    x: dict[str, np.ndarray]
+    work: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def lanes(self) -> int:
+        """Number of lanes."""
+        return len(next(iter(self.x.values())))
+
+    def copy(self) -> LaneState:
+        """A deep copy."""
+        return LaneState(
+            {k: v.copy() for k, v in self.x.items()}, {k: v.copy() for k, v in self.work.items()}
+        )
+
+
+@dataclass
+class Lanes:
+    """Per lane: instance, rung, walker (its chain number) and 64-bit key ``[lane, 2]``.
+
+    ``clamp[group]`` is a bool mask ``[lane, unit]`` of units that are held; absent groups are free.
+    """
+
+    instance: np.ndarray
+    rung: np.ndarray
+    walker: np.ndarray
+    key: np.ndarray
+    clamp: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.instance = np.ascontiguousarray(self.instance, dtype=np.int64)
+        self.rung = np.ascontiguousarray(self.rung, dtype=np.int64)
+        self.walker = np.ascontiguousarray(self.walker, dtype=np.uint32)
+        self.key = np.ascontiguousarray(self.key, dtype=np.uint32)
+
+    def __len__(self) -> int:
+        return len(self.rung)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Everything that a kernel reads and does not change: operands, coefficients, thresholds."""
+
+    operands: Operands
+    coefficients: Coefficients
+    tables: Mapping[int, np.ndarray]
+
+
+def launch(plan: SweepPlan, operands: Operands, coefficients: Coefficients) -> Launch:
+    """Bundle operands and coefficients, with the threshold tables of the plan's word-table moves."""
+    return Launch(operands, coefficients, threshold_tables(plan, operands, coefficients))
+
+
+class Kernels(Protocol):
+    """Compiled kernels of one plan; arguments are checked by the caller."""
+
+    plan: SweepPlan
+
+    def prepare(self, state: LaneState, lanes: Lanes, launch: Launch) -> None:
+        """(Re)build ``state.work`` from the configurations."""
+
+    def sweep(
+        self, state: LaneState, lanes: Lanes, launch: Launch, first: int, count: int
+    ) -> np.ndarray:
+        """Advance every lane by sweeps ``first .. first+count-1`` in place; ``E_lt`` afterwards."""
+
+    def energies(self, state: LaneState, lanes: Lanes, launch: Launch) -> np.ndarray:
+        """Bare term energies ``E_lt`` in float64."""
+
+
+class Backend(Protocol):
+    """A way to turn plans into kernels."""
+
+    name: str
+
+    def compile(self, plan: SweepPlan) -> Kernels:
+        """Compile, or fetch from the cache, the kernels of a plan."""

@@ -1,0 +1,313 @@
+"""Operands: the values that a plan's kernels read, in the layout in which they read them.
+
+Names carry the term index t or the move index m; the first axis is the instance, of length 1 where all
+instances share the values (lattices). Scalars per rung never stand here but in the coefficient
+table. Dense couplings are float32 (the sampled model is the one with these rounded couplings; all
+energies use them too), everything else float64 or integers.
+
+======================  ==========================================================================
+``h{t}``                field ``[I, width]``
+``w{t}``                Quadratic weights ``[I, n]``; bond weights ``[I, n, d]`` (or ``[I, n, d, q, q]``
+                        with the unit's own state first); hyperedge weights ``[I, n, d]``
+``n{t}``                neighbour table ``[I, n, d]``, padded with -1; hyperedges ``[I, n, d, arity-1]``
+``J{t}``                Running couplings ``[I, width, width]``, row = the unit that changed
+``J{t}_to_a``           Product couplings ``[I, width_b, width_a]``, row = a source unit; ``_to_b`` likewise
+``xi{t}``, ``d{t}``     patterns ``[I, width, P]`` and diagonal ``sum_mu xi^2`` ``[I, width]``
+``lower{g}``            lower edges of a truncated Gaussian group ``[I, n]``
+``order{m}``            visiting order ``[I, positions]``, padded with -1 to chunks of 64 per class
+``class{m}``            class of each chunk ``[I, chunks]``
+``edges{m}``, ``bond{m}``  cluster moves: bonds ``[I, E, 2]`` and their weights ``[I, E]``
+======================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from physebm.errors import LoweringError
+from physebm.lowering import colour, verify
+from physebm.lowering.plan import (
+    CHUNK,
+    BlockUpdate,
+    ClusterMove,
+    Constant,
+    Decision,
+    Hyper,
+    Neighbours,
+    Order,
+    Overlap,
+    Product,
+    Quadratic,
+    Rule,
+    Running,
+    SweepPlan,
+    Weights,
+)
+from physebm.model import energy
+from physebm.model.hamiltonian import Hamiltonian
+from physebm.model.params import Coefficients, Params, validate
+from physebm.model.terms import Lattice, array_of
+from physebm.model.units import UnitKind
+
+
+@dataclass(frozen=True)
+class Operands:
+    """Arrays by name (see the module's table) and, per word-table move, the range of each read."""
+
+    arrays: Mapping[str, np.ndarray]
+    ranges: Mapping[int, tuple[int, ...]]
+    instances: int
+
+    @property
+    def nbytes(self) -> int:
+        """Total size of the arrays in bytes."""
+        return sum(values.nbytes for values in self.arrays.values())
+
+
+def bind(
+    plan: SweepPlan, hamiltonian: Hamiltonian, params: Params, *, colours: int | None = None
+) -> Operands:
+    """Lay out the values of `params` for `plan`, and check them.
+
+    Parameters
+    ----------
+    colours
+        An explicitly requested number of colours; refused where the graph needs more.
+
+    Raises
+    ------
+    ModelFileError, LoweringError
+        for values that the Hamiltonian or the plan does not allow.
+    """
+    validate(hamiltonian, params)
+    arrays: dict[str, np.ndarray] = {}
+    for t, read in enumerate(plan.terms):
+        arrays.update(_term_operands(plan, hamiltonian, params, t, read))
+    for g, group in enumerate(plan.groups):
+        if group.prior.kind is UnitKind.TRUNCATED_GAUSSIAN:
+            arrays[f"lower{g}"] = np.asarray(params.lower[group.name], dtype=np.float64)
+    ranges = {}
+    for m, move in enumerate(plan.moves):
+        if isinstance(move, ClusterMove):
+            arrays.update(_cluster_operands(plan, hamiltonian, params, m, move))
+        else:
+            arrays.update(_order_operands(plan, hamiltonian, params, m, move, colours))
+            if move.decision is Decision.WORD_TABLE:
+                ranges[m] = tuple(_field_range(plan, arrays, t) for t in move.reads)
+    arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    return Operands(arrays, ranges, params.instances)
+
+
+def _term_operands(plan, hamiltonian, params, t, read) -> dict[str, np.ndarray]:
+    term = hamiltonian.terms[t]
+    name = array_of(term)
+    values = None if name is None else params.arrays[name]
+    count = params.instances
+    match read:
+        case Constant(weights=Weights.UNIT) | Quadratic(weights=Weights.UNIT):
+            return {}
+        case Constant(group=g, weights=weights):
+            kind = np.int32 if weights is Weights.INTEGER else np.float64
+            return {f"h{t}": values.reshape(count, plan.groups[g].width).astype(kind)}
+        case Quadratic():
+            rows = [energy.square_weights(hamiltonian, params, t, i) for i in range(count)]
+            return {f"w{t}": np.stack(rows)}
+        case Overlap(group=g):
+            return _pattern_operands(t, values, plan.groups[g].width, count, read.weights)
+        case Running(group=g):
+            width = plan.groups[g].width
+            J = [energy.dense_couplings(hamiltonian, params, t, i) for i in range(count)]
+            return {f"J{t}": np.stack(J).reshape(count, width, width).astype(np.float32)}
+        case Product(a=a, b=b):
+            shape = (count, plan.groups[a].width, plan.groups[b].width)
+            J = [energy.dense_couplings(hamiltonian, params, t, i) for i in range(count)]
+            to_b = np.stack(J).reshape(shape).astype(np.float32)
+            return {f"J{t}_to_b": to_b, f"J{t}_to_a": to_b.transpose(0, 2, 1).copy()}
+        case Neighbours(group=g):
+            return _neighbour_operands(plan, hamiltonian, params, t, read)
+        case Hyper():
+            return _hyper_operands(plan, hamiltonian, params, t, read)
+
+
+def _pattern_operands(t, values, width, count, weights) -> dict[str, np.ndarray]:
+    if values is None:
+        xi = np.ones((1, width, 1), dtype=np.int8)
+    else:
+        xi = values.reshape(count, -1, width).transpose(0, 2, 1)
+        xi = xi.astype(np.int8 if weights is Weights.INTEGER else np.float64)
+    square = xi.astype(np.int32) if xi.dtype == np.int8 else xi
+    return {f"xi{t}": xi, f"d{t}": (square * square).sum(axis=2)}
+
+
+def _neighbour_operands(plan, hamiltonian, params, t, read) -> dict[str, np.ndarray]:
+    n = plan.groups[read.group].size
+    tables, weights = [], []
+    for i in range(params.instances):
+        edges, w = energy.weighted_edges(hamiltonian, params, t, i)
+        ends = np.concatenate([edges, edges[:, ::-1]])
+        if read.weights is Weights.STATES:
+            both = np.concatenate([w, w.transpose(0, 2, 1)])
+        else:
+            both = np.concatenate([w, w])
+        table, filled = _incidence(n, ends[:, 0], ends[:, 1:], both)
+        tables.append(table[..., 0])
+        weights.append(filled)
+    if read.shared:
+        tables = tables[:1]
+    out = {f"n{t}": _stack_ragged(tables, -1).astype(np.int32)}
+    if read.weights is not Weights.UNIT:
+        kind = np.int32 if read.weights is Weights.INTEGER else np.float64
+        out[f"w{t}"] = _stack_ragged(weights, 0).astype(kind)
+    return out
+
+
+def _hyper_operands(plan, hamiltonian, params, t, read) -> dict[str, np.ndarray]:
+    n = plan.groups[read.group].size
+    tables, weights = [], []
+    for i in range(params.instances):
+        edges, w = energy.hyperedges(hamiltonian, params, t, i)
+        owner = np.concatenate([edges[:, p] for p in range(read.arity)])
+        others = np.concatenate([np.delete(edges, p, axis=1) for p in range(read.arity)])
+        table, filled = _incidence(n, owner, others, np.concatenate([w] * read.arity))
+        tables.append(table)
+        weights.append(filled)
+    if read.shared:
+        tables = tables[:1]
+    out = {f"n{t}": _stack_ragged(tables, -1).astype(np.int32)}
+    if read.weights is not Weights.UNIT:
+        kind = np.int32 if read.weights is Weights.INTEGER else np.float64
+        out[f"w{t}"] = _stack_ragged(weights, 0).astype(kind)
+    return out
+
+
+def _incidence(n: int, owner: np.ndarray, others: np.ndarray, weights: np.ndarray):
+    """Rows of `others` and `weights` sorted under their owner, padded to the largest degree."""
+    by_owner = np.argsort(owner, kind="stable")
+    owner, others, weights = owner[by_owner], others[by_owner], weights[by_owner]
+    degree = np.bincount(owner, minlength=n)
+    width = max(int(degree.max()) if n else 0, 1)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(degree) - degree, degree)
+    table = np.full((n, width, others.shape[1]), -1, dtype=np.int64)
+    table[owner, place] = others
+    filled = np.zeros((n, width, *weights.shape[1:]))
+    filled[owner, place] = weights
+    return table, filled
+
+
+def _stack_ragged(rows: list[np.ndarray], fill: float) -> np.ndarray:
+    """Stack arrays whose second axis (the degree) differs, padded with `fill`."""
+    width = max(row.shape[1] for row in rows)
+    padded = []
+    for row in rows:
+        pad = [(0, 0)] * row.ndim
+        pad[1] = (0, width - row.shape[1])
+        padded.append(np.pad(row, pad, constant_values=fill))
+    return np.stack(padded)
+
+
+def _order_operands(plan, hamiltonian, params, m, move: BlockUpdate, colours) -> dict[str, np.ndarray]:
+    n = plan.groups[move.group].size
+    where = f"{plan.name}: block of '{plan.groups[move.group].name}'"
+    if move.order is not Order.COLOURED:
+        order = colour.sequential_order(n)
+        return {f"order{m}": order[None], f"class{m}": np.zeros((1, len(order) // CHUNK), np.int32)}
+    within = [t for t in move.reads if isinstance(plan.terms[t], Neighbours | Hyper)]
+    shared = all(plan.terms[t].shared for t in within)
+    orders, classes = [], []
+    for i in range(1 if shared else params.instances):
+        edges = [_all_edges(hamiltonian, params, t, i) for t in within]
+        pairs = np.concatenate([_pairs(e) for e in edges])
+        colours_of = colour.colour_units(n, pairs)
+        if colours is not None:
+            shape = hamiltonian.group(plan.groups[move.group].name).shape
+            colour.refuse_two_colours(shape, colours_of, colours, "sample.colours")
+        order = colour.padded_order(colours_of)
+        for e in edges:
+            verify.no_term_within_a_class(order, colours_of, e, where)
+        verify.every_unit_is_drawn_once(order, n, where)
+        orders.append(order)
+        classes.append(colours_of[order[::CHUNK]])
+    length = max(len(order) for order in orders)
+    padded = [np.pad(order, (0, length - len(order)), constant_values=-1) for order in orders]
+    chunks = length // CHUNK
+    marked = [np.pad(c, (0, chunks - len(c)), constant_values=c.max() + 1) for c in classes]
+    return {f"order{m}": np.stack(padded), f"class{m}": np.stack(marked).astype(np.int32)}
+
+
+def _all_edges(hamiltonian, params, t, instance) -> np.ndarray:
+    term = hamiltonian.terms[t]
+    if hasattr(term, "arity"):
+        return energy.hyperedges(hamiltonian, params, t, instance)[0]
+    return energy.weighted_edges(hamiltonian, params, t, instance)[0]
+
+
+def _pairs(edges: np.ndarray) -> np.ndarray:
+    arity = edges.shape[1]
+    parts = [edges[:, [a, b]] for a in range(arity) for b in range(a + 1, arity)]
+    return np.concatenate(parts)
+
+
+def _cluster_operands(plan, hamiltonian, params, m, move: ClusterMove) -> dict[str, np.ndarray]:
+    term = hamiltonian.terms[move.term]
+    parts = [energy.weighted_edges(hamiltonian, params, move.term, i) for i in range(params.instances)]
+    lattice = isinstance(term.graph, Lattice)
+    weights = _stack_ragged([np.asarray(w, float)[None, :] for _, w in parts], 0.0)[:, 0]
+    if np.any(weights < 0):
+        raise LoweringError(
+            "sample.method",
+            got=f"{move.kind} on a model with negative couplings",
+            expected=["heat-bath", "metropolis"],
+            hint="frustrated bonds: clusters percolate far above the transition and no longer "
+            "follow the correlations; use heat-bath with [tempering]",
+        )
+    edges = _stack_ragged([e[None] for e, _ in parts[: 1 if lattice else None]], 0)[:, 0]
+    return {f"edges{m}": edges.astype(np.int32), f"bond{m}": weights}
+
+
+def _field_range(plan: SweepPlan, arrays: Mapping[str, np.ndarray], t: int) -> int:
+    """The largest absolute value of an integer local field."""
+    read = plan.terms[t]
+    if isinstance(read, Constant):
+        return 1 if read.weights is Weights.UNIT else int(np.abs(arrays[f"h{t}"]).max(initial=1))
+    if read.weights is Weights.UNIT:
+        table = arrays[f"n{t}"]
+        present = (table if table.ndim == 3 else table[..., 0]) >= 0
+        return max(int(present.sum(axis=2).max(initial=0)), 1)
+    return max(int(np.abs(arrays[f"w{t}"]).sum(axis=2).max(initial=0)), 1)
+
+
+def threshold_tables(
+    plan: SweepPlan, operands: Operands, coefficients: Coefficients
+) -> dict[int, np.ndarray]:
+    """Per word-table move the thresholds ``[rung, 2 * fields]``: up iff word < threshold.
+
+    The index of a field is ``2 sum_t (n_t + R_t) stride_t + b``, last read fastest, b = 1 if the unit
+    is up now. P(up) = threshold / 2^32, rounded to nearest.
+    """
+    tables = {}
+    for m, ranges in operands.ranges.items():
+        move = plan.moves[m]
+        theta = np.zeros((coefficients.rungs, 1))
+        for t, limit in zip(move.reads, ranges):
+            field = coefficients.value[:, t, None] * np.arange(-limit, limit + 1)
+            theta = (theta[:, :, None] + field[:, None, :]).reshape(coefficients.rungs, -1)
+        gap = theta * (2.0 if plan.groups[move.group].prior.kind is UnitKind.ISING else 1.0)
+        p = up_probability(move.rule, gap[:, :, None], np.array([False, True]))
+        tables[m] = np.rint(p * 2.0**32).astype(np.int64).reshape(coefficients.rungs, -1)
+    return tables
+
+
+def up_probability(rule: Rule, gap: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """P(next state is up) of a two-state unit; ``gap = u(down) - u(up)``, `up` the present state."""
+    gap, up = np.broadcast_arrays(gap, up)
+    match rule:
+        case Rule.HEAT_BATH:
+            return 0.5 * (1.0 + np.tanh(0.5 * gap))
+        case Rule.METROPOLIS:
+            accept = np.exp(np.minimum(0.0, np.where(up, -gap, gap)))
+            return np.where(up, 1.0 - accept, accept)
+        case Rule.ZERO_TEMPERATURE:
+            return np.where(gap == 0, up, gap > 0).astype(np.float64)
