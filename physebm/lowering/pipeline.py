@@ -158,10 +158,16 @@ def choose_decisions(plan: SweepPlan) -> SweepPlan:
 def _finite(plan: SweepPlan, move: BlockUpdate) -> bool:
     if plan.groups[move.group].prior.kind not in (UnitKind.ISING, UnitKind.BERNOULLI):
         return False
-    return all(
-        isinstance(plan.terms[t], Constant | Neighbours | Hyper)
-        and plan.terms[t].weights in (Weights.UNIT, Weights.INTEGER)
-        for t in move.reads
+    return all(_small_range(plan.terms[t]) for t in move.reads)
+
+
+def _small_range(read: TermRead) -> bool:
+    """True where the local field of a term takes few integer values (a dense p-spin takes many)."""
+    if isinstance(read, Hyper) and read.shared:
+        return False
+    return isinstance(read, Constant | Neighbours | Hyper) and read.weights in (
+        Weights.UNIT,
+        Weights.INTEGER,
     )
 
 

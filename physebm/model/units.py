@@ -40,6 +40,9 @@ class Prior:
     kind: UnitKind
     q: int = 0
 
+    def __post_init__(self):
+        object.__setattr__(self, "kind", UnitKind(self.kind))
+
     @property
     def discrete(self) -> bool:
         """True for finitely many states."""

@@ -1,0 +1,1 @@
+"""Cluster moves in plain numpy; filled by the cluster builders."""
