@@ -1,0 +1,157 @@
+"""Overlaps: with stored patterns, and between two replicas of one sample.
+
+``m_mu = (1/N) sum_i xi_i^mu s_i`` measures memory, ``q = (1/N) sum_i s_i^a s_i^b`` freezing. For
+discrete units both are integers over N and are computed exactly, so P(q) is a histogram on the
+values that q can take, without bins of arbitrary width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from physebm.arrays import Array, Float64, Int64
+from physebm.observables.order import (
+    DISCRETE_KINDS,
+    SCALAR_KINDS,
+    spins,
+    structure_factor_amplitude,
+)
+
+
+def pattern_overlaps(
+    x_ln: Array, xi: Array, instance_l: Array | None = None, kind: str = "ising"
+) -> Float64:
+    """Pattern overlaps ``m_lp = (1/N) sum_i xi_pi s_li``; in [-1, 1] for Ising units and patterns.
+
+    Parameters
+    ----------
+    x_ln
+        Configurations ``[lane, unit]``; Bernoulli units enter through ``2x - 1``.
+    xi
+        Patterns ``[pattern, unit]`` shared by all lanes, or ``[instance, pattern, unit]``.
+    instance_l
+        With ``[instance, ...]`` patterns: the instance of each lane. Lanes of one instance are
+        grouped, one matrix product each.
+    kind
+        Prior of the units.
+
+    Returns
+    -------
+    Float64
+        ``[lane, pattern]``; exact (order of summation does not matter) for integer configurations
+        and integer patterns. Zero-padded pattern rows give overlap 0.
+        Source: D. J. Amit, H. Gutfreund, H. Sompolinsky, Phys. Rev. A 32, 1007 (1985).
+    """
+    s, xi = spins(x_ln, kind), np.asarray(xi)
+    n = s.shape[-1]
+    # Partial sums of +-1 products are exact in float32 below 2^24, whatever order BLAS takes.
+    signs = s.dtype == xi.dtype == np.int8 and n < 2**24
+    signs = signs and all(v.min(initial=0) >= -1 and v.max(initial=0) <= 1 for v in (s, xi))
+    work = np.float32 if signs else np.float64
+    s = s.astype(work, copy=False)
+    if xi.ndim == 2:
+        return (s @ xi.astype(work, copy=False).T).astype(np.float64) / n
+    if instance_l is None:
+        raise ValueError("patterns [instance, pattern, unit] need the instance of every lane")
+    instance_l = np.asarray(instance_l)
+    out = np.empty((len(s), xi.shape[1]))
+    for instance in np.unique(instance_l):
+        lanes = np.flatnonzero(instance_l == instance)
+        out[lanes] = s[lanes] @ xi[instance].astype(work, copy=False).T
+    return out / n
+
+
+def retrieval_overlap(m_lp: Array, pattern: int | Array = 0) -> Float64:
+    """The signed overlap ``m_l`` with the nominated pattern, one index or one per lane."""
+    m_lp = np.asarray(m_lp)
+    index = np.broadcast_to(np.asarray(pattern), m_lp.shape[:-1])
+    return np.take_along_axis(m_lp, index[..., None], axis=-1)[..., 0]
+
+
+def max_pattern_overlap(m_lp: Array) -> Float64:
+    """The largest ``|m_lp|`` over patterns (``-xi`` is stored as well as ``xi`` at zero field).
+
+    A random state is not at zero: compare with `noise_floor`.
+    """
+    return np.abs(m_lp).max(axis=-1)
+
+
+def noise_floor(patterns: int, n_units: int) -> float:
+    """``sqrt(2 ln P / N)``: the largest of P overlaps of a random state, to leading order."""
+    return math.sqrt(2.0 * math.log(patterns) / n_units)
+
+
+def replica_overlap(a: Array, b: Array, kind: str = "ising", q: int | None = None) -> Float64:
+    """Overlap of two replicas ``a, b [..., unit]``; reduces the last axis.
+
+    Ising ``(1/N) sum_i a_i b_i``; Bernoulli the same through ``2x - 1``; Potts
+    ``(1/N) sum_i (q delta(a_i, b_i) - 1)/(q - 1)``; continuous units the cosine
+    ``a.b / (|a| |b|)`` (0 if one is the zero vector). The discrete ones are computed from the number
+    of agreeing units, exactly. Source: G. Parisi, Phys. Rev. Lett. 50, 1946 (1983).
+    """
+    a, b = np.asarray(a), np.asarray(b)
+    n = a.shape[-1]
+    if kind in DISCRETE_KINDS:
+        states = _states_of(kind, q)
+        agreeing = np.count_nonzero(a == b, axis=-1)
+        return (states * agreeing - n) / ((states - 1) * n)
+    if kind not in SCALAR_KINDS:
+        raise ValueError(f"unknown kind of unit {kind!r}")
+    a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
+    norm = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
+    dot = (a * b).sum(axis=-1)
+    return np.divide(dot, norm, out=np.zeros_like(dot), where=norm > 0)
+
+
+def overlap_at_k1(
+    a: Array, b: Array, dimension: int, kind: str = "ising", q: int | None = None
+) -> Float64:
+    """``|q_k|^2`` along every lattice axis at ``k1 = 2 pi / L``, for ``a, b [..., *L]``.
+
+    ``q_k = (1/N) sum_x q_x exp(i k x_d)`` with ``q_x`` the summand of `replica_overlap`. Returns
+    ``[..., dimension]``. Source: H. G. Ballesteros et al., Phys. Rev. B 62, 14237 (2000).
+    """
+    a, b = np.asarray(a), np.asarray(b)
+    if kind in DISCRETE_KINDS:
+        states = _states_of(kind, q)
+        # (q delta - 1)/(q - 1) = (q/(q-1)) (delta - 1/q); the constant has no k1 component.
+        amplitude = structure_factor_amplitude(a == b, dimension)
+        return amplitude * (states / (states - 1)) ** 2
+    return structure_factor_amplitude(spins(a, kind) * spins(b, kind), dimension)
+
+
+def overlap_values(n_units: int, q: int = 2) -> Float64:
+    """The ``N + 1`` values an overlap of discrete units takes, ascending.
+
+    ``-1 + 2k/N`` for Ising and Bernoulli units (q = 2), ``(q k / N - 1)/(q - 1)`` for Potts, k the
+    number of agreeing units.
+    """
+    k = np.arange(n_units + 1)
+    return (q * k - n_units) / ((q - 1) * n_units)
+
+
+def overlap_histogram(overlap: Array, n_units: int, q: int = 2) -> Int64:
+    """Counts of each of `overlap_values` in ``overlap [..., draw]``; returns ``[..., N + 1]``.
+
+    P(q) of one disorder sample is counts / counts.sum(); every draw falls on a value, none between.
+    """
+    overlap = np.asarray(overlap, dtype=np.float64)
+    lead = overlap.shape[:-1]
+    agreeing = (overlap * (q - 1) + 1.0) * (n_units / q)
+    k = np.rint(agreeing).astype(np.int64)
+    if k.size and (np.abs(agreeing - k).max() > 1e-3 or k.min() < 0 or k.max() > n_units):
+        raise ValueError(f"overlaps are not those of {n_units} units with {q} states")
+    rows = int(np.prod(lead))
+    k = k.reshape(rows, -1) + (n_units + 1) * np.arange(rows)[:, None]
+    counts = np.bincount(k.ravel(), minlength=rows * (n_units + 1))
+    return counts.reshape(*lead, n_units + 1)
+
+
+def _states_of(kind: str, q: int | None) -> int:
+    if kind != "potts":
+        return 2
+    if q is None or q < 2:
+        raise ValueError(f"potts units need the number of states q >= 2, got {q}")
+    return int(q)
