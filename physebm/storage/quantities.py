@@ -283,9 +283,9 @@ _AXES: dict[str, tuple[str, str, str]] = {
     "overlap": ("replica overlap", "q", "1"),
     "overlap_value": ("replica overlap", "q", "1"),
     "chain": ("chain", "", "1"),
-    "draw": ("sweep", "t", "sweep"),
+    "draw": ("time", "t", "sweep"),
     "sweeps": ("sweeps measured", "", "sweep"),
-    "update": ("update", "t", "update"),
+    "update": ("training time", "t", "update"),
     "rung": ("rung", "r", "1"),
     "gap": ("pair of neighbouring rungs", "(r, r+1)", "1"),
 }

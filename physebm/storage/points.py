@@ -1,0 +1,108 @@
+"""From a stored dataset to the points of a figure: select, average over disorder, flag the bad.
+
+A point is one value on the axes that are shown. An axis `disorder` that is not shown is averaged
+over, failed points left out; the error is then the standard error over disorder samples, which
+contains the thermal one. Any other axis must be shown, selected, or of length one: averaging over
+it would mix different physics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from physebm.errors import InputError
+from physebm.storage.dataset import DONE, FAILED, NOT_EQUILIBRATED
+
+
+def select_points(ds: xr.Dataset, select: Mapping[str, Any] | None = None) -> xr.Dataset:
+    """The part of `ds` at the selected values; a value that is not there lists those that are."""
+    for name, wanted in (select or {}).items():
+        if name not in ds.dims:
+            raise InputError(f"plot: select.{name}", got=name, expected=[str(dim) for dim in ds.dims])
+        values = ds[name].values
+        if values.dtype.kind == "f":
+            found = np.flatnonzero(np.isclose(values, wanted, rtol=1e-9, atol=1e-12))
+        else:
+            found = np.flatnonzero(values == wanted)
+        if not found.size:
+            raise InputError(
+                f"plot: select.{name}", got=wanted, expected=[str(value) for value in values]
+            )
+        ds = ds.isel({name: int(found[0])})
+    return ds
+
+
+def split(ds: xr.Dataset, dim: str | None) -> list[xr.Dataset]:
+    """One dataset per value of `dim`, in order; the whole when `dim` is None."""
+    if dim is None:
+        return [ds]
+    if dim not in ds.dims:
+        raise InputError(f"plot: axis {dim}", got=dim, expected=[str(name) for name in ds.dims])
+    return [ds.isel({dim: place}) for place in range(ds.sizes[dim])]
+
+
+def point_values(
+    ds: xr.Dataset, name: str, dims: Sequence[str]
+) -> tuple[xr.DataArray, xr.DataArray | None]:
+    """The values of `name` on exactly `dims` and their standard errors (None when unknown).
+
+    Where fewer than two disorder samples stand behind a point its error is the stored one.
+    """
+    if name not in ds.data_vars:
+        raise InputError(
+            f"plot: quantity {name}", got=name, expected=[str(known) for known in ds.data_vars]
+        )
+    value, stderr = ds[name], ds.get(f"{name}_stderr")
+    missing = [dim for dim in dims if dim not in value.dims]
+    if missing:
+        raise InputError(
+            f"plot: axis of {name}", got=missing[0], expected=[str(dim) for dim in value.dims]
+        )
+    free = [dim for dim in value.dims if dim not in dims and dim != "disorder"]
+    long = [dim for dim in free if value.sizes[dim] > 1]
+    if long:
+        raise InputError(
+            f"plot: {name} also depends on {long[0]}",
+            got=f"{value.sizes[long[0]]} values of {long[0]}",
+            expected="one value, or an axis that the figure shows",
+            hint=f"select one (select = {{ {long[0]} = ... }}), or show it with `columns` or `by`",
+        )
+    value = value.isel(dict.fromkeys(free, 0))
+    stderr = None if stderr is None else stderr.isel(dict.fromkeys(free, 0))
+    if "disorder" in value.dims and "disorder" not in dims:
+        if "status" in ds:
+            done = (ds["status"] == DONE).isel({dim: 0 for dim in free if dim in ds["status"].dims})
+            value = value.where(done)
+        value, stderr = _over_disorder(value, stderr)
+    value = value.transpose(*dims)
+    return value, None if stderr is None else stderr.transpose(*dims)
+
+
+def bad_points(ds: xr.Dataset, dims: Sequence[str]) -> xr.DataArray:
+    """True on `dims` where any point behind failed or is not equilibrated."""
+    shape = tuple(ds.sizes[dim] for dim in dims)
+    bad = xr.DataArray(np.zeros(shape, dtype=bool), dims=tuple(dims))
+    for name, flag in (("status", FAILED), ("equilibration", NOT_EQUILIBRATED)):
+        if name in ds:
+            flagged = ds[name] == flag
+            bad = bad | flagged.any([dim for dim in flagged.dims if dim not in dims])
+    return bad.transpose(*dims)
+
+
+def _over_disorder(
+    value: xr.DataArray, stderr: xr.DataArray | None
+) -> tuple[xr.DataArray, xr.DataArray]:
+    known = value.notnull()
+    count = known.sum("disorder")
+    attrs = value.attrs
+    mean = value.where(known, 0.0).sum("disorder") / count.where(count > 0)
+    spread = ((value - mean) ** 2).where(known, 0.0).sum("disorder")
+    error = np.sqrt(spread / (count * (count - 1)).where(count > 1))
+    if stderr is not None:
+        single = stderr.where(known, 0.0).sum("disorder")
+        error = xr.where(count == 1, single, error)
+    return mean.assign_attrs(attrs), error

@@ -1,0 +1,219 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from physebm import plots
+from physebm.errors import InputError
+from physebm.storage.dataset import series_dataset, summary_dataset
+from physebm.storage.netcdf import write_tree
+from physebm.storage.points import bad_points, point_values, select_points
+
+TEMPERATURES = np.array([0.5, 1.0, 1.5, 2.0])
+AXES = {
+    "alpha": [0.05, 0.1, 0.15],
+    "start": ["pattern", "random"],
+    "disorder": [0, 1, 2],
+    "temperature": TEMPERATURES,
+}
+GRID = (3, 2, 3, 4)
+
+
+@pytest.fixture
+def summary():
+    values = np.random.Generator(np.random.PCG64(3)).random(GRID)
+    status, verdict = np.zeros(GRID, dtype=int), np.zeros(GRID, dtype=int)
+    status[0, 0, 1, 0] = 1
+    values[0, 0, 1, 0] = np.nan
+    status[1, :, :, 1] = 1
+    values[1, :, :, 1] = np.nan
+    verdict[2, 0, 2, 3] = 2
+    verdict[2, 0, 0, 0] = 1
+    return summary_dataset(
+        AXES,
+        {
+            "retrieval_overlap": (values, np.full(GRID, 0.01), np.ones(GRID)),
+            "overlap_distribution": (np.full((*GRID, 5), 0.2), None, None),
+        },
+        status=status,
+        equilibration=verdict,
+        coords={"overlap": np.linspace(-1, 1, 5)},
+    )
+
+
+def texts_of_legends(fig):
+    return [text.get_text() for legend in fig.legends for text in legend.get_texts()]
+
+
+def test_a_point_is_the_mean_over_done_samples_with_their_standard_error(summary):
+    part = select_points(summary, {"start": "pattern"})
+    value, error = point_values(part, "retrieval_overlap", ("temperature", "alpha"))
+    assert value.dims == error.dims == ("temperature", "alpha")
+    raw = summary["retrieval_overlap"].values[:, 0]
+    two = raw[0, [0, 2], 0]
+    assert value.values[0, 0] == pytest.approx(two.mean(), rel=1e-14)
+    assert error.values[0, 0] == pytest.approx(abs(two[0] - two[1]) / 2, rel=1e-13)
+    three = raw[2, :, 1]
+    assert error.values[1, 2] == pytest.approx(three.std(ddof=1) / np.sqrt(3), rel=1e-13)
+    assert np.isnan(value.values[1, 1])
+
+
+def test_one_sample_keeps_its_stored_error(summary):
+    part = select_points(summary.isel(disorder=[2]), {"start": "pattern", "alpha": 0.15})
+    _, error = point_values(part, "retrieval_overlap", ("temperature",))
+    np.testing.assert_array_equal(error, 0.01)
+
+
+def test_bad_points_are_the_failed_and_the_not_equilibrated_but_not_the_suspect(summary):
+    bad = bad_points(select_points(summary, {"start": "pattern"}), ("alpha", "temperature"))
+    expected = np.zeros((3, 4), dtype=bool)
+    expected[0, 0] = expected[1, 1] = expected[2, 3] = True
+    np.testing.assert_array_equal(bad, expected)
+
+
+def test_an_axis_that_is_neither_shown_nor_selected_is_refused(summary):
+    with pytest.raises(InputError, match=r"also depends on start[\s\S]*select = { start"):
+        plots.curves(summary, "temperature", "retrieval_overlap", by="alpha")
+    with pytest.raises(InputError, match="did you mean pattern"):
+        select_points(summary, {"start": "patern"})
+    with pytest.raises(InputError, match="did you mean retrieval_overlap"):
+        plots.phase_diagram(summary.isel(start=0), "alpha", "temperature", "retrieval_overlaps")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_phase_diagram_has_labels_lines_crosses_and_a_panel_per_start(summary):
+    lines = [("$T_g$", lambda alpha: 1 + np.sqrt(alpha)), ("$T_M$", [0.05, 0.15], [0.9, 0.5])]
+    fig = plots.phase_diagram(summary, "alpha", "temperature", "retrieval_overlap", lines)
+    left, right, bar = fig.axes
+    assert left.get_xlabel() == "load $\\alpha$" and left.get_ylabel() == "temperature $T$"
+    assert bar.get_ylabel() == "retrieval overlap $m$"
+    assert [ax.get_title() for ax in (left, right)] == [
+        "initial state: pattern",
+        "initial state: random",
+    ]
+    crosses, curve, straight = left.get_lines()
+    assert crosses.get_xydata().tolist() == [[0.05, 0.5], [0.1, 1.0], [0.15, 2.0]]
+    np.testing.assert_allclose(curve.get_ydata(), 1 + np.sqrt(curve.get_xdata()), rtol=1e-15)
+    assert straight.get_xydata().tolist() == [[0.05, 0.9], [0.15, 0.5]]
+    assert texts_of_legends(fig) == ["$T_g$", "$T_M$", "failed or not equilibrated"]
+    assert fig.get_figwidth() == 7.0
+    mesh = left.collections[0]
+    assert mesh.get_array().mask[1, 1] and mesh.get_array().shape == (4, 3)
+    np.testing.assert_allclose(left.get_xlim(), (0.025, 0.175), rtol=1e-13)
+
+
+def test_curves_have_the_stored_errors_and_open_markers_where_not_equilibrated(summary):
+    part = summary.isel(disorder=[2], start=[0])
+    fig = plots.curves(part, "temperature", "retrieval_overlap", by="alpha", theory={0.05: np.cos})
+    (ax,) = fig.axes
+    assert ax.get_ylabel() == "retrieval overlap $m$" and fig.get_figwidth() == 3.4
+    last_good, last_bad = ax.containers[-2:]
+    assert last_bad.lines[0].get_xdata().tolist() == [2.0]
+    assert last_bad.lines[0].get_markerfacecolor() == "white"
+    assert last_good.lines[0].get_xdata().tolist() == [0.5, 1.0, 1.5]
+    (segments,) = last_good.lines[2]
+    lengths = [np.ptp(segment[:, 1]) for segment in segments.get_segments()]
+    np.testing.assert_allclose(lengths, 0.02, rtol=1e-12)
+    assert texts_of_legends(fig)[:3] == ["$\\alpha$ = 0.05", "$\\alpha$ = 0.1", "$\\alpha$ = 0.15"]
+    theory = ax.get_lines()[0]
+    np.testing.assert_array_equal(theory.get_ydata(), np.cos(theory.get_xdata()))
+
+
+def test_a_histogram_is_a_density(summary):
+    fig = plots.histogram(summary, select={"start": "random", "alpha": 0.05})
+    (ax,) = fig.axes
+    assert ax.get_xlabel() == "replica overlap $q$" and ax.get_ylabel() == "density $P(q)$"
+    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), 0.2 / 0.5, rtol=1e-14)
+    assert len(ax.get_lines()) == 4
+
+
+def test_traces_say_which_point_they_show_and_in_what_unit():
+    values = np.arange(2 * 3 * 10.0).reshape(2, 3, 10)
+    ds = series_dataset({"L": [8, 16]}, {"energy": values}, np.arange(10) * 5)
+    fig = plots.traces(ds, select={"L": 8})
+    (ax,) = fig.axes
+    assert ax.get_xlabel() == "time $t$ [sweep]" and ax.get_ylabel() == "$e$"
+    np.testing.assert_array_equal(ax.get_lines()[1].get_ydata(), values[0, 1])
+    assert plots.traces(ds).axes[0].get_title() == "$L$ = 16, 3 chains"
+
+
+def test_pictures_show_every_state_in_its_shape():
+    states = np.where(np.arange(2 * 3 * 6).reshape(2, 3, 6) % 2, 1, -1)
+    fig = plots.images(states, (2, 3), column_titles=["a", "b", "c"], row_titles=["x", "y"])
+    assert len(fig.axes) == 6
+    np.testing.assert_array_equal(fig.axes[4].images[0].get_array(), states[1, 1].reshape(2, 3))
+    assert fig.axes[2].get_title() == "c" and fig.axes[3].get_ylabel() == "y"
+
+
+def test_no_text_leaves_the_figure_or_covers_another_axis(summary):
+    renamed = summary.copy()
+    renamed["retrieval_overlap"].attrs["long_name"] = "a name that is far too long for one line"
+    fig = plots.curves(
+        renamed.isel(start=0), "temperature", "retrieval_overlap", "alpha", theory=[("line", np.cos)]
+    )
+    fig.canvas.draw()
+    box, (ax,) = fig.bbox, fig.axes
+    for artist in (ax.yaxis.label, ax.xaxis.label, *fig.legends):
+        extent = artist.get_window_extent()
+        assert box.x0 <= extent.x0 and extent.x1 <= box.x1
+        assert box.y0 <= extent.y0 and extent.y1 <= box.y1
+        assert not extent.overlaps(ax.get_window_extent())
+
+
+def test_equal_figures_are_equal_files_and_nothing_else_is_left(summary, tmp_path):
+    def draw():
+        return plots.curves(summary.isel(start=0), "temperature", "retrieval_overlap", "alpha")
+
+    first = plots.save(draw(), tmp_path / "a", pdf=True)
+    second = plots.save(draw(), tmp_path / "b.png", pdf=True)
+    assert [file.name for file in first] == ["a.png", "a.pdf"]
+    for one, other in zip(first, second):
+        assert one.read_bytes() == other.read_bytes()
+    assert len(list(tmp_path.iterdir())) == 4
+    assert imread(first[0]).shape[1] == round(3.4 * 300)
+
+
+def test_a_result_is_drawn_as_its_plot_tables_ask(summary, tmp_path):
+    path = tmp_path / "hopfield.nc"
+    series = series_dataset({}, {"energy": np.zeros((2, 5))}, range(5))
+    write_tree(path, {"/": summary, "/series": series}, study_hash="0" * 64)
+    asked = []
+
+    def theory(name, ds, table):
+        asked.append((name, ds["alpha"].size, table["x"]))
+        return [("line", lambda xs: 1 - xs)]
+
+    diagram = {"x": "alpha", "y": "temperature", "z": "retrieval_overlap", "theory": "ags"}
+    curve = {"x": "temperature", "y": "retrieval_overlap", "by": "alpha", "columns": "start"}
+    tables = {"phase_diagram": diagram, "curves": [curve, {**curve, "name": "m"}], "traces": {}}
+    files = plots.plot_result(path, tmp_path, tables, theory)
+    assert [file.name for file in files] == [
+        "hopfield_phase_diagram.png",
+        "hopfield_curves.png",
+        "hopfield_m.png",
+        "hopfield_traces.png",
+    ]
+    assert asked == [("ags", 3, "alpha")] and all(file.exists() for file in files)
+
+
+def test_wrong_plot_tables_name_what_is_legal(summary, tmp_path):
+    path = tmp_path / "r.nc"
+    write_tree(path, {"/": summary}, study_hash="0" * 64)
+    for tables, message in (
+        ({"phase_diagrams": {}}, "did you mean phase_diagram"),
+        ({"curves": {"x": "temperature", "y": "energy", "colums": "start"}}, "mean columns"),
+        ({"curves": {"x": "temperature"}}, "missing 1 required"),
+        ({"traces": {}}, "/series"),
+    ):
+        with pytest.raises(InputError, match=message):
+            plots.plot_result(path, tmp_path, tables)
+
+
+def test_plots_need_neither_pyplot_nor_theory():
+    code = (
+        "import sys, physebm.plots; "
+        "sys.exit('matplotlib.pyplot' in sys.modules or 'physebm.theory' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
