@@ -77,8 +77,9 @@ def autocorrelation(x_cd: Array) -> Float64:
 def integrated_time(x_cd: Array, c: float = WINDOW) -> IntegratedTime:
     """Integrated autocorrelation time of ``[..., chain, draw]`` with the automatic window.
 
-    Guarantee: for an exponential rho the cut loses about ``exp(-c)`` of tau; tau is never below
-    ``1/(2 log10 n)`` (anticorrelated chains). A series ``[draw]`` is one chain.
+    Guarantee: for an exponential rho the cut loses about ``exp(-c)`` of tau; at least c lags are
+    summed; tau is never below ``1/(2 log10 n)`` (anticorrelated chains). A series ``[draw]`` is one
+    chain.
     """
     x = _series(x_cd)
     lead, (chains, n) = x.shape[:-2], x.shape[-2:]
@@ -135,8 +136,8 @@ def _windowed(gamma: Float64, draws: int, c: float):
     rho = _ratio(gamma[:, :lags], variance[:, None])
     tau_w = np.add.accumulate(rho, axis=1) - 0.5
     w = np.arange(lags)
-    # Below 1/2 a noisy or negative tau(W) would close the window at once.
-    closed = w >= c * np.maximum(tau_w, 0.5)
+    # Below 1 an alternating or noisy tau(W) would close the window before rho has decayed.
+    closed = w >= c * np.maximum(tau_w, 1.0)
     reliable = closed.any(axis=1)
     window = np.where(reliable, closed.argmax(axis=1), lags - 1)
     tau = np.take_along_axis(tau_w, window[:, None], axis=1)[:, 0]
