@@ -131,12 +131,12 @@ def expression(value: object, at: str = "") -> Expression:
         raise Problem(at, got=problem.got, expected=problem.expected, hint=problem.hint) from None
 
 
-def table(value: object, at: str = "") -> tuple:
-    """Nested lists of finite numbers as tuples; all rows of one level have one length."""
+def table(value: object, at: str = "", nan: bool = False) -> tuple:
+    """Nested lists of finite numbers (or `nan`) as tuples; all rows of one level are alike."""
     if not isinstance(value, list | tuple) or not value:
         raise Problem(at, got=value, expected="a list of numbers, or lists of lists of them")
     if any(isinstance(each, list | tuple) for each in value):
-        rows = tuple(table(each, f"{at}[{i}]") for i, each in enumerate(value))
+        rows = tuple(table(each, f"{at}[{i}]", nan) for i, each in enumerate(value))
         for i, row in enumerate(rows):
             if _extent(row) != _extent(rows[0]):
                 expected = f"rows of one length, {_extent(rows[0])}"
@@ -144,7 +144,7 @@ def table(value: object, at: str = "") -> tuple:
         return rows
     for i, each in enumerate(value):
         number = isinstance(each, int | float) and not isinstance(each, bool)
-        if not number or not math.isfinite(each):
+        if not number or not (math.isfinite(each) or (nan and math.isnan(each))):
             raise Problem(f"{at}[{i}]", got=each, expected="a finite number")
     return tuple(value)
 
@@ -200,13 +200,12 @@ def _explain(
     if typing.get_origin(held) is typing.Literal:
         raise error(f"{where}{path}", got=value, expected=typing.get_args(held)) from None
     expected = message.removeprefix("Expected ").split(", got")[0].replace("`", "")
-    for word, plain in _PLAIN.items():
-        expected = re.sub(rf"\b{word}\b", plain, expected)
+    words = [_PLAIN.get(word, word) for word in expected.split(" | ") if word != "null"]
+    expected = " or ".join(words)
     raise error(f"{where}{path}", got=value, expected=expected) from None
 
 
 _PLAIN = {
-    r"\| null": "",
     "object": "a table",
     "array": "a list",
     "str": "a string",

@@ -25,6 +25,7 @@ from typing import Literal
 import msgspec
 
 from physebm.errors import InputError, ModelFileError
+from physebm.model.graphs import LATTICES
 from physebm.schema.convert import Problem, Quantity, Shape, Table, convert, decode, expression
 from physebm.schema.expressions import Expression, parse, resolve
 
@@ -166,7 +167,7 @@ class GraphDeclaration(msgspec.Struct, **_STRICT):
     `edges` is an array of unit indices, [edge, 2] (or [edge, p] for a p-body term).
     """
 
-    lattice: Literal["chain", "square", "triangular", "honeycomb", "cubic"] | None = None
+    lattice: str | None = None
     boundary: str | tuple[str, ...] | None = None
     graph: Literal["random-regular", "erdos-renyi"] | None = None
     degree: Quantity | None = None
@@ -181,6 +182,8 @@ class GraphDeclaration(msgspec.Struct, **_STRICT):
         if self.lattice is None and self.boundary is not None:
             raise Problem(".boundary", got=self.boundary, hint="only a lattice has a boundary")
         if self.lattice is not None:
+            if self.lattice not in LATTICES:
+                raise Problem(".lattice", got=self.lattice, expected=list(LATTICES))
             if self.boundary is None:
                 msgspec.structs.force_setattr(self, "boundary", "periodic")
             listed = isinstance(self.boundary, tuple)

@@ -1,0 +1,264 @@
+"""The structs of a study file: which question is asked of a model, with every default resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from physebm.errors import StudyFileError
+from physebm.schema.axes import Axis, StartDeclaration
+from physebm.schema.convert import Problem, Quantity, Table, decode, table
+from physebm.schema.declarations import ModelDeclaration, TrainedArrays
+from physebm.schema.expressions import Expression, parse, resolve
+
+METHODS = ("heat-bath", "metropolis", "swendsen-wang", "wolff", "zero-temperature")
+
+OBSERVABLES = (
+    "energy",
+    "specific_heat",
+    "magnetisation",
+    "abs_magnetisation",
+    "susceptibility",
+    "binder",
+    "pattern_overlap",
+    "retrieval_overlap",
+    "max_pattern_overlap",
+    "replica_overlap",
+    "q_edwards_anderson",
+    "replica_overlap_squared",
+    "overlap_distribution",
+    "binder_overlap",
+    "sg_susceptibility",
+    "correlation_length_over_L",
+)
+"""Everything that may be recorded; each comes with its standard error and, where sampled, tau."""
+
+REPLICA_OBSERVABLES = (
+    "replica_overlap",
+    "q_edwards_anderson",
+    "replica_overlap_squared",
+    "overlap_distribution",
+    "binder_overlap",
+    "sg_susceptibility",
+)
+"""Those that compare two chains."""
+
+FREE_ENERGY_OBSERVABLES = ("log_z", "log_likelihood", "free_energy", "entropy")
+SCHEDULE = ("discard", "sweeps", "every")
+BACKENDS = ("auto", "reference", "numba", "cuda")
+
+_STRICT = {"frozen": True, "forbid_unknown_fields": True, "kw_only": True}
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """Sweeps of one point: `discard` are thrown away, then `sweeps`, measured every `every`."""
+
+    discard: int
+    sweeps: int
+    every: int
+
+
+class SampleDeclaration(msgspec.Struct, **_STRICT):
+    """[sample]: the update, the number of independent chains per point, and the schedule.
+
+    `discard`, `sweeps` and `every` may be expressions of one another and of the parameters;
+    results are rounded to the nearest integer. `colours` asks for a colouring of that many
+    classes (None: as many as the graph needs).
+    """
+
+    method: Literal["heat-bath", "metropolis", "swendsen-wang", "wolff", "zero-temperature"] = (
+        "heat-bath"
+    )
+    chains: int = 2
+    discard: Quantity = parse("sweeps / 4")
+    sweeps: Quantity = parse(2000)
+    every: Quantity = parse(1)
+    colours: int | None = None
+
+    def __post_init__(self):
+        if self.chains < 1:
+            raise Problem(".chains", got=self.chains, expected="a whole number, 1 or more")
+        if self.colours is not None and self.colours < 2:
+            raise Problem(".colours", got=self.colours, expected="a whole number, 2 or more")
+
+
+class TemperingDeclaration(msgspec.Struct, **_STRICT):
+    """[tempering]: replica exchange along the scanned temperatures.
+
+    ``ladder = "adaptive"`` inserts rungs between the scanned temperatures until neighbours
+    exchange with probability `acceptance`, in `rounds` doubling rounds within the discarded
+    sweeps; "as-scanned" uses the scanned temperatures alone. Exchanges are tried after every
+    `every` sweeps.
+    """
+
+    ladder: Literal["adaptive", "as-scanned"] = "adaptive"
+    acceptance: float = 0.4
+    every: int = 1
+    rounds: int = 5
+
+    def __post_init__(self):
+        if not 0.0 < self.acceptance < 1.0:
+            raise Problem(".acceptance", got=self.acceptance, expected="between 0 and 1")
+        for key in ("every", "rounds"):
+            if getattr(self, key) < 1:
+                raise Problem(f".{key}", got=getattr(self, key), expected="a whole number, 1 or more")
+
+
+class ObserveDeclaration(msgspec.Struct, **_STRICT):
+    """[observe]: what is recorded, whether as series too, and the nominated pattern."""
+
+    record: tuple[str, ...] = ("energy",)
+    series: bool = False
+    pattern: int = 0
+
+    def __post_init__(self):
+        if not self.record:
+            raise Problem(".record", got=[], expected="at least one observable")
+        for i, name in enumerate(self.record):
+            at = f".record[{i}]"
+            if name in FREE_ENERGY_OBSERVABLES:
+                hint = "this version has no free energies yet"
+                raise Problem(at, got=name, expected=OBSERVABLES, hint=hint)
+            if name.endswith(("_stderr", "_tau")) or name in ("tau", "n_eff"):
+                hint = "errors and autocorrelation times come with every observable"
+                raise Problem(at, got=name, expected=OBSERVABLES, hint=hint)
+            if name not in OBSERVABLES:
+                raise Problem(at, got=name, expected=OBSERVABLES)
+            if name in self.record[:i]:
+                raise Problem(at, got=name, hint="it stands in the list already")
+        if self.pattern < 0:
+            raise Problem(".pattern", got=self.pattern, expected="the number of a pattern, from 0")
+
+
+class ClampDeclaration(msgspec.Struct, **_STRICT):
+    """Units that are held: exactly one of file and values, over the sites of the group.
+
+    A free unit is nan (-1 for Potts units); `variable` names an entry of an npz or nc file.
+    """
+
+    file: str | None = None
+    variable: str | None = None
+    values: Table | None = None
+
+    def __post_init__(self):
+        if (self.file is None) == (self.values is None):
+            got = "file, values" if self.file is not None else None
+            raise Problem(got=got, expected="exactly one of: file, values")
+        if self.variable is not None and self.file is None:
+            raise Problem(".variable", got=self.variable, hint="`variable` belongs to a file")
+
+
+def decode_clamp(kind: type, value: object) -> object:
+    """Decode a `Table` in which nan is legal; raises `Problem`."""
+    return table(value, nan=True) if kind is Table else decode(kind, value)
+
+
+class PlotDeclaration(msgspec.Struct, **_STRICT):
+    """One figure of [plot].
+
+    phase_diagram: colour `z` over axes `x` and `y`. curve: observable `y` over axis `x`, one line
+    per value of `by`. histogram: distribution `x`, one line per value of `by`. `panel` is an axis
+    with one panel per value; `theory` names the curves drawn over it.
+    """
+
+    kind: Literal["phase_diagram", "curve", "histogram"]
+    x: str
+    y: str | None = None
+    z: str | None = None
+    by: str | None = None
+    panel: str | None = None
+    theory: str | tuple[str, ...] = ()
+    title: str = ""
+
+    def __post_init__(self):
+        needs = {"phase_diagram": ("y", "z"), "curve": ("y",), "histogram": ()}[self.kind]
+        for key in ("y", "z"):
+            held = getattr(self, key)
+            if held is None and key in needs:
+                raise Problem(expected=f"a key `{key}`, which a {self.kind} needs")
+            if held is not None and key not in needs:
+                raise Problem(f".{key}", got=held, hint=f"a {self.kind} has no {key}")
+        if self.kind == "phase_diagram" and self.by is not None:
+            raise Problem(".by", got=self.by, hint="a phase_diagram has panels, no lines: `panel`")
+        if isinstance(self.theory, str):
+            msgspec.structs.force_setattr(self, "theory", (self.theory,))
+
+
+class StudyDeclaration(msgspec.Struct, frozen=True, kw_only=True):
+    """One study as declared, with all defaults; what concerns single keys is checked.
+
+    Exactly one of `temperature` and the axis of that name exists, likewise for `start`; the other
+    is None. `models` are names, in order: several when the axis ``model`` scans them, the inline
+    model's own when it stands in the study. `models_file` is the path given, None for the usual
+    places. `directory` is where relative file names start.
+    """
+
+    name: str
+    title: str
+    source: str = ""
+    notes: str = ""
+    models: tuple[str, ...]
+    models_file: str | None = None
+    inline: ModelDeclaration | None = None
+    inline_table: dict[str, Any] | None = None
+    seed: int = 0
+    backend: str = "auto"
+    set: dict[str, Expression] = {}
+    temperature: Expression | None = None
+    start: StartDeclaration | None = None
+    scan: tuple[Axis, ...] = ()
+    sample: SampleDeclaration = SampleDeclaration()
+    tempering: TemperingDeclaration | None = None
+    observe: ObserveDeclaration = ObserveDeclaration()
+    clamp: dict[str, ClampDeclaration] = {}
+    plots: tuple[PlotDeclaration, ...] = ()
+    arrays: TrainedArrays | None = None
+    directory: str = "."
+    where: str = ""
+
+    def axis(self, name: str) -> Axis | None:
+        """The scan axis of this name, None where there is none."""
+        return next((axis for axis in self.scan if axis.name == name), None)
+
+    def parameters_at(self, point: Mapping[str, object]) -> dict[str, Expression]:
+        """The parameters that the study sets, at a point ``{axis: value}`` of the grid."""
+        scanned = {
+            axis.name: parse(point[axis.name], axis.where, StudyFileError)
+            for axis in self.scan
+            if axis.name not in RESERVED_AXES
+        }
+        return {**self.set, **scanned}
+
+    def temperature_at(self, point: Mapping[str, object], env: Mapping[str, float]) -> float:
+        """The temperature of a point; `env` holds the values of the parameters there."""
+        if self.temperature is None:
+            return float(point["temperature"])
+        value = self.temperature.value(env)
+        if value <= 0:
+            where = self.temperature.where or f"{self.where}: set.temperature"
+            raise StudyFileError(where, got=value, expected="a temperature above zero")
+        return value
+
+    def schedule_at(self, point: Mapping[str, object], env: Mapping[str, float]) -> Schedule:
+        """The numbers of sweeps at a point; `env` holds parameters, and T where it is used."""
+        declared = {key: getattr(self.sample, key) for key in SCHEDULE}
+        scanned = {key: float(point[key]) for key in SCHEDULE if key in point}
+        free = {key: held for key, held in declared.items() if key not in scanned}
+        values = scanned | resolve(free, {**env, **scanned}, temperature=True)
+        schedule = Schedule(**{key: round(values[key]) for key in SCHEDULE})
+        for key, least in (("discard", 0), ("sweeps", 1), ("every", 1)):
+            if getattr(schedule, key) < least:
+                where = declared[key].where or f"{self.where}: sample.{key}"
+                got = f"{values[key]:g}"
+                raise StudyFileError(where, got=got, expected=f"{least} or more")
+        if schedule.every > schedule.sweeps:
+            where = declared["every"].where or f"{self.where}: sample.every"
+            hint = f"with {schedule.sweeps} sweeps nothing would be measured"
+            raise StudyFileError(where, got=schedule.every, hint=hint)
+        return schedule
+
+
+RESERVED_AXES = ("temperature", "start", "disorder", "model", "sweeps", "discard")
+"""Axes of a scan that are no parameters of a model."""

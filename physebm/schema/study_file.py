@@ -1,0 +1,392 @@
+"""Read studies/*.toml: a question to `StudyDeclaration`, every default resolved, errors with addresses.
+
+A study file says::
+
+    title, source, notes   strings              seed     integer, default 0
+    model    a name, or the table of a model    models   the file it stands in
+    backend  auto | reference | numba | cuda    arrays   { from = RESULT, update = "last" }
+    [set]        PARAMETER = number | "expression"; temperature; start
+    [scan]       AXIS = values (see `axes`); AXIS is a parameter, temperature, start, disorder,
+                 model, sweeps or discard
+    [sample] [tempering] [observe] [clamp] [plot]      see `study_declarations`
+
+Everything that needs the models themselves is in `check_study`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from physebm.errors import StudyFileError
+from physebm.schema.axes import (
+    Axis,
+    StartDeclaration,
+    check_temperature,
+    read_axis,
+    read_start,
+)
+from physebm.schema.convert import convert, parse_toml, read_toml, require_table
+from physebm.schema.declarations import ModelDeclaration, TrainedArrays
+from physebm.schema.expressions import Expression, check_names, parse
+from physebm.schema.model_file import decode_model, read_model
+from physebm.schema.overrides import apply_overrides
+from physebm.schema.study_declarations import (
+    BACKENDS,
+    OBSERVABLES,
+    REPLICA_OBSERVABLES,
+    RESERVED_AXES,
+    SCHEDULE,
+    ClampDeclaration,
+    ObserveDeclaration,
+    PlotDeclaration,
+    SampleDeclaration,
+    Schedule,
+    StudyDeclaration,
+    TemperingDeclaration,
+    decode_clamp,
+)
+
+__all__ = [
+    "Axis",
+    "ClampDeclaration",
+    "ObserveDeclaration",
+    "PlotDeclaration",
+    "SampleDeclaration",
+    "Schedule",
+    "StartDeclaration",
+    "StudyDeclaration",
+    "TemperingDeclaration",
+    "check_study",
+    "read_study",
+    "study_from_dict",
+    "study_from_text",
+    "study_to_dict",
+]
+
+KEYS = (
+    *("title", "source", "notes", "model", "models", "seed", "backend", "arrays"),
+    *("set", "scan", "sample", "tempering", "observe", "clamp", "plot"),
+)
+_NOT_YET = {"train": "training", "free_energy": "free energies"}
+_PLOTS = ("phase_diagram", "curve", "histogram")
+
+
+def read_study(path: str | Path, overrides: Iterable[str] = ()) -> StudyDeclaration:
+    """The study of a file, with ``KEY=VALUE`` overrides applied; named after the file."""
+    path = Path(path)
+    raw = read_toml(path, StudyFileError)
+    return _read(raw, str(path), overrides, path.stem, path.parent)
+
+
+def study_from_text(
+    text: str,
+    overrides: Iterable[str] = (),
+    *,
+    name: str = "study",
+    directory: str | Path = ".",
+) -> StudyDeclaration:
+    """The study of a TOML text, such as the one that a result file carries."""
+    return _read(parse_toml(text, name, StudyFileError), name, overrides, name, directory)
+
+
+def study_from_dict(
+    raw: Mapping[str, Any],
+    overrides: Iterable[str] = (),
+    *,
+    name: str = "study",
+    directory: str | Path = ".",
+) -> StudyDeclaration:
+    """The study of plain tables, such as `study_to_dict` gives."""
+    return _read(dict(raw), name, overrides, name, directory)
+
+
+def study_to_dict(study: StudyDeclaration) -> dict[str, Any]:
+    """The study as plain tables with every default written out; `study_from_dict` reads it back.
+
+    Only keys that stand for "nothing" (no tempering, no colouring asked for) are left out, because
+    TOML has no word for them. Axes are written as lists of their values.
+    """
+    raw: dict[str, Any] = {"title": study.title, "source": study.source, "notes": study.notes}
+    if study.inline_table is not None:
+        raw["model"] = study.inline_table
+    elif study.axis("model") is None:
+        raw["model"] = study.models[0]
+    raw |= {"models": study.models_file, "seed": study.seed, "backend": study.backend}
+    raw["arrays"] = _plain(study.arrays)
+    raw["set"] = {
+        **{name: _plain(held) for name, held in study.set.items()},
+        "temperature": _plain(study.temperature),
+        "start": study.start.written if study.start else None,
+    }
+    raw["scan"] = {axis.name: [_plain(each) for each in axis.values] for axis in study.scan}
+    raw |= {"sample": _plain(study.sample), "tempering": _plain(study.tempering)}
+    for key in SCHEDULE:
+        if study.axis(key) is not None:
+            raw["sample"].pop(key)
+    raw["observe"] = _plain(study.observe)
+    raw["clamp"] = {name: _plain(held) for name, held in study.clamp.items()}
+    plots: dict[str, list] = {}
+    for plot in study.plots:
+        table = _plain(plot)
+        plots.setdefault(table.pop("kind"), []).append(table)
+    raw["plot"] = plots
+    raw["set"] = {key: held for key, held in raw["set"].items() if held is not None}
+    return {key: held for key, held in raw.items() if held is not None}
+
+
+def check_study(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> None:
+    """Raise where the study names a model, parameter or unit that does not exist in `models`."""
+    scan = study.axis("model")
+    for i, name in enumerate(study.models):
+        if name not in models and study.inline is None:
+            where = f"{scan.where}[{i}]" if scan else f"{study.where}: model"
+            raise StudyFileError(where, got=name, expected=list(models))
+        model = models[name] if study.inline is None else study.inline
+        point = {axis.name: axis.values[0] for axis in study.scan}
+        set_here = study.parameters_at(point)
+        for parameter, held in set_here.items():
+            if parameter not in model.parameters:
+                legal = [*model.parameters, *RESERVED_AXES]
+                hint = f"these are the parameters of {name}, and what any study may scan"
+                raise StudyFileError(held.where, got=parameter, expected=legal, hint=hint)
+            check_names(held, model.parameters)
+        if study.temperature is not None:
+            check_names(study.temperature, model.parameters)
+        for key in SCHEDULE:
+            held = getattr(study.sample, key)
+            check_names(held, [*SCHEDULE, *model.parameters])
+            if held.depends_on_temperature and study.tempering is not None:
+                hint = "all rungs of a tempered point take the same sweeps"
+                raise StudyFileError(held.where, got=held.text, hint=hint)
+        for group in study.clamp:
+            if group not in model.units:
+                where = f"{study.where}: clamp"
+                raise StudyFileError(where, got=group, expected=list(model.units))
+
+
+def _read(
+    raw: dict[str, Any],
+    file: str,
+    overrides: Iterable[str],
+    name: str,
+    directory: str | Path,
+) -> StudyDeclaration:
+    changed = apply_overrides(raw, overrides)
+    try:
+        return _study(changed.tables, file, name, str(directory))
+    except StudyFileError as problem:
+        path = problem.where.removeprefix(f"{file}: ")
+        for key in changed.keys:
+            if path == key or path.startswith((f"{key}.", f"{key}[")):
+                _reraise(problem, f"--set {path}")
+            unknown = key == f"{path}.{problem.got}"
+            if unknown or (path == file and key.split(".")[0] == problem.got):
+                _reraise(problem, f"--set {key}")
+        raise
+
+
+def _reraise(problem: StudyFileError, where: str) -> NoReturn:
+    raise StudyFileError(where, got=problem.got, expected=problem.expected, hint=problem.hint) from None
+
+
+def _study(raw: dict[str, Any], file: str, name: str, directory: str) -> StudyDeclaration:
+    for key in raw:
+        if key in _NOT_YET:
+            hint = f"this version has no {_NOT_YET[key]} yet; the name is reserved"
+            raise StudyFileError(f"{file}: {key}", hint=hint)
+        if key not in KEYS:
+            raise StudyFileError(file, got=key, expected=KEYS)
+
+    def entries(key: str) -> Mapping[str, Any]:
+        return require_table(raw.get(key, {}), f"{file}: {key}", StudyFileError)
+
+    def section(key: str, kind: type) -> Any:
+        return convert(entries(key), kind, f"{file}: {key}", StudyFileError, decode_model)
+
+    texts = {}
+    for key, default in (("title", name), ("source", ""), ("notes", "")):
+        texts[key] = raw.get(key, default)
+        if not isinstance(texts[key], str):
+            raise StudyFileError(f"{file}: {key}", got=texts[key], expected="a string")
+    seed = raw.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise StudyFileError(f"{file}: seed", got=seed, expected="an integer")
+    backend = raw.get("backend", "auto")
+    if backend not in BACKENDS:
+        raise StudyFileError(f"{file}: backend", got=backend, expected=BACKENDS)
+    models_file = raw.get("models")
+    if models_file is not None and not isinstance(models_file, str):
+        raise StudyFileError(f"{file}: models", got=models_file, expected="a path, as a string")
+
+    scan = tuple(
+        _axis(axis, values, f"{file}: scan.{axis}") for axis, values in entries("scan").items()
+    )
+    scanned = [axis.name for axis in scan]
+    models, inline = _models(raw, file, scan, directory)
+    parameters, temperature, start = _set(entries("set"), file, scanned)
+    for key in SCHEDULE:
+        if key in scanned and key in entries("sample"):
+            hint = f"`{key}` is scanned; leave it out of [sample]"
+            raise StudyFileError(f"{file}: sample.{key}", got=entries("sample")[key], hint=hint)
+
+    study = StudyDeclaration(
+        name=name,
+        **texts,
+        models=models,
+        models_file=models_file,
+        inline=inline,
+        inline_table=raw["model"] if inline else None,
+        seed=seed,
+        backend=backend,
+        set=parameters,
+        temperature=temperature,
+        start=start,
+        scan=scan,
+        sample=section("sample", SampleDeclaration),
+        tempering=section("tempering", TemperingDeclaration) if "tempering" in raw else None,
+        observe=section("observe", ObserveDeclaration),
+        clamp=_clamp(entries("clamp"), file),
+        plots=tuple(_plots(entries("plot"), file)),
+        arrays=section("arrays", TrainedArrays) if "arrays" in raw else None,
+        directory=directory,
+        where=file,
+    )
+    _check(study, file)
+    return study
+
+
+def _axis(name: str, raw: object, where: str) -> Axis:
+    if name in ("T", "beta"):
+        hint = f"{name} is a reserved word of expressions"
+        raise StudyFileError(where, got=name, expected="temperature", hint=hint)
+    if name in ("every", "chains", "method"):
+        raise StudyFileError(where, got=name, hint=f"`{name}` belongs to [sample] and is not scanned")
+    return read_axis(name, raw, where)
+
+
+def _models(
+    raw: Mapping[str, Any], file: str, scan: tuple[Axis, ...], directory: str
+) -> tuple[tuple[str, ...], ModelDeclaration | None]:
+    """The names of the models, and the inline one."""
+    where, held = f"{file}: model", raw.get("model")
+    axis = next((axis for axis in scan if axis.name == "model"), None)
+    if axis is not None:
+        if held is not None:
+            raise StudyFileError(where, got=held, hint="`model` is scanned; leave it out here")
+        return axis.values, None
+    if isinstance(held, dict):
+        model = read_model("model", held, where, directory=directory, error=StudyFileError)
+        return (model.name,), model
+    if not isinstance(held, str):
+        expected = "the name of a model, or a table [model]"
+        raise StudyFileError(where, got=held, expected=expected)
+    return (held,), None
+
+
+def _set(
+    raw: Mapping[str, Any], file: str, scanned: list[str]
+) -> tuple[dict[str, Expression], Expression | None, StartDeclaration | None]:
+    """The fixed parameters, and the fixed temperature and start where they are not scanned."""
+    parameters, temperature, start = {}, None, None
+    for name, held in raw.items():
+        where = f"{file}: set.{name}"
+        if name in scanned:
+            raise StudyFileError(where, got=held, hint=f"`{name}` is scanned too; keep one of them")
+        if name in ("T", "beta"):
+            hint = f"{name} is a reserved word of expressions"
+            raise StudyFileError(where, got=name, expected="temperature", hint=hint)
+        if name in ("disorder", "model"):
+            place = "a list or count in [scan]" if name == "disorder" else "a top-level key"
+            raise StudyFileError(where, got=held, hint=f"`{name}` is {place}")
+        if name in (*SCHEDULE, "chains", "method"):
+            raise StudyFileError(where, got=held, hint=f"write it as sample.{name}")
+        if name == "start":
+            start = read_start(held, where)
+        elif name == "temperature":
+            temperature = parse(held, where, StudyFileError)
+            if temperature.constant is not None:
+                check_temperature(temperature.constant, where)
+            if temperature.depends_on_temperature:
+                raise StudyFileError(where, got=held, hint="this would define T by itself")
+        else:
+            parameters[name] = parse(held, where, StudyFileError)
+    if temperature is None and "temperature" not in scanned:
+        temperature = parse(1.0, f"{file}: set.temperature", StudyFileError)
+    if start is None and "start" not in scanned:
+        start = StartDeclaration()
+    return parameters, temperature, start
+
+
+def _clamp(raw: Mapping[str, Any], file: str) -> dict[str, ClampDeclaration]:
+    clamp = {}
+    for group, held in raw.items():
+        table = {"values": held} if isinstance(held, list) else held
+        where = f"{file}: clamp.{group}"
+        clamp[group] = convert(table, ClampDeclaration, where, StudyFileError, decode_clamp)
+    return clamp
+
+
+def _plots(raw: Mapping[str, Any], file: str) -> Iterable[PlotDeclaration]:
+    for kind, held in raw.items():
+        if kind not in _PLOTS:
+            raise StudyFileError(f"{file}: plot", got=kind, expected=_PLOTS)
+        for i, each in enumerate(held if isinstance(held, list) else [held]):
+            where = f"{file}: plot.{kind}" + (f"[{i}]" if isinstance(held, list) else "")
+            table = require_table(each, where, StudyFileError)
+            if "kind" in table:
+                raise StudyFileError(
+                    f"{where}.kind", got=table["kind"], hint="the table's name says it"
+                )
+            yield convert({"kind": kind, **table}, PlotDeclaration, where, StudyFileError)
+
+
+def _check(study: StudyDeclaration, file: str) -> None:
+    """What concerns more than one section."""
+    temperatures = study.axis("temperature")
+    if study.tempering is not None and (temperatures is None or len(temperatures.values) < 2):
+        hint = "replica exchange needs a scanned `temperature` of two values or more"
+        raise StudyFileError(f"{file}: tempering", hint=hint)
+    if study.sample.method == "zero-temperature" and temperatures is not None:
+        hint = "zero-temperature dynamics has no temperature"
+        raise StudyFileError(f"{file}: scan.temperature", hint=hint)
+    if study.sample.chains < 2:
+        for i, name in enumerate(study.observe.record):
+            if name in REPLICA_OBSERVABLES:
+                hint = f"it compares two chains; [sample] chains = {study.sample.chains}"
+                raise StudyFileError(f"{file}: observe.record[{i}]", got=name, hint=hint)
+    axes = [axis.name for axis in study.scan]
+    seen: dict[str, int] = {}
+    for plot in study.plots:
+        number = seen[plot.kind] = seen.get(plot.kind, -1) + 1
+        where = f"{file}: plot.{plot.kind}" + (f"[{number}]" if number else "")
+        observed = {"phase_diagram": "z", "curve": "y", "histogram": "x"}[plot.kind]
+        for key in ("x", "y", "z", "by", "panel"):
+            name = getattr(plot, key)
+            if name is None:
+                continue
+            if key == observed:
+                if name not in study.observe.record:
+                    hint = "recorded in [observe]" if name in OBSERVABLES else None
+                    expected = study.observe.record
+                    raise StudyFileError(f"{where}.{key}", got=name, expected=expected, hint=hint)
+            elif name not in axes:
+                hint = "axes of [scan]"
+                raise StudyFileError(f"{where}.{key}", got=name, expected=axes, hint=hint)
+
+
+def _plain(held: Any) -> Any:
+    """A struct, expression or tuple as plain tables, lists and numbers, without None."""
+    if isinstance(held, Expression):
+        return held.text if held.constant is None else held.constant
+    if isinstance(held, StartDeclaration):
+        return held.written
+    if isinstance(held, tuple):
+        return [_plain(each) for each in held]
+    if isinstance(held, msgspec.Struct):
+        table = {f.encode_name: _plain(getattr(held, f.name)) for f in msgspec.structs.fields(held)}
+        return {key: each for key, each in table.items() if each is not None}
+    return held
