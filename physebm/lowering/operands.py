@@ -116,7 +116,8 @@ def _term_operands(plan, hamiltonian, params, t, read) -> dict[str, np.ndarray]:
             rows = [energy.square_weights(hamiltonian, params, t, i) for i in range(count)]
             return {f"w{t}": np.stack(rows)}
         case Overlap(group=g):
-            return _pattern_operands(t, values, plan.groups[g].width, count, read.weights)
+            integer = read.weights is not Weights.REAL and plan.groups[g].prior.discrete
+            return _pattern_operands(t, values, plan.groups[g].width, count, integer)
         case Running(group=g):
             width = plan.groups[g].width
             J = [energy.dense_couplings(hamiltonian, params, t, i) for i in range(count)]
@@ -132,12 +133,9 @@ def _term_operands(plan, hamiltonian, params, t, read) -> dict[str, np.ndarray]:
             return _hyper_operands(plan, hamiltonian, params, t, read)
 
 
-def _pattern_operands(t, values, width, count, weights) -> dict[str, np.ndarray]:
-    if values is None:
-        xi = np.ones((1, width, 1), dtype=np.int8)
-    else:
-        xi = values.reshape(count, -1, width).transpose(0, 2, 1)
-        xi = xi.astype(np.int8 if weights is Weights.INTEGER else np.float64)
+def _pattern_operands(t, values, width, count, integer: bool) -> dict[str, np.ndarray]:
+    xi = np.ones((1, 1, width)) if values is None else values.reshape(count, -1, width)
+    xi = xi.transpose(0, 2, 1).astype(np.int8 if integer else np.float64)
     square = xi.astype(np.int32) if xi.dtype == np.int8 else xi
     return {f"xi{t}": xi, f"d{t}": (square * square).sum(axis=2)}
 

@@ -28,7 +28,7 @@ Draw positions
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -202,3 +202,18 @@ def words_per_unit(prior: Prior, rule: Rule) -> int:
     if prior.kind in (UnitKind.GAUSSIAN, UnitKind.TRUNCATED_GAUSSIAN):
         return 2
     return 2 if prior.kind is UnitKind.POTTS and rule is Rule.METROPOLIS else 1
+
+
+def read_text(read: TermRead) -> str:
+    """A read in one line, e.g. ``Neighbours(group 0, integer weights, shared)``."""
+    words = []
+    for item in fields(read):
+        value = getattr(read, item.name)
+        match item.name, value:
+            case "weights", _:
+                words.append(f"{value} weights")
+            case "shared", _:
+                words += ["shared"] if value else []
+            case name, _:
+                words.append(f"{name} {value}")
+    return f"{type(read).__name__}({', '.join(words)})"

@@ -1,0 +1,97 @@
+"""Source file -> numba kernels, and the seam's three functions on top of them.
+
+The generated module is imported by path from the cache directory, so that numba's own on-disk cache
+works; one module serves every plan of the same structure.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+import numpy as np
+
+from physebm.backends.base import Lanes, LaneState, Launch
+from physebm.backends.numba_cpu.emit import Signature, emit, signature
+from physebm.backends.source import Source, write_once
+from physebm.errors import StudyError
+from physebm.lowering.plan import Overlap, Running, SweepPlan, Weights
+
+name = "numba"
+
+_modules: dict[str, object] = {}
+
+
+def compile(plan: SweepPlan) -> NumbaKernels:
+    """Kernels of a plan: emitted, written once, imported; numba compiles at the first call."""
+    return NumbaKernels(plan, _import(emit(plan)))
+
+
+def _import(source: Source):
+    if source.name not in _modules:
+        path = write_once(source, ".py")
+        spec = importlib.util.spec_from_file_location(source.name, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[source.name] = module
+        spec.loader.exec_module(module)
+        _modules[source.name] = module
+    return _modules[source.name]
+
+
+class NumbaKernels:
+    """Compiled kernels of one plan."""
+
+    def __init__(self, plan: SweepPlan, module):
+        self.plan = plan
+        self._signature: Signature = signature(plan)
+        self._sweep = module.sweep
+
+    def prepare(self, state: LaneState, lanes: Lanes, launch: Launch) -> None:
+        """Allocate and rebuild the running fields of every lane."""
+        for t, read in enumerate(self.plan.terms):
+            if isinstance(read, Running):
+                width = self.plan.groups[read.group].width
+                state.work[f"work{t}"] = np.zeros((len(lanes), width), np.float32)
+            if isinstance(read, Overlap):
+                integer = read.weights is not Weights.REAL
+                integer = integer and self.plan.groups[read.group].prior.discrete
+                patterns = launch.operands.arrays[f"xi{t}"].shape[2]
+                kind = np.int32 if integer else np.float64
+                state.work[f"work{t}"] = np.zeros((len(lanes), patterns), kind)
+        self._call(state, lanes, launch, 0, 0, True)
+
+    def sweep(
+        self, state: LaneState, lanes: Lanes, launch: Launch, first: int, count: int
+    ) -> np.ndarray:
+        """Advance every lane in place by sweeps ``first .. first+count-1``; `E_lt` afterwards."""
+        if first + count > 2**32:
+            raise StudyError("a chain is limited to 2^32 sweeps, the range of its counter word")
+        return self._call(state, lanes, launch, first, count, False)
+
+    def energies(self, state: LaneState, lanes: Lanes, launch: Launch) -> np.ndarray:
+        """Bare term energies of the present configurations."""
+        return self._call(state, lanes, launch, 0, 0, False)
+
+    def _call(self, state, lanes, launch, first, count, rebuild) -> np.ndarray:
+        E = np.zeros((len(lanes), len(self.plan.terms)))
+        self._sweep(
+            first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
+            launch.coefficients.value, E,
+            *(self._argument(name, state, lanes, launch) for name in self._signature.all),
+        )  # fmt: skip
+        return E
+
+    def _argument(self, name: str, state: LaneState, lanes: Lanes, launch: Launch) -> np.ndarray:
+        number = int("".join(filter(str.isdigit, name.split("_")[0])) or 0)
+        if name in self._signature.work:
+            return state.work[name]
+        if name.startswith("held"):
+            group = self.plan.groups[self.plan.moves[number].group]
+            return lanes.clamp.get(group.name, np.zeros((1, 0), dtype=bool))
+        if name.startswith("table"):
+            return launch.tables[number]
+        if name.startswith("range"):
+            return np.array(launch.operands.ranges[number], dtype=np.int64)
+        if name.startswith("xi") or not name.startswith("x"):
+            return launch.operands.arrays[name]
+        return state.x[self.plan.groups[number].name]

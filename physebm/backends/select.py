@@ -1,0 +1,35 @@
+"""A backend by name; imported only when asked for, with a message that says what to install."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from physebm.errors import BackendError, InputError
+
+BACKENDS = {
+    "reference": "physebm.backends.reference",
+    "numba": "physebm.backends.numba_cpu.load",
+}
+
+
+def select(name: str = "auto") -> ModuleType:
+    """The backend called `name`; "auto" is the fastest one that works here (numba).
+
+    Raises
+    ------
+    InputError
+        for an unknown name.
+    BackendError
+        when the backend's library is missing.
+    """
+    if name == "auto":
+        name = "numba"
+    if name not in BACKENDS:
+        raise InputError("backend", got=name, expected=["auto", *BACKENDS])
+    try:
+        return importlib.import_module(BACKENDS[name])
+    except ImportError as error:
+        raise BackendError(
+            f"backend '{name}' needs the package '{error.name}': pip install {error.name}"
+        ) from error
