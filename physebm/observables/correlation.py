@@ -141,7 +141,8 @@ def _windowed(gamma: Float64, draws: int, c: float):
     reliable = closed.any(axis=1)
     window = np.where(reliable, closed.argmax(axis=1), lags - 1)
     tau = np.take_along_axis(tau_w, window[:, None], axis=1)[:, 0]
-    tau = tau * (1 + (2 * window + 1) / draws)
+    # Every Gamma(t) is low by Var(mean) = 2 tau Gamma(0)/n: W + 1/2 of them above, one below.
+    tau = tau * (1 + (2 * window + 1) / draws) / (1 + 2 * np.maximum(tau, 0.0) / draws)
     floor = 0.5 / max(1.0, np.log10(draws))
     return np.maximum(tau, floor), window, reliable, variance
 
