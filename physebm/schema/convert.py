@@ -84,7 +84,10 @@ def parse_toml(text: str, file: str, error: type[InputError]) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
-        hint = f"this is not TOML: {problem}"  # tomllib ends in (at line 3, column 7)
+        # tomllib ends in (at line 3, column 7), except at the end.
+        lines = text.split("\n")
+        end = f"at line {len(lines)}, column {len(lines[-1]) + 1}, the end"
+        hint = f"this is not TOML: {problem}".replace("at end of document", end)
     except RecursionError:
         hint = "the tables are nested too deeply"
     raise error(file, hint=hint)
