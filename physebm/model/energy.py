@@ -84,6 +84,7 @@ def weighted_edges(hamiltonian: Hamiltonian, params: Params, index: int, instanc
         edges, place = lattice_bonds(term.graph.name, group.shape, term.graph.periodic)
     else:
         edges = params.edges[index][instance]
+        edges = edges[edges[:, 0] >= 0]
         place = np.arange(len(edges))
     if term.J is None:
         return edges, np.ones(len(edges))
@@ -154,10 +155,11 @@ def hyperedges(hamiltonian: Hamiltonian, params: Params, t: int, instance: int):
     n = hamiltonian.group(term.group).size
     dense = isinstance(term.graph, AllPairs)
     edges = all_tuples(n, term.arity) if dense else params.edges[t][instance]
+    edges = edges[edges[:, 0] >= 0]
     if term.J is None:
         return edges, np.ones(len(edges))
     J = params.arrays[term.J][instance].astype(np.float64)
-    return edges, J.reshape((n,) * term.arity)[tuple(edges.T)] if dense else J.ravel()
+    return edges, J.reshape((n,) * term.arity)[tuple(edges.T)] if dense else J.ravel()[: len(edges)]
 
 
 def local_field(
@@ -208,9 +210,7 @@ def local_field(
     return theta, lam
 
 
-def log_normalisers(
-    hamiltonian: Hamiltonian, params: Params, coefficients: Coefficients
-) -> np.ndarray:
+def log_normalisers(hamiltonian: Hamiltonian, params: Params, coefficients: Coefficients) -> np.ndarray:
     """``constant[instance, rung] = - sum log(normaliser of the continuous priors)``, part of u.
 
     Gaussian ``(1/2) log(2 pi v)`` per unit; truncated at `lower` adds ``log Q(lower / sqrt v)``.
@@ -294,9 +294,7 @@ def energy_derivatives(
         if group.prior.discrete:
             continue
         t = hamiltonian.prior_term(group.name)
-        c, d1, d2 = (
-            a[rung, t] for a in (coefficients.value, coefficients.first, coefficients.second)
-        )
+        c, d1, d2 = (a[rung, t] for a in (coefficients.value, coefficients.first, coefficients.second))
         first -= 0.5 * group.size * d1 / c
         second -= 0.5 * group.size * (d2 / c - (d1 / c) ** 2)
     return first, second

@@ -94,9 +94,7 @@ def lattice_bonds(
         index.append(d * len(base) + np.flatnonzero(inside))
     all_edges = np.concatenate(edges).astype(np.int64)
     if np.any(all_edges[:, 0] == all_edges[:, 1]):
-        raise ModelFileError(
-            f"lattice '{name}'", got=list(shape), hint="a site is its own neighbour"
-        )
+        raise ModelFileError(f"lattice '{name}'", got=list(shape), hint="a site is its own neighbour")
     return all_edges, np.concatenate(index).astype(np.int64)
 
 

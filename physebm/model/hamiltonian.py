@@ -115,9 +115,7 @@ class Hamiltonian:
         hidden = {group.name for group in self.groups if group.integrated}
         for index, term in enumerate(self.terms):
             names = [name for name in groups_of(term) if name in hidden]
-            within = isinstance(term, LowRank | Many) or (
-                isinstance(term, Pair) and term.a == term.b
-            )
+            within = isinstance(term, LowRank | Many) or (isinstance(term, Pair) and term.a == term.b)
             if (names and within) or len(names) > 1:
                 raise ModelFileError(
                     self._at(index),
@@ -153,7 +151,5 @@ class Hamiltonian:
     def prior_term(self, name: str) -> int:
         """Index of the Square term that carries the prior of a continuous group (its first)."""
         return next(
-            t
-            for t, term in enumerate(self.terms)
-            if isinstance(term, Square) and term.group == name
+            t for t, term in enumerate(self.terms) if isinstance(term, Square) and term.group == name
         )

@@ -2,7 +2,7 @@
 
 `Params`
     the values of every slot, ``[instance, *slot.shape]`` in float64 or small integers, and the edge
-    lists of sparse graphs ``[instance, edge, arity]``; an instance is one set of values (a sample
+    lists of sparse graphs ``[instance, edge, arity]``, padded with -1; an instance is one set of values (a sample
     of disorder, a training snapshot).
 `Coefficients`
     per rung k and term t the number ``c_kt`` of the reduced potential and its first two derivatives
@@ -58,10 +58,22 @@ def stack(parts: list[Params]) -> Params:
     """Instances of several params under each other."""
     first = parts[0]
     return Params(
-        {k: np.concatenate([p.arrays[k] for p in parts]) for k in first.arrays},
-        {k: np.concatenate([p.edges[k] for p in parts]) for k in first.edges},
+        {k: _join([p.arrays[k] for p in parts], 0) for k in first.arrays},
+        {k: _join([p.edges[k] for p in parts], -1) for k in first.edges},
         {k: np.concatenate([p.lower[k] for p in parts]) for k in first.lower},
     )
+
+
+def _join(parts: list[np.ndarray], fill: float) -> np.ndarray:
+    """Concatenate instances; edge lists of random graphs differ in length and are padded."""
+    longest = max(part.shape[1] if part.ndim > 1 else 0 for part in parts)
+    padded = []
+    for part in parts:
+        pad = [(0, 0)] * part.ndim
+        if part.ndim > 1:
+            pad[1] = (0, longest - part.shape[1])
+        padded.append(np.pad(part, pad, constant_values=fill))
+    return np.concatenate(padded)
 
 
 def validate(hamiltonian: Hamiltonian, params: Params) -> None:
@@ -77,15 +89,13 @@ def validate(hamiltonian: Hamiltonian, params: Params) -> None:
         values = params.arrays.get(slot.name)
         if values is None:
             raise ModelFileError(where, hint="this array has no values")
-        if values.shape[1:] != slot.shape:
+        if not _fits(values.shape[1:], slot.shape):
             raise ModelFileError(
                 where, got=f"shape {list(values.shape[1:])}", expected=f"shape {list(slot.shape)}"
             )
         if not np.all(np.isfinite(values)):
             bad = np.argwhere(~np.isfinite(values))[0][1:].tolist()
-            raise ModelFileError(
-                where, got=f"a non-finite value at {bad}", expected="finite numbers"
-            )
+            raise ModelFileError(where, got=f"a non-finite value at {bad}", expected="finite numbers")
     for term in hamiltonian.terms:
         name = array_of(term)
         if name is None:
@@ -98,9 +108,12 @@ def validate(hamiltonian: Hamiltonian, params: Params) -> None:
                     where, got=float(values.min()), expected="variances greater than 0"
                 )
         if isinstance(term, Pair) and term.a == term.b and isinstance(term.graph, AllPairs):
-            _check_symmetric(
-                where, params.arrays[name], hamiltonian.group(term.a).size, term.states
-            )
+            _check_symmetric(where, params.arrays[name], hamiltonian.group(term.a).size, term.states)
+
+
+def _fits(shape: tuple[int, ...], slot: tuple[int, ...]) -> bool:
+    """Equal shapes, where a slot axis of -1 (bonds of a random graph) takes any length."""
+    return len(shape) == len(slot) and all(n in (m, -1) for m, n in zip(shape, slot))
 
 
 def _check_symmetric(where: str, values: np.ndarray, units: int, states: bool) -> None:
@@ -141,6 +154,4 @@ class Coefficients:
 
     def take(self, rungs) -> Coefficients:
         """The coefficients of some rungs, in the given order."""
-        return Coefficients(
-            self.beta[rungs], self.value[rungs], self.first[rungs], self.second[rungs]
-        )
+        return Coefficients(self.beta[rungs], self.value[rungs], self.first[rungs], self.second[rungs])

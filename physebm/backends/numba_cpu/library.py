@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import float64, njit, uint32, uint64
+from numba import float64, int64, njit, uint32, uint64
 
 _M0, _M1 = uint64(0xD2511F53), uint64(0xCD9E8D57)
 _W0, _W1 = uint32(0x9E3779B9), uint32(0xBB67AE85)
@@ -236,7 +236,7 @@ def product_field(f, J, x, q):
     f[:] = 0
     for j in range(x.shape[0]):
         if q:
-            axpy(f, f.dtype.type(1), J[j * q + x[j]])
+            axpy(f, f.dtype.type(1), J[j * q + int64(x[j])])
         elif x[j] != 0:
             axpy(f, f.dtype.type(x[j]), J[j])
 
@@ -246,7 +246,7 @@ def rebuild_overlap(M, xi, x, q):
     """``M_mu = sum_i xi[i, mu] x_i``, or ``sum_i xi[q i + x_i, mu]`` for Potts units."""
     M[:] = 0
     for i in range(x.shape[0]):
-        add_pattern(M, xi[i * q + x[i]] if q else xi[i], 1 if q else x[i])
+        add_pattern(M, xi[i * q + int64(x[i])] if q else xi[i], 1 if q else x[i])
 
 
 @njit
@@ -261,7 +261,7 @@ def energy_constant(h, x, q):
     """``- sum_i h_i x_i``, or ``- sum_i h[q i + x_i]``."""
     total = 0.0
     for i in range(x.shape[0]):
-        total += h[i * q + x[i]] if q else h[i] * x[i]
+        total += h[i * q + int64(x[i])] if q else h[i] * x[i]
     return -total
 
 
@@ -279,7 +279,7 @@ def energy_running(f, x, q):
     """``- (1/2) sum_i x_i f_i`` from the fields of the present configuration."""
     total = 0.0
     for i in range(x.shape[0]):
-        total += float64(f[i * q + x[i]]) if q else float64(f[i]) * x[i]
+        total += float64(f[i * q + int64(x[i])]) if q else float64(f[i]) * x[i]
     return -0.5 * total
 
 
@@ -296,7 +296,7 @@ def energy_overlap(M, d, x, q):
     for mu in range(M.shape[0]):
         total += float64(M[mu]) * M[mu]
     for i in range(x.shape[0]):
-        total -= float64(d[i * q + x[i]]) if q else float64(d[i]) * x[i] * x[i]
+        total -= float64(d[i * q + int64(x[i])]) if q else float64(d[i]) * x[i] * x[i]
     return -0.5 * total
 
 
