@@ -27,9 +27,9 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
-from scipy.special import erf
 
 from physebm.errors import InputError
+from physebm.theory.gaussian import gaussian_moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ def spin_glass(alpha: float, temperature: float) -> State:
         return _state(alpha, temperature, 0.0, 0.0)
 
     def excess(sigma):
-        c = _moments(0.0, sigma, temperature).c
-        return sigma * (1.0 - c) / np.sqrt(1.0 - temperature * c) - np.sqrt(alpha)
+        here = gaussian_moments(0.0, sigma, temperature)
+        return sigma * (1.0 - here.c) / np.sqrt(here.q) - np.sqrt(alpha)
 
     # sigma falls with T from its value at T = 0; below it, C = 1 bounds it for T < 1.
     high = 1.01 * (np.sqrt(2.0 / np.pi) + np.sqrt(alpha))
@@ -202,61 +202,11 @@ def _best_temperature(alpha):
     return float(found.x)
 
 
-@dataclass(frozen=True, slots=True)
-class _Moments:
-    m: float  # <tanh>
-    c: float  # <sech^2> / T
-    c_m: float  # its derivatives with respect to m and sigma
-    c_sigma: float
-    four: float  # <sech^4> / T, divided once more by T in the replicon
-    log_cosh: float  # T <ln 2 cosh>
-
-
-_V = np.arange(-20.0, 20.01, 0.25)
-_SECH2 = 0.25 / np.cosh(_V) ** 2
-_SECH4 = _SECH2 / np.cosh(_V) ** 2
-_Z = np.arange(-9.5, 9.51, 0.25)
-_NORMAL = 0.25 * np.exp(-(_Z**2) / 2.0) / np.sqrt(2.0 * np.pi)
-
-
-def _moments(m, sigma, temperature):
-    """Gaussian averages over ``u = m + sigma z`` by the trapezoidal rule, error below 1e-14.
-
-    Narrow noise: sum over z. Wide noise: sum over ``v = u / T`` after integrating by parts until
-    every integrand carries ``cosh(v)^-2``; that form is regular at T = 0.
-    """
-    if sigma < temperature:
-        x = (m + sigma * _Z) / temperature
-        decay = np.exp(-2.0 * np.abs(x))
-        t, s = np.tanh(x), 4.0 * decay / (1.0 + decay) ** 2
-        log_cosh = np.abs(x) + np.log1p(decay)
-        return _Moments(
-            m=_NORMAL @ t,
-            c=_NORMAL @ s / temperature,
-            c_m=-2.0 * (_NORMAL @ (t * s)) / temperature**2,
-            c_sigma=sigma * (_NORMAL @ (s * (4.0 - 6.0 * s))) / temperature**3,
-            four=_NORMAL @ s**2 / temperature,
-            log_cosh=temperature * (_NORMAL @ log_cosh),
-        )
-    mu = m - temperature * _V
-    w = mu / sigma
-    step = erf(w / np.sqrt(2.0))
-    phi = np.exp(-(w**2) / 2.0) / (np.sqrt(2.0 * np.pi) * sigma)
-    return _Moments(
-        m=0.5 * (_SECH2 @ step),
-        c=_SECH2 @ phi,
-        c_m=-(_SECH2 @ (w * phi)) / sigma,
-        c_sigma=_SECH2 @ ((w**2 - 1.0) * phi) / sigma,
-        four=_SECH4 @ phi,
-        log_cosh=0.5 * (_SECH2 @ (mu * step + 2.0 * sigma**2 * phi)),
-    )
-
-
 def _overlap(sigma, temperature):
     """Largest root of ``m = <tanh>``: Newton from above on a convex function, so monotone."""
     m = 1.0
     for _ in range(100):
-        here = _moments(m, sigma, temperature)
+        here = gaussian_moments(m, sigma, temperature)
         step = (m - here.m) / max(1.0 - here.c, 1e-12)
         m = max(m - step, 0.0)
         if step <= 1e-15:
@@ -266,8 +216,8 @@ def _overlap(sigma, temperature):
 
 def _load(sigma, temperature):
     """The load at which `sigma` is a solution, and the sign-carrying part of its derivative."""
-    here = _moments(_overlap(sigma, temperature), sigma, temperature)
-    gap, q = 1.0 - here.c, 1.0 - temperature * here.c
+    here = gaussian_moments(_overlap(sigma, temperature), sigma, temperature)
+    gap, q = 1.0 - here.c, here.q
     total = here.c_sigma * gap + sigma * here.c_m**2  # (1 - C) dC/dsigma at constant T
     slope = 2.0 * gap**2 / sigma - (2.0 - temperature * gap / q) * total
     return sigma**2 * gap**2 / q, slope
@@ -275,7 +225,9 @@ def _load(sigma, temperature):
 
 def _sigma_without_overlap(temperature):
     """The sigma at which C = 1 for m = 0: beyond it no overlap survives. T < 1."""
-    return brentq(lambda sigma: _moments(0.0, sigma, temperature).c - 1.0, 1e-9, 1.0, xtol=1e-15)
+    return brentq(
+        lambda sigma: gaussian_moments(0.0, sigma, temperature).c - 1.0, 1e-9, 1.0, xtol=1e-15
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -303,9 +255,8 @@ def _turning_point():
 def _state(alpha, temperature, m, sigma):
     if sigma == 0.0:
         return _noiseless(alpha, temperature, m)
-    here = _moments(m, sigma, temperature)
-    c = here.c
-    q, r = 1.0 - temperature * c, sigma**2 / alpha
+    here = gaussian_moments(m, sigma, temperature)
+    q, c, r = here.q, here.c, sigma**2 / alpha
     free = (
         alpha / 2.0
         + m**2 / 2.0
