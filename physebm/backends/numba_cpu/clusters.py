@@ -32,10 +32,11 @@ _SEED = last_word(Purpose.CLUSTER_SEED)
 
 
 class Scratch(NamedTuple):
-    """Room for one lane: union-find parents and words; members, marks and bonds by unit for Wolff."""
+    """Room for one lane: parents, words, active bonds; members, marks and bonds by unit for Wolff."""
 
     parent: np.ndarray
     words: np.ndarray
+    active: np.ndarray
     members: np.ndarray
     marked: np.ndarray
     start: np.ndarray
@@ -51,6 +52,7 @@ def cluster_scratch(x, edges):
     return Scratch(
         np.empty(n, np.int32),
         np.empty(CHUNK, np.uint32),
+        np.empty(CHUNK, np.int64),
         np.empty(n, np.int32),
         np.zeros(n, np.uint8),
         start,
@@ -77,16 +79,22 @@ def bond_thresholds(bond, c, q):
 @njit
 def swendsen_wang(x, edges, thresholds, scratch, q, walker, sweep, move, k0, k1):
     """Decide every bond, then give every cluster a fresh state."""
-    parent, words = scratch.parent, scratch.words
+    parent, words, active = scratch.parent, scratch.words, scratch.active
     n, bonds = x.shape[0], edges.shape[0]
     for i in range(n):
         parent[i] = i
     for chunk in range((bonds + CHUNK - 1) // CHUNK):
         fill_words(words, chunk, walker, sweep, _BONDS | (move << 16), k0, k1)
         first = CHUNK * chunk
+        # half the decisions are unpredictable: listed without a branch, then joined
+        count = 0
         for e in range(first, min(first + CHUNK, bonds)):
-            if np.int64(words[e - first]) < thresholds[e] and x[edges[e, 0]] == x[edges[e, 1]]:
-                _join(parent, edges[e, 0], edges[e, 1])
+            active[count] = e
+            equal = x[edges[e, 0]] == x[edges[e, 1]]
+            count += equal & (np.int64(words[e - first]) < thresholds[e])
+        for place in range(count):
+            e = active[place]
+            _join(parent, edges[e, 0], edges[e, 1])
     for chunk in range((n + CHUNK - 1) // CHUNK):
         fill_words(words, chunk, walker, sweep, _SPINS | (move << 16), k0, k1)
         first = CHUNK * chunk
@@ -94,12 +102,9 @@ def swendsen_wang(x, edges, thresholds, scratch, q, walker, sweep, move, k0, k1)
             # parents have smaller indices: theirs are roots already, and drawn
             root = parent[parent[i]]
             parent[i] = root
-            if root < i:
-                x[i] = x[root]
-            elif q:
-                x[i] = _below(words[i - first], q)
-            else:
-                x[i] = 1 if words[i - first] < 2147483648 else -1
+            word = words[i - first]
+            x[i] = _below(word, q) if q else 1 - 2 * np.int64(word >> uint32(31))
+            x[i] = x[root]
 
 
 @njit
