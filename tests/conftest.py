@@ -1,0 +1,30 @@
+"""Options and fixtures of all tests."""
+
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="rewrite the texts under tests/golden instead of comparing with them",
+    )
+
+
+@pytest.fixture
+def golden(request):
+    """``golden(name, text)`` compares a text with ``tests/golden/name``, or rewrites it."""
+
+    def check(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"{name} is missing; make it with --update-golden and read it"
+        assert text == path.read_text(encoding="utf-8"), "review the change, then --update-golden"
+
+    return check
