@@ -107,10 +107,11 @@ class TemperingDeclaration(msgspec.Struct, **_STRICT):
 
 
 class ObserveDeclaration(msgspec.Struct, **_STRICT):
-    """[observe]: what is recorded, whether as series too, and the nominated pattern."""
+    """[observe]: what is recorded, whether as series or final states too, and the nominated pattern."""
 
     record: tuple[str, ...] = ("energy",)
     series: bool = False
+    states: bool = False
     pattern: int = 0
 
     def __post_init__(self):

@@ -13,9 +13,10 @@ import numpy as np
 
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.numba_cpu.emit import Signature, emit, signature
+from physebm.backends.reference_clusters import refuse_invalid
 from physebm.backends.source import Source, write_once
 from physebm.errors import StudyError
-from physebm.lowering.plan import Overlap, Running, SweepPlan, Weights
+from physebm.lowering.plan import ClusterMove, Overlap, Running, SweepPlan, Weights
 
 name = "numba"
 
@@ -66,6 +67,8 @@ class NumbaKernels:
         """Advance every lane in place by sweeps ``first .. first+count-1``; `E_lt` afterwards."""
         if first + count > 2**32:
             raise StudyError("a chain is limited to 2^32 sweeps, the range of its counter word")
+        if any(isinstance(move, ClusterMove) for move in self.plan.moves):
+            refuse_invalid(self.plan, lanes, launch)
         return self._call(state, lanes, launch, first, count, False)
 
     def energies(self, state: LaneState, lanes: Lanes, launch: Launch) -> np.ndarray:

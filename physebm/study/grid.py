@@ -1,0 +1,158 @@
+"""A study's grid of points, cut into tasks.
+
+    point   one combination of the scan axes
+    cell    the points that differ in temperature and start only: one set of arrays, one ladder
+    task    cells of one structure and one schedule, batched in one kernel call; the unit of work,
+            of checkpoints and of resumption
+
+The cut depends on the study alone, never on workers; and results do not depend on the cut, because
+every lane has its own key and counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+
+from physebm.errors import StudyFileError
+from physebm.rng.streams import key_of
+from physebm.schema.axes import StartDeclaration
+from physebm.schema.declarations import ModelDeclaration
+from physebm.schema.load import Loaded, load
+from physebm.schema.study_declarations import Schedule, StudyDeclaration
+
+# Lanes of one task: enough to fill the cores for many sweeps, few enough to checkpoint often.
+LANES_PER_TASK = 512
+MIN_DRAWS = 64
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of the grid: its index, coordinates, and what it resolves to."""
+
+    index: tuple[int, ...]
+    coordinates: tuple[tuple[str, object], ...]
+    temperature: float
+    start: StartDeclaration
+    disorder: int
+    loaded: Loaded = field(repr=False, compare=False)
+
+    def key(self, seed: int, tempered: bool) -> tuple[int, int]:
+        """The key of its chains: the study's seed and its own coordinates, values not indices."""
+        own = [
+            (name, value)
+            for name, value in self.coordinates
+            if not (tempered and name == "temperature")
+        ]
+        return key_of(seed, "chains", *(part for pair in own for part in pair))
+
+
+@dataclass(frozen=True)
+class Task:
+    """Points that run together; `cells` lists them by cell, in grid order."""
+
+    number: int
+    model: str
+    schedule: Schedule
+    cells: tuple[tuple[Point, ...], ...]
+
+    @property
+    def name(self) -> str:
+        """Folder name, ``task0001``."""
+        return f"task{self.number:04d}"
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """All points, cell after cell."""
+        return tuple(point for cell in self.cells for point in cell)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The axes of a study and its tasks in a fixed order."""
+
+    axes: dict[str, tuple]
+    tasks: tuple[Task, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of every axis."""
+        return tuple(len(values) for values in self.axes.values())
+
+    @property
+    def points(self) -> int:
+        """Number of points."""
+        return sum(len(task.points) for task in self.tasks)
+
+
+def expand(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> Grid:
+    """The grid of a study.
+
+    Raises
+    ------
+    StudyFileError
+        for a point whose schedule gives too few measurements for an error bar.
+    """
+    names = [axis.name for axis in study.scan]
+    cells: dict[tuple, list[Point]] = {}
+    cache: dict[tuple, Loaded] = {}
+    schedules: dict[tuple, Schedule] = {}
+    for index in product(*(range(len(axis.values)) for axis in study.scan)):
+        values = {axis.name: axis.values[i] for axis, i in zip(study.scan, index)}
+        labels = {axis.name: axis.coordinates[i] for axis, i in zip(study.scan, index)}
+        model = str(values.get("model", study.models[0]))
+        own = tuple((n, labels[n]) for n in names if n not in ("temperature", "start", "disorder"))
+        if (model, own) not in cache:
+            cache[model, own] = load(models[model], study.parameters_at(values))
+        loaded = cache[model, own]
+        temperature = study.temperature_at(values, loaded.env)
+        schedule = study.schedule_at(values, {**loaded.env, "T": temperature, "beta": 1 / temperature})
+        _check_draws(study, schedule)
+        point = Point(
+            index,
+            (("model", model), *((n, labels[n]) for n in names if n != "model")),
+            temperature,
+            values.get("start", study.start) or StartDeclaration(),
+            int(values.get("disorder", 0)),
+            loaded,
+        )
+        key = (model, own, point.disorder, schedule)
+        cells.setdefault(key, []).append(point)
+        schedules[key] = schedule
+    return Grid({axis.name: axis.coordinates for axis in study.scan}, _tasks(study, cells, schedules))
+
+
+def _check_draws(study: StudyDeclaration, schedule: Schedule) -> None:
+    if study.sample.method == "zero-temperature":
+        return
+    draws = schedule.sweeps // schedule.every
+    if draws < MIN_DRAWS:
+        raise StudyFileError(
+            f"{study.where}: sample.sweeps",
+            got=f"{schedule.sweeps} sweeps measured every {schedule.every}: {draws} draws",
+            expected=f"at least {MIN_DRAWS} draws",
+            hint="32 blocks of two draws are the least that an error bar can be read from",
+        )
+
+
+def _tasks(study: StudyDeclaration, cells, schedules) -> tuple[Task, ...]:
+    tasks: list[Task] = []
+    filling: dict[tuple, list] = {}
+
+    def close(group: tuple) -> None:
+        held = filling.pop(group)
+        model = held[0][0].coordinates[0][1]
+        tasks.append(Task(len(tasks) + 1, model, group[1], tuple(tuple(cell) for cell in held)))
+
+    for key, points in cells.items():
+        group = (points[0].loaded.hamiltonian, schedules[key])
+        held = filling.setdefault(group, [])
+        lanes = sum(len(cell) for cell in held) * study.sample.chains
+        if held and lanes + len(points) * study.sample.chains > LANES_PER_TASK:
+            close(group)
+            held = filling.setdefault(group, [])
+        held.append(points)
+    for group in list(filling):
+        close(group)
+    return tuple(tasks)

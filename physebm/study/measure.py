@@ -1,0 +1,297 @@
+"""Measure while running: channels of linear moments, binned as they come.
+
+A channel is a number per point and chain (or per point, for pairs of chains) at every draw; which
+channels a study needs follows from the observables that it records. Non-linear quantities are formed
+from the channels afterwards (`results`), never while running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from physebm.errors import StudyFileError
+from physebm.model.energy import energy_derivatives
+from physebm.model.hamiltonian import Hamiltonian
+from physebm.model.params import Coefficients, Params
+from physebm.model.terms import Lattice, LowRank, Pair
+from physebm.model.units import UnitKind
+from physebm.observables import order, overlap
+from physebm.observables.binning import BinnedSeries
+from physebm.sampling.chain import ChainState
+
+# The channels behind every observable; names are those of `observables.derived`.
+CHANNELS: dict[str, tuple[str, ...]] = {
+    "energy": ("du_dbeta",),
+    "specific_heat": ("du_dbeta", "du_dbeta_squared", "d2u_dbeta2"),
+    "magnetisation": ("m",),
+    "abs_magnetisation": ("abs_m",),
+    "susceptibility": ("abs_m", "m2"),
+    "binder": ("m2", "m4"),
+    "pattern_overlap": ("pattern_overlap",),
+    "retrieval_overlap": ("retrieval_overlap",),
+    "max_pattern_overlap": ("max_pattern_overlap",),
+    "replica_overlap": ("q1",),
+    "replica_overlap_squared": ("q2",),
+    "overlap_distribution": ("q2",),
+    "binder_overlap": ("q2", "q4"),
+    "sg_susceptibility": ("q2",),
+    "q_edwards_anderson": (),
+}
+PAIR_CHANNELS = ("q1", "q2", "q4", "qk2")
+SITE_BLOCKS = 32
+_FLUSH = 32
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: the observables asked for, and the model they are asked of."""
+
+    hamiltonian: Hamiltonian
+    record: tuple[str, ...]
+    pattern: int
+    chains: int
+    tempered: bool
+    where: str
+
+    def __post_init__(self):
+        for name in self.record:
+            reason = self._refusal(name)
+            if reason:
+                raise StudyFileError(f"{self.where}: observe.record", got=name, hint=reason)
+
+    def _refusal(self, name: str) -> str | None:
+        pairs = name in ("replica_overlap", "replica_overlap_squared", "overlap_distribution")
+        pairs = pairs or name in ("binder_overlap", "sg_susceptibility", "q_edwards_anderson")
+        pairs = pairs or (name == "correlation_length_over_L" and self.spin_glass)
+        if pairs and self.chains < 2:
+            return "an overlap compares two independent chains: set sample.chains = 2 or more"
+        if pairs and len(self.hamiltonian.counted) != 1:
+            return "overlaps are defined on one group: mark one group visible"
+        if name == "overlap_distribution" and not self.hamiltonian.counted[0].prior.discrete:
+            return "a histogram on exact values needs discrete units"
+        if "pattern" in name or name == "retrieval_overlap":
+            if self.pattern_slot is None:
+                return "this model has no patterns (a `patterns` term, or an array called xi)"
+            if self.pattern >= self.hamiltonian.slot(self.pattern_slot).shape[0]:
+                count = self.hamiltonian.slot(self.pattern_slot).shape[0]
+                return f"observe.pattern = {self.pattern}, but there are patterns 0 to {count - 1}"
+        if name == "correlation_length_over_L" and self.lattice_dimension == 0:
+            return "a correlation length over L needs units on a lattice with periodic boundary"
+        if name == "q_edwards_anderson" and self.tempered:
+            return (
+                "under tempering at zero field run means vanish by symmetry: "
+                "record replica_overlap_squared or overlap_distribution"
+            )
+        kinds = {group.prior.kind for group in self.hamiltonian.counted}
+        magnetic = ("magnetisation", "abs_magnetisation", "susceptibility", "binder")
+        if name in magnetic and UnitKind.POTTS in kinds and len(self.hamiltonian.counted) > 1:
+            return "the magnetisation of potts units is defined for one group: mark it visible"
+        return None
+
+    @property
+    def spin_glass(self) -> bool:
+        """True where couplings are quenched disorder: chi is then that of overlaps."""
+        return any(
+            slot.quenched
+            for term in self.hamiltonian.terms
+            if isinstance(term, Pair) and term.J is not None
+            for slot in self.hamiltonian.slots
+            if slot.name == term.J
+        )
+
+    @property
+    def pattern_slot(self) -> str | None:
+        """The array of patterns: that of the low-rank term, or one called xi."""
+        for term in self.hamiltonian.terms:
+            if isinstance(term, LowRank) and term.xi is not None:
+                return term.xi
+        return "xi" if any(slot.name == "xi" for slot in self.hamiltonian.slots) else None
+
+    @property
+    def lattice_dimension(self) -> int:
+        """Axes of the lattice of the counted group; 0 without a periodic lattice."""
+        for term in self.hamiltonian.terms:
+            if isinstance(term, Pair) and isinstance(term.graph, Lattice) and all(term.graph.periodic):
+                return len(self.hamiltonian.group(term.a).shape)
+        return 0
+
+    @property
+    def length_channels(self) -> tuple[str, ...]:
+        """The two channels behind the correlation length."""
+        return ("q2", "qk2") if self.spin_glass else ("m2", "mk2")
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """All channels, in a fixed order; the energy always, because the verdict needs it."""
+        names = list(CHANNELS["energy"])
+        for name in self.record:
+            extra = self.length_channels if name == "correlation_length_over_L" else CHANNELS[name]
+            names += [channel for channel in extra if channel not in names]
+        return tuple(names)
+
+
+class Recorder:
+    """Bins of every channel for a set of points; bit-stable under cutting and resuming a run.
+
+    Shapes: ``[point, chain]`` for chain channels, ``[point, 1]`` for pair channels (all pairs of
+    chains averaged), ``[point, chain, pattern]`` for the pattern overlaps.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        params: Params,
+        coefficients: Coefficients,
+        rungs: np.ndarray,
+        instances: np.ndarray,
+        draws: int,
+    ):
+        self.subject, self.coefficients = subject, coefficients
+        self.rungs, self.instances = rungs, instances
+        self.draws, self.taken = draws, 0
+        self.points, self.chains = len(rungs), subject.chains
+        self._patterns = None if subject.pattern_slot is None else _patterns(subject, params)
+        self.series: dict[str, BinnedSeries] = {
+            name: BinnedSeries(self._shape(name)) for name in subject.channels
+        }
+        self._buffer: dict[str, list[np.ndarray]] = {name: [] for name in subject.channels}
+        units = subject.hamiltonian.counted_units
+        self.histogram = None
+        if "overlap_distribution" in subject.record:
+            self.histogram = np.zeros((self.points, units + 1), dtype=np.int64)
+        self.sites = None
+        if "q_edwards_anderson" in subject.record:
+            self.sites = np.zeros((SITE_BLOCKS, self.points, self.chains, units))
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        if name in PAIR_CHANNELS:
+            return (self.points, 1)
+        if name == "pattern_overlap":
+            return (self.points, self.chains, self._patterns.shape[1])
+        return (self.points, self.chains)
+
+    def record(self, state: ChainState, lanes_of: np.ndarray) -> None:
+        """One draw; ``lanes_of[point, chain]`` is the lane that stands at the point now."""
+        values = self._energies(state, lanes_of)
+        x = {name: v[lanes_of] for name, v in state.configurations.x.items()}
+        values |= self._magnetic(x) | self._pattern(x) | self._pairs(x)
+        for name in self._buffer:
+            self._buffer[name].append(values[name])
+        if self.sites is not None:
+            group = self.subject.hamiltonian.counted[0]
+            block = min(self.taken * SITE_BLOCKS // self.draws, SITE_BLOCKS - 1)
+            self.sites[block] += _spins(group, x[group.name])
+        self.taken += 1
+        if len(self._buffer["du_dbeta"]) >= _FLUSH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Move buffered draws into the bins."""
+        for name, held in self._buffer.items():
+            if held:
+                self.series[name].append(np.stack(held))
+                held.clear()
+
+    def _energies(self, state: ChainState, lanes_of) -> dict[str, np.ndarray]:
+        E = state.energies[lanes_of]
+        flat = E.reshape(-1, E.shape[-1])
+        rung = np.repeat(self.rungs, self.chains)
+        first, second = energy_derivatives(self.subject.hamiltonian, self.coefficients, flat, rung)
+        first, second = first.reshape(lanes_of.shape), second.reshape(lanes_of.shape)
+        return {"du_dbeta": first, "du_dbeta_squared": first**2, "d2u_dbeta2": second}
+
+    def _magnetic(self, x: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        wanted = {"m", "abs_m", "m2", "m4", "mk2"} & set(self.series)
+        if not wanted:
+            return {}
+        groups = self.subject.hamiltonian.counted
+        total = sum(g.size * order.magnetisation(x[g.name], g.prior.kind, g.prior.q) for g in groups)
+        m = total / self.subject.hamiltonian.counted_units
+        values = {"m": m, "abs_m": np.abs(m), "m2": m**2, "m4": m**4}
+        if "mk2" in wanted:
+            s = _spins(groups[0], x[groups[0].name])
+            field = s.reshape(*s.shape[:-1], *groups[0].shape)
+            mode = order.structure_factor_amplitude(field, len(groups[0].shape))
+            values["mk2"] = mode.mean(axis=-1)
+        return values
+
+    def _pattern(self, x: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        wanted = {"pattern_overlap", "retrieval_overlap", "max_pattern_overlap"} & set(self.series)
+        if not wanted:
+            return {}
+        group = self.subject.hamiltonian.counted[0]
+        s = x[group.name].reshape(-1, group.size)
+        instance = np.repeat(self.instances, self.chains)
+        xi = self._patterns
+        if wanted == {"retrieval_overlap"}:
+            spins = order.spins(x[group.name], group.prior.kind)
+            nominated = xi[self.instances, self.subject.pattern]
+            product = np.einsum("pcn,pn->pc", spins, nominated, dtype=np.float64)
+            return {"retrieval_overlap": product / group.size}
+        m = overlap.pattern_overlaps(s, xi, instance, group.prior.kind)
+        m = m.reshape(*x[group.name].shape[:-1], -1)
+        return {
+            "pattern_overlap": m,
+            "retrieval_overlap": m[..., self.subject.pattern],
+            "max_pattern_overlap": overlap.max_pattern_overlap(m),
+        }
+
+    def _pairs(self, x: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if not set(PAIR_CHANNELS) & set(self.series):
+            return {}
+        group = self.subject.hamiltonian.counted[0]
+        s, kind, q = x[group.name], group.prior.kind, group.prior.q or None
+        found: dict[str, list[np.ndarray]] = {name: [] for name in PAIR_CHANNELS}
+        for a, b in combinations(range(self.chains), 2):
+            pair = overlap.replica_overlap(s[:, a], s[:, b], kind, q)
+            if self.histogram is not None:
+                counts = overlap.overlap_histogram(pair[:, None], group.size, q or 2)
+                self.histogram += counts
+            for name, value in (("q1", pair), ("q2", pair**2), ("q4", pair**4)):
+                found[name].append(value)
+            if "qk2" in self.series:
+                shape = (self.points, *group.shape)
+                mode = overlap.overlap_at_k1(
+                    s[:, a].reshape(shape), s[:, b].reshape(shape), len(group.shape), kind, q
+                )
+                found["qk2"].append(mode.mean(axis=-1))
+        return {name: np.mean(v, axis=0)[:, None] for name, v in found.items() if v}
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Everything that is needed to continue with the same bits."""
+        self.flush()
+        state = {"taken": np.int64(self.taken)}
+        for name, held in self.series.items():
+            state |= {f"{name}/{key}": value for key, value in held.state_dict().items()}
+        if self.histogram is not None:
+            state["histogram"] = self.histogram
+        if self.sites is not None:
+            state["sites"] = self.sites
+        return state
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continue from a `state_dict`."""
+        self.taken = int(state["taken"])
+        for name in self.series:
+            prefix = f"{name}/"
+            part = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            self.series[name] = BinnedSeries.from_state(part)
+        if self.histogram is not None:
+            self.histogram = state["histogram"]
+        if self.sites is not None:
+            self.sites = state["sites"]
+
+
+def _spins(group, x: np.ndarray) -> np.ndarray:
+    return order.spins(x, group.prior.kind).astype(np.float64)
+
+
+def _patterns(subject: Subject, params: Params) -> np.ndarray:
+    """Patterns ``[instance, pattern, unit]`` of the counted group."""
+    xi = params.arrays[subject.pattern_slot]
+    size = subject.hamiltonian.counted[0].size
+    return xi.reshape(len(xi), -1, size)

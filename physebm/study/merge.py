@@ -1,0 +1,236 @@
+"""Task results -> one labelled dataset: direct estimates placed on the grid, derived ones formed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from physebm.observables.derived import DERIVED, estimate
+from physebm.observables.overlap import noise_floor
+from physebm.schema.study_declarations import StudyDeclaration
+from physebm.storage.arrays_file import read_arrays
+from physebm.storage.dataset import (
+    DONE,
+    FAILED,
+    NOT_RUN,
+    series_dataset,
+    summary_dataset,
+    tempering_dataset,
+)
+from physebm.storage.quantities import quantity
+from physebm.study.grid import Grid, Task
+
+# Channels that are reported as draws of an observable in /series.
+SERIES_NAMES = {"du_dbeta": "energy", "m": "magnetisation", "q1": "replica_overlap"}
+SERIES_NAMES |= {name: name for name in ("retrieval_overlap", "max_pattern_overlap")}
+
+
+@dataclass
+class TaskOutcome:
+    """What became of a task: its result arrays, or the message of its failure."""
+
+    task: Task
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    failure: str = ""
+
+
+def read_outcome(task: Task, result: Path | None, failure: str = "") -> TaskOutcome:
+    """The outcome of a task from its result file, or from the message that it failed with."""
+    if result is None:
+        return TaskOutcome(task, failure=failure)
+    arrays, meta = read_arrays(result)
+    return TaskOutcome(task, arrays, meta)
+
+
+def merge(study: StudyDeclaration, grid: Grid, outcomes: list[TaskOutcome]) -> dict[str, xr.Dataset]:
+    """The groups of the result file, ``/`` (summary) and those that the study asks for."""
+    done = [outcome for outcome in outcomes if outcome.arrays]
+    estimates = {}
+    for name in study.observe.record:
+        given = _direct(grid, done, name) if name not in DERIVED else _derived(grid, done, name)
+        if given is not None:
+            estimates[name] = given
+    coords = {}
+    if "overlap_distribution" in estimates:
+        coords = _overlap_coordinates(grid, done)
+    summary = summary_dataset(
+        grid.axes,
+        estimates,
+        status=_status(grid, outcomes),
+        messages=_messages(grid, outcomes),
+        equilibration=_place(grid, done, "equilibration", fill=0, dtype=np.int8),
+        equilibration_messages=_place(grid, done, "equilibration_message", fill="", dtype=object),
+        coords=coords,
+        attrs=_attributes(grid, done, estimates),
+        title=study.title,
+    )
+    groups = {"/": summary}
+    if study.observe.series:
+        groups["/series"] = _series(grid, done, study)
+    if study.observe.states:
+        groups["/states"] = _states(grid, done)
+    if study.tempering is not None:
+        groups["/tempering"] = _tempering(grid, done)
+    return groups
+
+
+def _place(grid: Grid, done, name: str, fill: Any = np.nan, dtype=np.float64) -> np.ndarray | None:
+    """Arrays ``[point, ...]`` of all tasks on the grid, ``[*axes, ...]``, padded where ragged."""
+    parts = [(o.task, np.asarray(o.arrays[name])) for o in done if name in o.arrays]
+    if not parts:
+        return None
+    rank = parts[0][1].ndim - 1
+    tail = tuple(max(part.shape[1 + i] for _, part in parts) for i in range(rank))
+    placed = np.full((*grid.shape, *tail), fill, dtype=dtype)
+    for task, part in parts:
+        inner = tuple(slice(0, n) for n in part.shape[1:])
+        for point, value in zip(task.points, part):
+            placed[(*point.index, *inner)] = value
+    return placed
+
+
+def _direct(grid: Grid, done, name: str):
+    value = _place(grid, done, f"estimate/{name}")
+    if value is None:
+        return None
+    return value, _place(grid, done, f"stderr/{name}"), _place(grid, done, f"tau/{name}")
+
+
+def _derived(grid: Grid, done, name: str):
+    """Jackknife over blocks; over disorder samples where the definition averages them first."""
+    derived = DERIVED[name]
+    if name == "correlation_length_over_L" and any("blocks/mk2" in o.arrays for o in done):
+        derived = DERIVED["correlation_length_over_L_ferromagnet"]
+    known = quantity(name)
+    axes = list(grid.axes)
+    averaged = "disorder" in known.drops and "disorder" in axes
+    where = axes.index("disorder") if averaged else -1
+    kept = tuple(n for i, n in enumerate(grid.shape) if i != where)
+    value, error = np.full(kept, np.nan), np.full(kept, np.nan)
+    groups: dict[tuple, list] = {}
+    for outcome in done:
+        for p, point in enumerate(outcome.task.points):
+            key = tuple(i for a, i in enumerate(point.index) if a != where)
+            groups.setdefault(key, []).append((point.index, outcome, p))
+    for key, members in groups.items():
+        members.sort(key=lambda member: member[0])
+        if any(f"blocks/{m}" not in o.arrays for _, o, _ in members for m in derived.moments):
+            return None
+        _, outcome, p = members[0]
+        constants = {c: outcome.arrays[c][p] for c in derived.constants}
+        blocks = {
+            m: np.stack([o.arrays[f"blocks/{m}"][:, q] for _, o, q in members]) for m in derived.moments
+        }
+        if averaged:
+            value[key], error[key] = estimate(derived, blocks, constants, disorder=True)
+        else:
+            value[key], error[key] = estimate(derived, {m: b[0] for m, b in blocks.items()}, constants)
+    return value, error, None
+
+
+def _overlap_coordinates(grid: Grid, done) -> dict[str, Any]:
+    """The exact overlap values: one axis, or one list per task where N differs."""
+    lists = [o.arrays["overlap_values"] for o in done]
+    longest = max(lists, key=len)
+    if all(len(v) == len(longest) for v in lists):
+        return {"overlap": longest}
+    values = np.full((*grid.shape, len(longest)), np.nan)
+    for outcome in done:
+        held = outcome.arrays["overlap_values"]
+        for point in outcome.task.points:
+            values[point.index][: len(held)] = held
+    return {"overlap_value": ((*grid.axes, "overlap"), values)}
+
+
+def _status(grid: Grid, outcomes) -> np.ndarray:
+    status = np.full(grid.shape, NOT_RUN, dtype=np.int8)
+    for outcome in outcomes:
+        code = DONE if outcome.arrays else FAILED if outcome.failure else NOT_RUN
+        for point in outcome.task.points:
+            status[point.index] = code
+    return status
+
+
+def _messages(grid: Grid, outcomes) -> np.ndarray:
+    messages = np.full(grid.shape, "", dtype=object)
+    for outcome in outcomes:
+        for point in outcome.task.points:
+            messages[point.index] = outcome.failure
+    return messages
+
+
+def _attributes(grid: Grid, done, estimates) -> dict[str, dict[str, Any]]:
+    attributes: dict[str, dict[str, Any]] = {}
+    if "max_pattern_overlap" in estimates:
+        floors = {
+            (int(n), int(p)): noise_floor(int(p), int(n))
+            for o in done
+            for n, p in zip(o.arrays["n_units"], o.arrays["patterns"])
+        }
+        attributes["max_pattern_overlap"] = {
+            "noise_floor": "; ".join(
+                f"N = {n}, P = {p}: {v:.4f}" for (n, p), v in sorted(floors.items())
+            )
+        }
+    return attributes
+
+
+def _series(grid: Grid, done, study: StudyDeclaration) -> xr.Dataset:
+    """Series of the longest common shape; bins of ``series_bin`` sweeps where draws were merged."""
+    names = [c for c in SERIES_NAMES if any(f"series/{c}" in o.arrays for o in done)]
+    bins = {int(o.arrays["series_bin"]) for o in done}
+    lengths = {len(o.arrays["series/du_dbeta"]) for o in done}
+    if len(bins) > 1 or len(lengths) > 1:
+        bin_sweeps, length = max(bins), min(lengths)
+    else:
+        bin_sweeps, length = bins.pop(), lengths.pop()
+    series = {}
+    for channel in names:
+        chains = max(o.arrays[f"series/{channel}"].shape[2] for o in done)
+        placed = np.full((*grid.shape, chains, length), np.nan)
+        for o in done:
+            values = o.arrays[f"series/{channel}"][:length]
+            for p, point in enumerate(o.task.points):
+                scale = 1.0 / o.arrays["n_units"][p] if channel == "du_dbeta" else 1.0
+                placed[point.index] = values[:, p].T * scale
+        series[SERIES_NAMES[channel]] = placed
+    if "replica_overlap" in series and series["replica_overlap"].shape[-2] == 1:
+        pairs = series.pop("replica_overlap")
+        energy = series_dataset(grid.axes, series, np.arange(1, length + 1) * bin_sweeps)
+        energy["replica_overlap"] = ((*grid.axes, "draw"), pairs[..., 0, :])
+        return energy
+    return series_dataset(grid.axes, series, np.arange(1, length + 1) * bin_sweeps)
+
+
+def _states(grid: Grid, done) -> xr.Dataset:
+    ds = xr.Dataset(coords={name: (name, np.asarray(v)) for name, v in grid.axes.items()})
+    for name in sorted({k for o in done for k in o.arrays if k.startswith("states/")}):
+        kind = done[0].arrays[name].dtype
+        fill = np.nan if kind.kind == "f" else 0
+        placed = _place(grid, done, name, fill=fill, dtype=kind)
+        group = name.removeprefix("states/")
+        ds[group] = ((*grid.axes, "chain", f"unit_{group}"), placed)
+        ds[group].attrs = {
+            "long_name": f"final configurations of {group}",
+            "units": "1",
+            "definition": "state of every unit, C order of its shape, after the last sweep",
+        }
+    return ds
+
+
+def _tempering(grid: Grid, done) -> xr.Dataset:
+    """Ladder reports: stored per point by the task, taken at the first temperature of each ladder."""
+    axes = list(grid.axes)
+    where = axes.index("temperature")
+    values = {}
+    for name in ("swap_acceptance", "ladder_temperature", "round_trips", "barrier"):
+        placed = _place(grid, done, f"tempering/{name}")
+        if placed is not None:
+            values[name] = np.take(placed, 0, axis=where)
+    return tempering_dataset(grid.axes, values)

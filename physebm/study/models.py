@@ -1,0 +1,79 @@
+"""Where models come from: a path, the models.toml near a study, or the zoo that ships."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+from physebm.errors import InputError, StudyFileError
+from physebm.schema.declarations import ModelDeclaration
+from physebm.schema.load import Loaded, load
+from physebm.schema.model_file import read_models
+from physebm.schema.study_declarations import StudyDeclaration
+from physebm.schema.study_file import check_study
+
+
+def shipped_models() -> Path:
+    """The models.toml inside the package."""
+    return Path(str(files("physebm") / "models.toml"))
+
+
+@lru_cache(maxsize=16)
+def _models(path: Path, stamp: int) -> dict[str, ModelDeclaration]:
+    return read_models(path)
+
+
+def models_of(path: str | Path | None = None) -> dict[str, ModelDeclaration]:
+    """All models of a file; by default the shipped ones."""
+    path = Path(path) if path is not None else shipped_models()
+    if not path.is_file():
+        raise InputError(f"models file {path}", hint="there is no such file")
+    return _models(path, path.stat().st_mtime_ns)
+
+
+def load_model(name: str, /, *, models: str | Path | None = None, **parameters) -> Loaded:
+    """A declared model by name, with some of its parameters set.
+
+    Parameters
+    ----------
+    name
+        a model of `models` (by default of the shipped models.toml).
+    parameters
+        numbers, or expressions as text: ``load_model("hopfield", N=500, alpha=0.1)``.
+
+    Raises
+    ------
+    InputError
+        for an unknown model or parameter, with the nearest name.
+    """
+    declared = models_of(models)
+    if name not in declared:
+        raise InputError(f"model in {models or 'models.toml'}", got=name, expected=list(declared))
+    return load(declared[name], parameters)
+
+
+def models_file(study: StudyDeclaration) -> Path:
+    """The file that a study's models come from: the one it names, beside it, above it, or shipped."""
+    directory = Path(study.directory)
+    if study.models_file is not None:
+        path = directory / study.models_file
+        if not path.is_file():
+            raise StudyFileError(
+                f"{study.where}: models", got=study.models_file, hint=f"there is no file {path}"
+            )
+        return path
+    for path in (directory / "models.toml", directory.parent / "models.toml"):
+        if path.is_file():
+            return path
+    return shipped_models()
+
+
+def declared_models(study: StudyDeclaration) -> dict[str, ModelDeclaration]:
+    """The models that a study uses, by name; checked against what the study sets and scans."""
+    if study.inline is not None:
+        models = {study.models[0]: study.inline}
+    else:
+        models = models_of(models_file(study))
+    check_study(study, models)
+    return {name: models[name] for name in study.models}

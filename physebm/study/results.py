@@ -1,0 +1,143 @@
+"""Bins -> what a task hands over: per point the direct estimates, and block means for the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from physebm.observables import overlap
+from physebm.observables.equilibration import verdict
+from physebm.observables.sums import ordered_mean
+from physebm.study.measure import CHANNELS, SITE_BLOCKS, Recorder
+
+# Observables that are the plain mean of one channel.
+DIRECT = {
+    name: channels[0]
+    for name, channels in CHANNELS.items()
+    if len(channels) == 1 and name not in ("overlap_distribution", "sg_susceptibility")
+}
+VERDICT_RATE = 1e-3
+
+
+def task_results(recorder: Recorder, every: int) -> dict[str, np.ndarray]:
+    """Arrays by name, first axis the points of the task.
+
+    ``estimate/X``, ``stderr/X``, ``tau/X`` of the direct observables; ``blocks/C``
+    ``[block, point]`` of every channel behind a derived quantity; ``histogram``; ``verdict`` and ``series/C``.
+    """
+    recorder.flush()
+    subject = recorder.subject
+    out: dict[str, np.ndarray] = {}
+    for name in subject.record:
+        if name in DIRECT:
+            out |= _direct(recorder, name, every)
+    for channel in subject.channels:
+        if channel != "pattern_overlap":
+            out[f"blocks/{channel}"] = recorder.series[channel].pooled_bins()
+    if recorder.histogram is not None:
+        total = recorder.histogram.sum(axis=1, keepdims=True)
+        out["estimate/overlap_distribution"] = recorder.histogram / total
+    if recorder.sites is not None:
+        value, error = edwards_anderson(recorder.sites, recorder.draws)
+        out["estimate/q_edwards_anderson"], out["stderr/q_edwards_anderson"] = value, error
+    return out
+
+
+def final_results(recorder: Recorder) -> dict[str, np.ndarray]:
+    """Zero-temperature dynamics: means over chains of the one draw at the end, error from chains.
+
+    With a single chain there is no error: it is stored as NaN.
+    """
+    recorder.flush()
+    out: dict[str, np.ndarray] = {}
+    units = recorder.subject.hamiltonian.counted_units
+    for name in recorder.subject.record:
+        if name in DIRECT:
+            values = np.moveaxis(recorder.series[DIRECT[name]].mean(), 1, 0)
+            values = values / units if name == "energy" else values
+            chains = len(values)
+            out[f"estimate/{name}"] = ordered_mean(values)
+            spread = values.std(axis=0, ddof=1) if chains > 1 else np.full(values.shape[1:], np.nan)
+            out[f"stderr/{name}"] = spread / np.sqrt(chains)
+    if recorder.histogram is not None:
+        total = recorder.histogram.sum(axis=1, keepdims=True)
+        out["estimate/overlap_distribution"] = recorder.histogram / total
+    return out
+
+
+def _direct(recorder: Recorder, name: str, every: int) -> dict[str, np.ndarray]:
+    series = recorder.series[DIRECT[name]]
+    scale = 1.0 / recorder.subject.hamiltonian.counted_units if name == "energy" else 1.0
+    return {
+        f"estimate/{name}": ordered_mean(np.moveaxis(series.mean(), 1, 0)) * scale,
+        f"stderr/{name}": series.stderr(chain_axis=1) * scale,
+        f"tau/{name}": series.tau(chain_axis=1).tau * every,
+    }
+
+
+def edwards_anderson(sites: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:
+    """``q_EA = (1/N) sum_i <s_i>_a <s_i>_b`` over pairs of chains, and its jackknife error.
+
+    `sites` is ``[block, point, chain, unit]``, sums of spins over the draws of each block.
+    """
+    lengths = np.bincount(
+        np.minimum(np.arange(draws) * SITE_BLOCKS // draws, SITE_BLOCKS - 1), minlength=SITE_BLOCKS
+    )
+    chains = sites.shape[2]
+
+    def q(total: np.ndarray, count: float) -> np.ndarray:
+        mean = total / count
+        across = mean.sum(axis=1) ** 2 - (mean**2).sum(axis=1)
+        return across.mean(axis=-1) / (chains * (chains - 1))
+
+    total = ordered_mean(sites) * len(sites)
+    value = q(total, draws)
+    without = np.stack([q(total - part, draws - n) for part, n in zip(sites, lengths)])
+    spread = ((without - without.mean(axis=0)) ** 2).sum(axis=0)
+    return value, np.sqrt((SITE_BLOCKS - 1) / SITE_BLOCKS * spread)
+
+
+def equilibration(recorder: Recorder, cells: list[list[int]], temperature, start):
+    """Verdict codes and messages per point: energy, and one order parameter where recorded.
+
+    `cells` lists the points of each cell; `temperature` and `start` are per point. Points of one cell
+    that differ in their start alone are compared with each other.
+    """
+    channels = ["du_dbeta"]
+    channels += [c for c in ("retrieval_overlap", "q2", "abs_m") if c in recorder.series][:1]
+    code = np.zeros(recorder.points, dtype=np.int8)
+    message = np.full(recorder.points, "", dtype=object)
+    other = _partners(cells, temperature, start)
+    for channel in channels:
+        x = np.moveaxis(recorder.series[channel].series(), 0, -1)
+        alone = np.flatnonzero(other < 0)
+        paired = np.flatnonzero(other >= 0)
+        for points, second in ((alone, None), (paired, x[other[paired]])):
+            if not len(points):
+                continue
+            found = verdict(x[points], second, rate=VERDICT_RATE / len(channels))
+            worse = found.code > code[points]
+            code[points] = np.maximum(code[points], found.code)
+            texts = np.array([f"{channel}: {text}" for text in found.message], dtype=object)
+            message[points] = np.where(worse, texts, message[points])
+    return code, message
+
+
+def _partners(cells: list[list[int]], temperature, start) -> np.ndarray:
+    """For each point the next one of its cell with the same temperature and another start, or -1."""
+    other = np.full(len(temperature), -1)
+    for cell in cells:
+        by_temperature: dict[float, list[int]] = {}
+        for p in cell:
+            by_temperature.setdefault(temperature[p], []).append(p)
+        for points in by_temperature.values():
+            if len({start[p] for p in points}) > 1:
+                for a, b in zip(points, points[1:] + points[:1]):
+                    other[a] = b
+    return other
+
+
+def histogram_values(recorder: Recorder) -> np.ndarray:
+    """The exact values of the overlap on which `overlap_distribution` is counted."""
+    group = recorder.subject.hamiltonian.counted[0]
+    return overlap.overlap_values(group.size, group.prior.q or 2)
+

@@ -1,0 +1,255 @@
+"""One task from start to finish: thermalise, measure, checkpoint, hand over.
+
+The loop is a list of calls. Its state is the chain state, the recorder, and (tempered) the swap
+statistics; all of it goes into one checkpoint file, so that a task killed at any moment continues
+from its last checkpoint with the same bits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from physebm.errors import ResultFileError
+from physebm.sampling.chain import ChainState, Sampler
+from physebm.schema.study_declarations import StudyDeclaration
+from physebm.storage.arrays_file import read_arrays, write_arrays
+from physebm.study import results, setup, tempered
+from physebm.study.grid import Task
+from physebm.study.measure import Recorder
+
+CHECKPOINT_FORMAT = 1
+CHECKPOINT_SECONDS = 20.0
+# Sweeps between two looks at the clock while thermalising.
+DISCARD_CHUNK = 256
+
+Progress = Callable[[float], None]
+
+
+@dataclass
+class Running:
+    """The mutable state of a task."""
+
+    sampler: Sampler
+    state: ChainState
+    recorder: Recorder
+    kernel_seconds: float = 0.0
+
+
+def run_task(
+    study: StudyDeclaration,
+    task: Task,
+    backend: str,
+    folder: Path,
+    digest: str,
+    progress: Progress = lambda fraction: None,
+) -> Path:
+    """Run or resume a task in its folder; returns the path of its result file."""
+    result = folder / "result.npz"
+    if result.exists():
+        return result
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    prepared = setup.prepare(study, task, backend)
+    compiled = time.perf_counter()
+    if study.sample.method == "zero-temperature":
+        arrays, running = _descend(prepared)
+    else:
+        running = _begin(prepared)
+        checkpoint = folder / "checkpoint.npz"
+        _resume(running, checkpoint, digest)
+        _sample(running, prepared, checkpoint, digest, progress)
+        arrays = _collect(running, prepared)
+    if study.observe.states:
+        arrays |= _final_states(running, prepared)
+    arrays |= prepared_arrays(prepared, running)
+    meta = {
+        "study": digest,
+        "seconds": time.perf_counter() - started,
+        "setup_seconds": compiled - started,
+        "kernel_seconds": running.kernel_seconds,
+        "lanes": len(running.state.lanes),
+    }
+    write_arrays(result, arrays, meta)
+    (folder / "checkpoint.npz").unlink(missing_ok=True)
+    progress(1.0)
+    return result
+
+
+def _begin(prepared: setup.Prepared) -> Running:
+    schedule = prepared.task.schedule
+    if prepared.study.tempering is not None:
+        sampler, state = tempered.begin(prepared)
+    else:
+        sampler = prepared.sampler()
+        chains = prepared.study.sample.chains
+        lanes = setup.lanes_of(prepared)
+        point, chain = setup.point_axis(prepared.task.points, chains)
+        state = sampler.init(setup.initial_states(prepared, lanes, point, chain), lanes)
+    recorder = Recorder(
+        prepared.subject,
+        prepared.params,
+        prepared.coefficients,
+        prepared.rung_of_point,
+        prepared.instance_of_point,
+        schedule.sweeps // schedule.every,
+    )
+    return Running(sampler, state, recorder)
+
+
+def _sample(running, prepared, checkpoint: Path, digest: str, progress: Progress) -> None:
+    """Advance to the end of the schedule, measuring after the discarded sweeps."""
+    schedule = prepared.task.schedule
+    draws = schedule.sweeps // schedule.every
+    total = schedule.discard + draws * schedule.every
+    saved = time.monotonic()
+    try:
+        while running.recorder.taken < draws:
+            now = running.state.sweep
+            step = (
+                min(DISCARD_CHUNK, schedule.discard - now) if now < schedule.discard else schedule.every
+            )
+            before = time.perf_counter()
+            running.state = running.sampler.step(running.state, step)
+            running.kernel_seconds += time.perf_counter() - before
+            if now >= schedule.discard:
+                running.recorder.record(running.state, _positions(running, prepared))
+            progress(running.state.sweep / total)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                _save(running, checkpoint, digest)
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        _save(running, checkpoint, digest)
+        raise
+
+
+def _positions(running, prepared) -> np.ndarray:
+    """The lane that stands at each (point, chain) now."""
+    chains = prepared.study.sample.chains
+    if prepared.study.tempering is not None:
+        return tempered.positions(running.sampler, running.state, prepared)
+    return np.arange(len(prepared.task.points) * chains).reshape(-1, chains)
+
+
+def _collect(running, prepared) -> dict[str, np.ndarray]:
+    schedule = prepared.task.schedule
+    arrays = results.task_results(running.recorder, schedule.every)
+    counts = [len(cell) for cell in prepared.task.cells]
+    ends = np.cumsum(counts)
+    cells = [list(range(end - count, end)) for end, count in zip(ends, counts)]
+    points = prepared.task.points
+    code, message = results.equilibration(
+        running.recorder,
+        cells,
+        [point.temperature for point in points],
+        [point.start.label for point in points],
+    )
+    arrays["equilibration"] = code
+    arrays["equilibration_message"] = message.astype(str)
+    if prepared.study.observe.series:
+        for channel in running.recorder.series:
+            series = running.recorder.series[channel]
+            arrays[f"series/{channel}"] = series.series()
+            arrays["series_bin"] = np.int64(series.bin_size * schedule.every)
+    if prepared.study.tempering is not None:
+        arrays |= tempered.report(running.sampler, running.state, prepared)
+    return arrays
+
+
+def _descend(prepared: setup.Prepared) -> tuple[dict[str, np.ndarray], Running]:
+    """Zero-temperature dynamics: run the schedule, then one measurement of where the chains are."""
+    schedule = prepared.task.schedule
+    running = _begin(prepared)
+    before = time.perf_counter()
+    running.state = running.sampler.step(running.state, schedule.discard + schedule.sweeps)
+    running.kernel_seconds += time.perf_counter() - before
+    running.recorder.record(running.state, _positions(running, prepared))
+    arrays = results.final_results(running.recorder)
+    still = running.state.configurations.copy()
+    further = running.sampler.step(
+        ChainState(still, running.state.lanes, running.state.sweep, running.state.energies), 1
+    )
+    moved = np.zeros(len(running.state.lanes), dtype=bool)
+    for name, x in further.configurations.x.items():
+        moved |= (x != running.state.configurations.x[name]).any(axis=1)
+    moved = moved.reshape(len(prepared.task.points), -1).any(axis=1)
+    arrays["equilibration"] = np.where(moved, 2, 0).astype(np.int8)
+    text = f"a chain was still moving after {running.state.sweep} sweeps: raise sample.sweeps"
+    arrays["equilibration_message"] = np.where(moved, text, "")
+    return arrays, running
+
+
+def prepared_arrays(prepared: setup.Prepared, running: Running) -> dict[str, np.ndarray]:
+    """Constants that the merge needs: units per point, the values of the overlap histogram."""
+    points = len(prepared.task.points)
+    arrays = {
+        "n_units": np.full(points, prepared.hamiltonian.counted_units, dtype=np.int64),
+        "beta": prepared.coefficients.beta[prepared.rung_of_point],
+    }
+    if prepared.subject.lattice_dimension:
+        length = prepared.hamiltonian.counted[0].shape[0]
+        arrays["length"] = np.full(points, length, dtype=np.int64)
+    if running.recorder.histogram is not None:
+        arrays["overlap_values"] = results.histogram_values(running.recorder)
+    if prepared.subject.pattern_slot is not None:
+        patterns = prepared.hamiltonian.slot(prepared.subject.pattern_slot).shape[0]
+        arrays["patterns"] = np.full(points, patterns, dtype=np.int64)
+    return arrays
+
+
+def _final_states(running, prepared) -> dict[str, np.ndarray]:
+    """Configurations of the visible (counted) groups at the end, ``[point, chain, unit]``."""
+    lanes = _positions(running, prepared)
+    x = running.state.configurations.x
+    return {f"states/{g.name}": x[g.name][lanes] for g in prepared.hamiltonian.counted}
+
+
+def _save(running: Running, path: Path, digest: str) -> None:
+    state = running.state
+    arrays = {f"x/{k}": v for k, v in state.configurations.x.items()}
+    arrays |= {f"work/{k}": v for k, v in state.configurations.work.items()}
+    arrays |= {f"record/{k}": np.asarray(v) for k, v in running.recorder.state_dict().items()}
+    arrays |= {"rung": state.lanes.rung, "energies": state.energies}
+    if hasattr(running.sampler, "checkpoint"):
+        arrays |= {f"sampler/{k}": np.asarray(v) for k, v in running.sampler.checkpoint(state).items()}
+    meta = {
+        "format": CHECKPOINT_FORMAT,
+        "study": digest,
+        "sweep": state.sweep,
+        "kernel_seconds": running.kernel_seconds,
+    }
+    write_arrays(path, arrays, meta)
+
+
+def _resume(running: Running, path: Path, digest: str) -> None:
+    """Continue from a checkpoint; one that is broken is set aside and the task starts again."""
+    if not path.exists():
+        return
+    try:
+        arrays, meta = read_arrays(path)
+    except ResultFileError:
+        path.replace(path.with_suffix(".broken"))
+        return
+    if meta.get("study") != digest or meta.get("format") != CHECKPOINT_FORMAT:
+        path.replace(path.with_suffix(".other"))
+        return
+
+    def part(prefix: str) -> dict[str, np.ndarray]:
+        return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+    state = running.state
+    for name, value in part("x/").items():
+        state.configurations.x[name][...] = value
+    for name, value in part("work/").items():
+        state.configurations.work[name][...] = value
+    state.lanes.rung[...] = arrays["rung"]
+    state.energies = arrays["energies"]
+    state.sweep = int(meta["sweep"])
+    running.kernel_seconds = float(meta["kernel_seconds"])
+    running.recorder.restore(part("record/"))
+    if hasattr(running.sampler, "restore"):
+        running.sampler.restore(state, part("sampler/"))
