@@ -22,7 +22,7 @@ def task_results(recorder: Recorder, every: int) -> dict[str, np.ndarray]:
     """Arrays by name, first axis the points of the task.
 
     ``estimate/X``, ``stderr/X``, ``tau/X`` of the direct observables; ``blocks/C``
-    ``[block, point]`` of every channel behind a derived quantity; ``histogram``; ``verdict`` and ``series/C``.
+    ``[block, point]`` of every channel behind a derived quantity.
     """
     recorder.flush()
     subject = recorder.subject

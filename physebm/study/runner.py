@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from physebm.backends.source import cache_directory
 from physebm.errors import PhysebmError, ResultFileError, StudyError, StudyFileError
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.schema.study_file import read_study, study_to_dict
 from physebm.storage.atomic import replacing
+from physebm.storage.dataset import record_dataset
+from physebm.storage.netcdf import refuse_other_study, write_tree
 from physebm.storage.provenance import provenance, study_hash
 from physebm.study import executors
 from physebm.study.grid import Grid, Task, expand
+from physebm.study.merge import merge, read_outcome
 from physebm.study.models import declared_models, models_file
 from physebm.study.task import run_task
 
@@ -211,8 +213,6 @@ def _work(job: _Job) -> Path:
 
 def _claim(opened: Opened, restart: bool) -> None:
     """Make the work folder this study's own, or refuse what belongs to another."""
-    from physebm.storage.netcdf import refuse_other_study
-
     try:
         opened.out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -221,7 +221,6 @@ def _claim(opened: Opened, restart: bool) -> None:
         ) from None
     if not os.access(opened.out.parent, os.W_OK):
         raise ResultFileError(f"--out {opened.out}", hint="the folder is not writable; choose another")
-    cache_directory()
     identity = opened.work / "study.json"
     if restart:
         if opened.out.exists():
@@ -277,10 +276,6 @@ def _fraction(path: Path) -> float:
 
 
 def _assemble(opened, results, failures, backend, command, seconds) -> None:
-    from physebm.storage.dataset import record_dataset
-    from physebm.storage.netcdf import write_tree
-    from physebm.study.merge import merge, read_outcome
-
     outcomes = [
         read_outcome(task, results.get(task.number), failures.get(task.number, ""))
         for task in opened.grid.tasks
