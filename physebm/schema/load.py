@@ -49,6 +49,7 @@ class Loaded:
     """A model at given parameter values: declaration, numbers and structure, nothing drawn yet."""
 
     declaration: ModelDeclaration
+    overrides: dict[str, Expression]
     env: dict[str, float]
     hamiltonian: Hamiltonian
     strengths: tuple[Expression, ...]
@@ -87,15 +88,15 @@ def load(declaration: ModelDeclaration, overrides: Mapping[str, object] | None =
         name: held if isinstance(held, Expression) else parse(held, f"{declaration.name}.{name}")
         for name, held in (overrides or {}).items()
     }
-    env = declaration.values(given)
-    return _Builder(declaration, env).build()
+    return _Builder(declaration, given).build()
 
 
 class _Builder:
     """Collects groups, terms and slots of one declaration."""
 
-    def __init__(self, declaration: ModelDeclaration, env: dict[str, float]):
-        self.declaration, self.env = declaration, env
+    def __init__(self, declaration: ModelDeclaration, overrides: dict[str, Expression]):
+        self.declaration, self.overrides = declaration, overrides
+        self.env = declaration.values(overrides)
         self.groups: dict[str, Group] = {}
         self.slots: dict[str, Slot] = {}
         self.sources: dict[str, ArrayDeclaration] = {}
@@ -121,6 +122,7 @@ class _Builder:
                 self._prior(name, unit)
         return Loaded(
             self.declaration,
+            self.overrides,
             self.env,
             Hamiltonian(
                 self.declaration.name,

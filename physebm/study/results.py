@@ -140,4 +140,3 @@ def histogram_values(recorder: Recorder) -> np.ndarray:
     """The exact values of the overlap on which `overlap_distribution` is counted."""
     group = recorder.subject.hamiltonian.counted[0]
     return overlap.overlap_values(group.size, group.prior.q or 2)
-

@@ -1,0 +1,83 @@
+"""What a study will cost, before it runs: lanes, bytes, unit updates, random words, seconds.
+
+The seconds come from a timed rehearsal: the first task of each kernel structure is set up and swept
+for a fraction of a second on this machine, compile time apart.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from physebm.lowering.plan import BlockUpdate, words_per_unit
+from physebm.study import setup
+from physebm.study.grid import Task
+from physebm.study.runner import Opened
+
+REHEARSAL_SECONDS = 0.4
+
+
+@dataclass(frozen=True)
+class TaskEstimate:
+    """Cost of one task: sizes exact, `seconds` extrapolated from the rehearsal."""
+
+    task: str
+    points: int
+    lanes: int
+    nbytes: int
+    unit_updates: float
+    random_words: float
+    seconds: float
+    rehearsed: bool
+
+
+def estimate_study(opened: Opened, backend: str | None = None) -> list[TaskEstimate]:
+    """The cost of every task of a study on this machine, single worker.
+
+    Adaptive tempering adds rungs that cannot be known beforehand: their cost is not included.
+    """
+    backend = backend or opened.study.backend
+    rates: dict[tuple, float] = {}
+    rows = []
+    for task in opened.grid.tasks:
+        loaded = task.points[0].loaded
+        structure = (task.model, opened.study.sample.method, loaded.hamiltonian.groups)
+        rehearse = structure not in rates
+        row, rate = _estimate(opened, task, backend, rates.get(structure))
+        rates[structure] = rate
+        rows.append(TaskEstimate(**row, rehearsed=rehearse))
+    return rows
+
+
+def _estimate(opened: Opened, task: Task, backend: str, rate: float | None):
+    study = opened.study
+    prepared = setup.prepare(study, task, backend)
+    lanes = setup.lanes_of(prepared)
+    point, chain = setup.point_axis(task.points, study.sample.chains)
+    state = setup.initial_states(prepared, lanes, point, chain)
+    units = sum(group.size for group in prepared.plan.groups)
+    if rate is None:
+        sampler = prepared.sampler()
+        chains = sampler.step(sampler.init(state, lanes), 1)
+        done, start = 0, time.perf_counter()
+        while time.perf_counter() - start < REHEARSAL_SECONDS:
+            chains = sampler.step(chains, 4)
+            done += 4
+        rate = done * units * len(lanes) / (time.perf_counter() - start)
+    sweeps = task.schedule.discard + task.schedule.sweeps
+    updates = float(sweeps) * units * len(lanes)
+    words = sum(
+        prepared.plan.groups[move.group].size
+        * words_per_unit(prepared.plan.groups[move.group].prior, move.rule)
+        for move in prepared.plan.moves
+        if isinstance(move, BlockUpdate)
+    )
+    return {
+        "task": task.name,
+        "points": len(task.points),
+        "lanes": len(lanes),
+        "nbytes": prepared.operands.nbytes + sum(x.nbytes for x in state.x.values()),
+        "unit_updates": updates,
+        "random_words": float(sweeps) * words * len(lanes),
+        "seconds": updates / rate,
+    }, rate
