@@ -251,9 +251,10 @@ def rebuild_overlap(M, xi, x, q):
 
 @njit
 def add_pattern(M, xi, step):
-    """``M += step xi``."""
+    """``M += step xi``, in the type of M so that the loop vectorises."""
+    step = M.dtype.type(step)
     for mu in range(M.shape[0]):
-        M[mu] += step * xi[mu]
+        M[mu] += step * M.dtype.type(xi[mu])
 
 
 @njit
