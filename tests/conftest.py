@@ -1,5 +1,6 @@
 """Options and fixtures of all tests."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,12 @@ def pytest_addoption(parser):
         action="store_true",
         help="rewrite the texts under tests/golden instead of comparing with them",
     )
+
+
+def pytest_configure(config):
+    """One folder of compiled kernels for all tests; kept between sessions: names are hashes."""
+    if "PHYSEBM_CACHE" not in os.environ and hasattr(config, "cache"):
+        os.environ["PHYSEBM_CACHE"] = str(config.cache.mkdir("kernels"))
 
 
 @pytest.fixture

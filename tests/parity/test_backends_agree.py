@@ -1,0 +1,218 @@
+"""The compiled backend has the bits of the reference, and no batching changes a bit.
+
+Every model of the zoo by heat bath; the other methods on one model of every (draw, decision, read).
+Integer models are held to equal bits over many sweeps. Float models are held to one sweep at a time
+from the reference's state: a discrete unit can differ only where a 32-bit uniform falls within
+rounding (1e-6) of its threshold, which the pinned words do not do (chance below 1e-3 for all tests).
+"""
+
+from dataclasses import replace
+
+import numba
+import numpy as np
+import pytest
+from small_models import ZOO, Small, small
+
+from physebm.backends.base import Lanes, LaneState, launch
+from physebm.lowering.operands import bind
+from physebm.lowering.plan import REBUILD_EVERY, ClusterMove, Decision
+from physebm.model import energy
+
+OTHERS = (
+    ("ising_2d", "metropolis"),
+    ("random_field_ising_3d", "metropolis"),
+    ("potts_2d", "metropolis"),
+    ("sk", "metropolis"),
+    ("hopfield", "metropolis"),
+    ("rbm_potts_hidden", "metropolis"),
+    ("random_regular_spin_glass", "zero-temperature"),
+    ("potts_2d", "zero-temperature"),
+    ("hopfield", "zero-temperature"),
+    ("ising_2d", "swendsen-wang"),
+    ("potts_2d", "wolff"),
+)
+CASES = [(name, "heat-bath") for name in ZOO] + list(OTHERS)
+TEMPERATURES = (0.8, 1.5, 3.0)
+LANES = 24
+
+every_case = pytest.mark.parametrize(("name", "method"), CASES, ids=[f"{n}-{m}" for n, m in CASES])
+every_model = pytest.mark.parametrize("name", ZOO)
+
+
+def build(name: str, method: str, instances: int = 2) -> Small:
+    overrides = {"h": 0.0} if method in ("swendsen-wang", "wolff") and name == "ising_2d" else {}
+    return small(name, method, TEMPERATURES, instances, **overrides)
+
+
+def is_integer(model: Small) -> bool:
+    """Every decision of the plan is made by comparing integers."""
+    return all(
+        isinstance(move, ClusterMove) or move.decision is Decision.WORD_TABLE
+        for move in model.plan.moves
+    )
+
+
+def assert_same(a: LaneState, b: LaneState, model: Small) -> None:
+    for group in model.plan.groups:
+        if group.prior.discrete:
+            assert np.array_equal(a.x[group.name], b.x[group.name]), group.name
+        else:
+            np.testing.assert_allclose(a.x[group.name], b.x[group.name], rtol=1e-5, atol=1e-5)
+
+
+def assert_equal_bits(a: LaneState, b: LaneState) -> None:
+    for name in a.x:
+        assert np.array_equal(a.x[name], b.x[name]), name
+    for name in a.work:
+        assert np.array_equal(a.work[name], b.work[name]), name
+
+
+def assert_defined_energies(E_lt, state: LaneState, lanes: Lanes, model: Small, exact: bool) -> None:
+    defined = energy.term_energies(model.hamiltonian, model.params, state.x, lanes.instance)
+    if exact:
+        assert np.array_equal(E_lt, defined)
+    np.testing.assert_allclose(E_lt, defined, rtol=2e-6, atol=2e-6)
+
+
+def test_the_list_holds_integer_and_float_models_of_every_order():
+    kinds = {is_integer(build(name, method)) for name, method in CASES}
+    orders = {move.order for name in ZOO for move in build(name, "heat-bath").plan.moves}
+    assert kinds == {True, False}
+    assert len(orders) == 3
+
+
+@every_case
+def test_numba_agrees_with_the_reference(name, method):
+    model = build(name, method)
+    compiled, reference = model.kernels(), model.kernels("reference")
+    clusters = any(isinstance(move, ClusterMove) for move in model.plan.moves)
+    lanes = model.lanes(LANES, seed=3)
+    free = model.random_state(lanes)
+    plans = [lanes] if clusters else [lanes, model.lanes(LANES, seed=4, clamped=True)]
+    for each in plans:
+        a, b = free.copy(), free.copy()
+        compiled.prepare(a, each, model.launch)
+        first = REBUILD_EVERY - 3
+        if is_integer(model):
+            E = compiled.sweep(a, each, model.launch, first, 12)
+            F = reference.sweep(b, each, model.launch, first, 12)
+            assert_equal_bits(LaneState(a.x), LaneState(b.x))
+            assert np.array_equal(E, F)
+            assert_defined_energies(E, a, each, model, exact=True)
+            continue
+        for sweep in range(first, first + 6):
+            a.x = {group: x.copy() for group, x in b.x.items()}
+            compiled.prepare(a, each, model.launch)
+            E = compiled.sweep(a, each, model.launch, sweep, 1)
+            F = reference.sweep(b, each, model.launch, sweep, 1)
+            assert_same(a, b, model)
+            np.testing.assert_allclose(E, F, rtol=2e-6, atol=1e-5)
+            assert_defined_energies(E, a, each, model, exact=False)
+
+
+@every_case
+def test_held_units_stay_and_free_units_move(name, method):
+    model = build(name, method)
+    if any(isinstance(move, ClusterMove) for move in model.plan.moves):
+        return
+    lanes = model.lanes(LANES, seed=5, clamped=True)
+    state = model.random_state(lanes)
+    before = state.copy()
+    kernels = model.kernels()
+    kernels.prepare(state, lanes, model.launch)
+    kernels.sweep(state, lanes, model.launch, 0, 5)
+    moved = {group: state.x[group] != before.x[group] for group in state.x}
+    assert all(not np.any(moved[group] & lanes.clamp[group]) for group in moved)
+    assert any(np.any(each) for each in moved.values())
+
+
+@every_model
+def test_threads_change_no_bit(name):
+    model = build(name, "heat-bath")
+    lanes = model.lanes(LANES, seed=6)
+    start, kernels = model.random_state(lanes), model.kernels()
+    results = []
+    threads = numba.get_num_threads()
+    try:
+        for count in (1, numba.config.NUMBA_NUM_THREADS):
+            numba.set_num_threads(count)
+            state = start.copy()
+            kernels.prepare(state, lanes, model.launch)
+            results.append((state, kernels.sweep(state, lanes, model.launch, 0, 9)))
+    finally:
+        numba.set_num_threads(threads)
+    assert_equal_bits(results[0][0], results[1][0])
+    assert np.array_equal(results[0][1], results[1][1])
+
+
+@every_model
+def test_lanes_split_over_two_calls_have_the_bits_of_one(name):
+    model = build(name, "heat-bath")
+    lanes = model.lanes(LANES, seed=7)
+    whole, kernels = model.random_state(lanes), model.kernels()
+    kernels.prepare(whole, lanes, model.launch)
+    start = whole.copy()
+    E = kernels.sweep(whole, lanes, model.launch, 0, 9)
+    for part in (slice(0, 7), slice(7, LANES)):
+        some = Lanes(*(a[part] for a in (lanes.instance, lanes.rung, lanes.walker, lanes.key)))
+        state = cut(start, part)
+        assert np.array_equal(kernels.sweep(state, some, model.launch, 0, 9), E[part])
+        assert_equal_bits(state, cut(whole, part))
+
+
+def cut(state: LaneState, part: slice) -> LaneState:
+    return LaneState(
+        {k: v[part].copy() for k, v in state.x.items()},
+        {k: v[part].copy() for k, v in state.work.items()},
+    )
+
+
+@every_model
+def test_sweeps_split_over_two_calls_have_the_bits_of_one(name):
+    """Across a rebuild of running fields, and with them: they are part of the trajectory."""
+    model = build(name, "heat-bath")
+    lanes = model.lanes(LANES, seed=8)
+    whole, kernels = model.random_state(lanes), model.kernels()
+    kernels.prepare(whole, lanes, model.launch)
+    split = whole.copy()
+    first = REBUILD_EVERY - 5
+    E = kernels.sweep(whole, lanes, model.launch, first, 11)
+    for begin, count in ((first, 4), (first + 4, 1), (first + 5, 6)):
+        F = kernels.sweep(split, lanes, model.launch, begin, count)
+    assert np.array_equal(E, F)
+    assert_equal_bits(whole, split)
+
+
+@every_model
+def test_an_instance_alone_has_the_bits_of_an_instance_in_a_stack(name):
+    """Graphs of different realisations have other neighbours, degrees and colour lists."""
+    model = build(name, "heat-bath", instances=3)
+    lanes = model.lanes(LANES, seed=9)
+    together, kernels = model.random_state(lanes), model.kernels()
+    start = together.copy()
+    kernels.prepare(together, lanes, model.launch)
+    kernels.sweep(together, lanes, model.launch, 0, 6)
+    for instance in range(model.params.instances):
+        rows = lanes.instance == instance
+        alone = Lanes(np.zeros(rows.sum()), lanes.rung[rows], lanes.walker[rows], lanes.key[rows])
+        state = LaneState({k: v[rows] for k, v in start.x.items()})
+        operands = bind(model.plan, model.hamiltonian, model.params.instance(instance))
+        only = launch(model.plan, operands, model.launch.coefficients)
+        kernels.prepare(state, alone, only)
+        kernels.sweep(state, alone, only, 0, 6)
+        assert_equal_bits(LaneState(state.x), LaneState({k: v[rows] for k, v in together.x.items()}))
+
+
+def test_a_rung_is_its_coefficients_not_its_index():
+    """The same temperature at another place of the table gives the same bits."""
+    model = build("sk", "heat-bath")
+    lanes = model.lanes(LANES, seed=10)
+    turned = model.launch.coefficients.take([2, 0, 1])
+    other = launch(model.plan, model.launch.operands, turned)
+    moved = replace(lanes, rung=(lanes.rung + 1) % 3)
+    a, b = model.random_state(lanes), model.random_state(lanes)
+    kernels = model.kernels()
+    for state, table, which in ((a, model.launch, lanes), (b, other, moved)):
+        kernels.prepare(state, which, table)
+        kernels.sweep(state, which, table, 0, 5)
+    assert_equal_bits(a, b)
