@@ -38,6 +38,7 @@ class Running:
     state: ChainState
     recorder: Recorder
     kernel_seconds: float = 0.0
+    slots: np.ndarray | None = None
 
 
 def run_task(
@@ -131,7 +132,9 @@ def _positions(running, prepared) -> np.ndarray:
     """The lane that stands at each (point, chain) now."""
     chains = prepared.study.sample.chains
     if prepared.study.tempering is not None:
-        return tempered.positions(running.sampler, running.state, prepared)
+        if running.slots is None:
+            running.slots = tempered.slots_of_points(running.sampler, prepared)
+        return running.state.lane_of[running.slots]
     return np.arange(len(prepared.task.points) * chains).reshape(-1, chains)
 
 
