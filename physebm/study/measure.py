@@ -20,7 +20,7 @@ from physebm.model.params import Coefficients, Params
 from physebm.model.terms import Lattice, LowRank, Pair
 from physebm.model.units import UnitKind
 from physebm.observables import order, overlap
-from physebm.observables.binning import BinnedSeries
+from physebm.observables.binning import CAPACITY, BinnedSeries
 from physebm.sampling.chain import ChainState
 
 # The channels behind every observable; names are those of `observables.derived`.
@@ -44,6 +44,8 @@ CHANNELS: dict[str, tuple[str, ...]] = {
 PAIR_CHANNELS = ("q1", "q2", "q4", "qk2")
 SITE_BLOCKS = 32
 _FLUSH = 32
+# Bins of wide channels: every pattern of every chain has its own series.
+_CAPACITY = {"pattern_overlap": 256}
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ class Recorder:
         self.points, self.chains = len(rungs), subject.chains
         self._patterns = None if subject.pattern_slot is None else _patterns(subject, params)
         self.series: dict[str, BinnedSeries] = {
-            name: BinnedSeries(self._shape(name)) for name in subject.channels
+            name: BinnedSeries(self._shape(name), _CAPACITY.get(name, CAPACITY))
+            for name in subject.channels
         }
         self._buffer: dict[str, list[np.ndarray]] = {name: [] for name in subject.channels}
         units = subject.hamiltonian.counted_units

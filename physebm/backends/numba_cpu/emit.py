@@ -28,6 +28,7 @@ from physebm.lowering.plan import (
     Running,
     SweepPlan,
     Weights,
+    read_text,
     words_per_unit,
 )
 from physebm.model.units import UnitKind
@@ -123,9 +124,7 @@ def _summary(plan: SweepPlan) -> list[str]:
         f"group {g}: {group.prior.kind} {group.prior.q or ''}".rstrip()
         for g, group in enumerate(plan.groups)
     ]
-    lines += [
-        f"term {t}: {read}".replace("<", "").replace(">", "") for t, read in enumerate(plan.terms)
-    ]
+    lines += [f"term {t}: {read_text(read)}" for t, read in enumerate(plan.terms)]
     return lines + [f"move {m}: {_title(plan, m)}" for m in range(len(plan.moves))]
 
 
