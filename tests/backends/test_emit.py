@@ -1,5 +1,6 @@
 """Generated source: reviewed as text, shared by structure, written once, compiled once."""
 
+import os
 import subprocess
 import sys
 
@@ -52,14 +53,15 @@ def test_a_second_process_compiles_nothing(tmp_path):
         "m = physebm.load_model('ising_2d', L=4)\n"
         "physebm.sample(m, 2.0, sweeps=64, discard=0)\n"
         "(module,) = load._modules.values()\n"
-        "print(sum(module.sweep.stats.cache_hits.values()), sum(module.sweep.stats.cache_misses.values()))"
+        "stats = module.sweep.stats\n"
+        "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))"
     )
     counts = []
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-c", code],
             capture_output=True, text=True, check=True,
-            env={**__import__("os").environ, "PHYSEBM_CACHE": str(tmp_path)},
+            env={**os.environ, "PHYSEBM_CACHE": str(tmp_path)},
         )  # fmt: skip
         counts.append(tuple(map(int, done.stdout.split())))
     assert counts[0][1] > 0 and counts[1][0] > 0 and counts[1][1] == 0
