@@ -29,8 +29,13 @@ from matplotlib.ticker import MaxNLocator
 
 from physebm.errors import InputError
 from physebm.storage.atomic import replacing
-from physebm.storage.netcdf import open_group, open_summary
-from physebm.storage.points import bad_points, point_values, select_points, split
+from physebm.storage.points import (
+    bad_points,
+    metastable_points,
+    point_values,
+    select_points,
+    split,
+)
 
 COLUMN, DOUBLE = 3.4, 7.0
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -60,7 +65,24 @@ STYLE = {
 }
 
 TheoryLines = Sequence[tuple] | Mapping[Any, tuple]
-TheoryProvider = Callable[[str, xr.Dataset, Mapping[str, Any]], TheoryLines]
+BAD, METASTABLE = "failed or still drifting", "stationary, but starts or chains disagree"
+_BAD_CROSS = {
+    "linestyle": "",
+    "marker": "x",
+    "color": "#D55E00",
+    "markersize": 3.2,
+    "markeredgewidth": 0.8,
+    "label": BAD,
+}
+_METASTABLE_DOT = {
+    "linestyle": "",
+    "marker": ".",
+    "color": "white",
+    "markersize": 2.4,
+    "markeredgecolor": "black",
+    "markeredgewidth": 0.35,
+    "label": METASTABLE,
+}
 
 
 def _styled(draw):
@@ -92,125 +114,142 @@ def phase_diagram(
     z: str,
     theory_lines: TheoryLines = (),
     *,
-    columns: str | None = None,
+    panel: str | None = None,
     select: Mapping[str, Any] | None = None,
     limits: tuple[float, float] | None = None,
     cmap: str = "viridis",
 ) -> Figure:
-    """`z` as colour over `x` and `y`, one panel per value of `columns`, theory lines on top.
+    """`z` as colour over `x` and `y`, one panel per value of `panel`, theory lines on top.
 
-    Grey cells have no value; a small cross marks points that failed or are not equilibrated (any
-    of the disorder samples behind them). Without `columns` a remaining axis of texts (`start`)
-    becomes the panels.
+    Grey cells have no value. A cross marks points that failed or still drift, a dot those where
+    each run is stationary but starts or chains disagree: metastable states, which a study may be
+    about (any of the disorder samples behind a point; `physebm.storage.points`). Without `panel`
+    a remaining axis of texts (`start`) becomes the panels. Values beyond `limits` take the colour
+    of the limit, and the colour bar says so.
     """
     ds = select_points(ds, select)
     _check_names(ds, x, y, z)
-    columns = columns or _text_axis(ds[z], (x, y))
-    panels = split(ds, columns)
-    points = [point_values(panel, z, (y, x)) for panel in panels]
+    panel = panel or _text_axis(ds[z], (x, y))
+    panels = split(ds, panel)
+    points = [point_values(part, z, (y, x)) for part in panels]
     low, high = limits or _range(values for values, _ in points)
     fig = _figure(DOUBLE if len(panels) > 1 else COLUMN, 2.9)
     axes = fig.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     xs, x_ticks = _positions(ds[x])
     ys, y_ticks = _positions(ds[y])
-    marked = False
-    for ax, panel, (values, _) in zip(axes, panels, points):
+    marks: dict[str, Line2D] = {}
+    for ax, part, (values, _) in zip(axes, panels, points):
         ax.set_facecolor("0.85")
         mesh = ax.pcolormesh(
             _edges(xs), _edges(ys), values.values, vmin=low, vmax=high, cmap=cmap, rasterized=True
         )
-        bad = bad_points(panel, (y, x)).values
-        rows, cols = np.nonzero(bad)
-        ax.plot(xs[cols], ys[rows], "x", color="#D55E00", markersize=3.5, markeredgewidth=0.9)
-        marked |= bool(bad.any())
+        flags = ((bad_points, _BAD_CROSS), (metastable_points, _METASTABLE_DOT))
+        for flagged, look in flags:
+            rows, cols = np.nonzero(flagged(part, (y, x)).values)
+            if rows.size:
+                ax.plot(xs[cols], ys[rows], **look)
+                marks[look["label"]] = Line2D([], [], **look)
         for number, (label, line_x, line_y) in enumerate(_lines(theory_lines, xs)):
             ax.plot(line_x, line_y, **_outlined(number), label=label)
         ax.set(xlim=_ends(xs), ylim=_ends(ys), xlabel=axis_label(ds[x]))
         _name_ticks(ax.xaxis, xs, x_ticks)
         _name_ticks(ax.yaxis, ys, y_ticks)
-        if columns:
-            ax.set_title(_value_text(panel[columns]))
+        if panel:
+            ax.set_title(_value_text(part[panel]))
     axes[0].set_ylabel(axis_label(ds[y]))
-    fig.colorbar(mesh, ax=list(axes), label=axis_label(ds[z]), pad=0.02)
+    least, most = _range(values for values, _ in points)
+    beyond = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}
+    extend = beyond[int(least < low), int(most > high)]
+    fig.colorbar(mesh, ax=list(axes), label=axis_label(ds[z]), pad=0.02, extend=extend)
     handles = [
         Line2D([], [], label=label, **_outlined(number))
         for number, (label, _, _) in enumerate(_lines(theory_lines, xs))
     ]
     _legend(fig, handles)
-    if marked:
-        _explain_mark(fig, marker="x", color="#D55E00")
+    _explain(fig, list(marks.values()))
     return fig
 
 
 @_styled
-def curves(
+def curve(
     ds: xr.Dataset,
     x: str,
     y: str,
     by: str | None = None,
-    theory: TheoryLines = (),
+    theory: TheoryLines | Callable[[xr.Dataset], TheoryLines] = (),
     *,
-    columns: str | None = None,
+    theory_label: str = "theory",
+    panel: str | None = None,
     select: Mapping[str, Any] | None = None,
     log: str = "",
 ) -> Figure:
     """`y` against `x` with error bars, one set of points per value of `by`.
 
     `theory` is either lines of their own (black), or a mapping from values of `by` to
-    ``(xs, ys)`` or ``f``: those lines take the colour of their points. Points that are not
-    equilibrated are open. `log` names the logarithmic axes: "", "x", "y" or "xy".
+    ``(xs, ys)`` or ``f``: those lines take the colour of their points and are called
+    `theory_label` (under the key None it may hold lines of their own too); or a function that
+    gives either for the dataset of one panel. Points that failed or drift are open, those where only
+    starts or chains disagree half open. `log` names the logarithmic axes: "", "x", "y" or "xy".
     """
     ds = select_points(ds, select)
     _check_names(ds, x, y)
-    panels = split(ds, columns)
+    panels = split(ds, panel)
     fig = _figure(DOUBLE if len(panels) > 1 else COLUMN, 2.7)
     axes = fig.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     xs, x_ticks = _positions(ds[x])
     handles: dict[str, Line2D] = {}
-    keyed, marked = isinstance(theory, Mapping), False
-    for ax, panel in zip(axes, panels):
-        groups = split(panel, by)
+    marks: dict[str, Line2D] = {}
+    for ax, part in zip(axes, panels):
+        lines = theory(part) if callable(theory) else theory
+        keyed = isinstance(lines, Mapping)
+        black = lines.get(None, ()) if keyed else lines
+        groups = split(part, by)
         for number, (group, colour) in enumerate(zip(groups, _colours(ds, by))):
             marker = MARKERS[number % len(MARKERS)]
             value, error = point_values(group, y, (x,))
             bad = bad_points(group, (x,)).values
-            own = theory.get(group[by].item()) if keyed and by else None
+            metastable = metastable_points(group, (x,)).values
+            own = lines.get(group[by].item()) if keyed and by else None
             if own is not None:
                 own = own if isinstance(own, tuple) else (own,)
                 for _, line_x, line_y in _lines([("", *own)], xs):
                     ax.plot(line_x, line_y, "-", color=colour, linewidth=1.0)
             joined = {"linestyle": ""}
-            if not keyed and not theory and x_ticks is None:
+            if not lines and x_ticks is None:
                 joined = {"linestyle": "-", "linewidth": 0.5}
             ax.plot(xs, value, color=colour, **joined)
-            for chosen, face in ((~bad, colour), (bad, "white")):
+            looks = ((~bad & ~metastable, "full", ""), (metastable, "bottom", METASTABLE))
+            for chosen, fill, meaning in (*looks, (bad, "none", BAD)):
+                if not chosen.any():
+                    continue
                 ax.errorbar(
                     xs[chosen],
                     value.values[chosen],
                     None if error is None else error.values[chosen],
                     fmt=marker,
                     color=colour,
-                    markerfacecolor=face,
+                    fillstyle=fill,
+                    markerfacecoloralt="white",
                     elinewidth=0.8,
                 )
+                if meaning:
+                    marks[meaning] = _mark(meaning, marker="o", color="0.3", fillstyle=fill)
             label = f"{_name(group[by])} = {_value_text(group[by], bare=True)}" if by else "measured"
             handles[label] = Line2D([], [], linestyle="", marker=marker, color=colour, label=label)
-            marked |= bool(bad.any())
-        for number, (label, line_x, line_y) in enumerate(() if keyed else _lines(theory, xs)):
+        for number, (label, line_x, line_y) in enumerate(_lines(black, xs)):
             dash = {"linestyle": DASHES[number % len(DASHES)], "color": "black", "linewidth": 0.9}
             ax.plot(line_x, line_y, zorder=1.5, **dash)
             handles[f"theory {label}"] = Line2D([], [], label=label, **dash)
         if keyed:
-            handles["theory"] = Line2D([], [], color="0.3", linewidth=1.0, label="theory")
+            handles["theory"] = Line2D([], [], color="0.3", linewidth=1.0, label=theory_label)
         ax.set(xlabel=axis_label(ds[x]))
         ax.set(**{f"{letter}scale": "log" for letter in log})
         _name_ticks(ax.xaxis, xs, x_ticks)
-        if columns:
-            ax.set_title(_value_text(panel[columns]))
+        if panel:
+            ax.set_title(_value_text(part[panel]))
     axes[0].set_ylabel(axis_label(ds[y]))
     _legend(fig, list(handles.values()) if len(handles) > 1 else [])
-    if marked:
-        _explain_mark(fig, marker="o", color="0.3", markerfacecolor="white")
+    _explain(fig, list(marks.values()))
     return fig
 
 
@@ -220,6 +259,7 @@ def histogram(
     name: str = "overlap_distribution",
     by: str | None = "temperature",
     *,
+    panel: str | None = None,
     select: Mapping[str, Any] | None = None,
 ) -> Figure:
     """A stored distribution as a density over its last axis, one line per value of `by`.
@@ -231,29 +271,34 @@ def histogram(
     _check_names(ds, name)
     dim = ds[name].dims[-1]
     by = by if by in ds[name].dims else None
-    fig = _figure(COLUMN, 2.7)
-    ax = fig.subplots()
-    handles = []
-    for group, colour in zip(split(ds, by), _colours(ds, by)):
-        value, error = point_values(group, name, (dim,))
-        where = group[f"{dim}_value"] if f"{dim}_value" in group else group[dim]
-        while where.ndim > 1:
-            where = where.isel({where.dims[0]: 0})
-        known = np.isfinite(where.values) & np.isfinite(value.values)
-        q, mass = where.values[known], value.values[known]
-        width = np.gradient(q) if len(q) > 1 else np.ones_like(q)
-        (line,) = ax.plot(q, mass / width, color=colour, drawstyle="steps-mid")
-        if error is not None:
-            low, high = (mass + sign * error.values[known] for sign in (-1, 1))
-            ax.fill_between(
-                q, low / width, high / width, step="mid", color=colour, alpha=0.25, linewidth=0
-            )
-        if by:
-            line.set_label(f"{_name(group[by])} = {_value_text(group[by], bare=True)}")
-            handles.append(line)
-    ax.set(xlabel=axis_label(where), ylabel=f"density ${ds[name].attrs.get('symbol', 'P')}$")
-    ax.set_ylim(bottom=0)
-    _legend(fig, handles)
+    panels = split(ds, panel)
+    fig = _figure(DOUBLE if len(panels) > 1 else COLUMN, 2.7)
+    axes = fig.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    handles: dict[str, Line2D] = {}
+    for ax, part in zip(axes, panels):
+        for group, colour in zip(split(part, by), _colours(ds, by)):
+            value, error = point_values(group, name, (dim,))
+            where = group[f"{dim}_value"] if f"{dim}_value" in group.coords else group[dim]
+            while where.ndim > 1:
+                where = where.isel({where.dims[0]: 0})
+            known = np.isfinite(where.values) & np.isfinite(value.values)
+            q, mass = where.values[known], value.values[known]
+            width = np.gradient(q) if len(q) > 1 else np.ones_like(q)
+            ax.plot(q, mass / width, color=colour, drawstyle="steps-mid")
+            if error is not None:
+                low, high = (mass + sign * error.values[known] for sign in (-1, 1))
+                ax.fill_between(
+                    q, low / width, high / width, step="mid", color=colour, alpha=0.25, linewidth=0
+                )
+            if by:
+                label = f"{_name(group[by])} = {_value_text(group[by], bare=True)}"
+                handles.setdefault(label, Line2D([], [], color=colour, label=label))
+        ax.set(xlabel=axis_label(where))
+        ax.set_ylim(bottom=0)
+        if panel:
+            ax.set_title(_value_text(part[panel]))
+    axes[0].set_ylabel(f"density ${ds[name].attrs.get('symbol', 'P')}$")
+    _legend(fig, list(handles.values()))
     return fig
 
 
@@ -337,63 +382,6 @@ def save(fig: Figure, path: str | os.PathLike, *, pdf: bool = False) -> list[Pat
     return [target for target, _ in kinds.values()]
 
 
-def plot_result(
-    path: str | os.PathLike,
-    out_dir: str | os.PathLike,
-    plot_tables: Mapping[str, Any],
-    theory_provider: TheoryProvider | None = None,
-    *,
-    pdf: bool = False,
-) -> list[Path]:
-    """Draw what a study's ``[plot]`` table asks of the result at `path`; returns the files.
-
-    Parameters
-    ----------
-    path
-        A result file; figures are called after it, ``RESULT_KIND.png``.
-    out_dir
-        An existing folder.
-    plot_tables
-        ``kind -> options`` or a list of options; kinds are `phase_diagram`, `curves`,
-        `histogram`, `traces`, options the keyword arguments of the function of that name. The
-        option ``theory = "ags"`` names theory lines, ``name`` replaces the kind in the file name.
-    theory_provider
-        ``(theory name, summary, options) -> lines``; called for options with ``theory``.
-    """
-    path, written = Path(path), []
-    for kind, tables in plot_tables.items():
-        if kind not in _KINDS:
-            raise InputError(f"{path.name}: plot.{kind}", got=kind, expected=sorted(_KINDS))
-        draw, group, legal = _KINDS[kind]
-        ds = open_summary(path) if group is None else open_group(path, group)
-        for place, table in enumerate(tables if isinstance(tables, list | tuple) else [tables]):
-            options = dict(table)
-            name = options.pop("name", kind if place == 0 else f"{kind}_{place + 1}")
-            theory = options.pop("theory", None)
-            unknown = [key for key in options if key not in legal]
-            if unknown:
-                raise InputError(f"{path.name}: plot.{kind}", got=unknown[0], expected=legal)
-            if theory is not None and theory_provider is not None:
-                key = "theory_lines" if kind == "phase_diagram" else "theory"
-                options[key] = theory_provider(theory, ds, table)
-            try:
-                figure = draw(ds, **options)
-            except TypeError as err:
-                if "missing" not in str(err):
-                    raise
-                raise InputError(f"{path.name}: plot.{kind}", hint=str(err)) from err
-            written += save(figure, Path(out_dir) / f"{path.stem}_{name}.png", pdf=pdf)
-    return written
-
-
-_KINDS: dict[str, tuple[Callable[..., Figure], str | None, tuple[str, ...]]] = {
-    "phase_diagram": (phase_diagram, None, ("x", "y", "z", "columns", "select", "limits", "cmap")),
-    "curves": (curves, None, ("x", "y", "by", "columns", "select", "log")),
-    "histogram": (histogram, None, ("by", "select")),
-    "traces": (traces, "series", ("names", "select", "most_chains")),
-}
-
-
 def _figure(width: float, height: float) -> Figure:
     fig = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(fig)
@@ -424,10 +412,20 @@ def _legend(fig: Figure, handles: Sequence[Line2D]) -> None:
     )
 
 
-def _explain_mark(fig: Figure, **mark: Any) -> None:
+def _mark(label: str, **look: Any) -> Line2D:
+    return Line2D([], [], linestyle="", markerfacecoloralt="white", label=label, **look)
+
+
+def _explain(fig: Figure, handles: Sequence[Line2D]) -> None:
     """One line below the axes that says what marked points are."""
-    handle = Line2D([], [], linestyle="", label="failed or not equilibrated", **mark)
-    fig.legend(handles=[handle], loc="outside lower right", handletextpad=0.1)
+    if handles:
+        fig.legend(
+            handles=handles,
+            loc="outside lower right",
+            handletextpad=0.1,
+            columnspacing=1.2,
+            ncols=len(handles) if fig.get_figwidth() > COLUMN else 1,
+        )
 
 
 def _outlined(number: int) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from matplotlib.image import imread
 
 from physebm import plots
 from physebm.errors import InputError
+from physebm.observables.equilibration import verdict
 from physebm.storage.dataset import series_dataset, summary_dataset
-from physebm.storage.netcdf import write_tree
-from physebm.storage.points import bad_points, point_values, select_points
+from physebm.storage.points import bad_points, metastable_points, point_values, select_points
 
 TEMPERATURES = np.array([0.5, 1.0, 1.5, 2.0])
 AXES = {
@@ -73,9 +73,25 @@ def test_bad_points_are_the_failed_and_the_not_equilibrated_but_not_the_suspect(
     np.testing.assert_array_equal(bad, expected)
 
 
+def test_stationary_runs_that_disagree_are_metastable_and_runs_that_drift_are_bad(summary):
+    random = np.random.Generator(np.random.PCG64(1))
+    noise = random.normal(size=(3, 2, 2, 640))
+    apart = noise + np.array([0.0, 5.0])[:, None, None]
+    drifting = noise + np.linspace(0.0, 5.0, 640)
+    kinds = [verdict(x[:, 0], x[:, 1]) for x in (noise, apart, drifting)]
+    part = summary.isel(start=0, alpha=0)
+    code = np.stack([kind.code for kind in kinds], axis=1)
+    message = np.stack([kind.message for kind in kinds], axis=1)
+    part = part.isel(temperature=slice(3)).drop_vars(["status", "message"])
+    part["equilibration"] = (("disorder", "temperature"), code)
+    part["equilibration_message"] = (("disorder", "temperature"), message)
+    assert metastable_points(part, ("temperature",)).values.tolist() == [False, True, False]
+    assert bad_points(part, ("temperature",)).values.tolist() == [False, False, True]
+
+
 def test_an_axis_that_is_neither_shown_nor_selected_is_refused(summary):
     with pytest.raises(InputError, match=r"also depends on start[\s\S]*select = { start"):
-        plots.curves(summary, "temperature", "retrieval_overlap", by="alpha")
+        plots.curve(summary, "temperature", "retrieval_overlap", by="alpha")
     with pytest.raises(InputError, match="did you mean pattern"):
         select_points(summary, {"start": "patern"})
     with pytest.raises(InputError, match="did you mean retrieval_overlap"):
@@ -97,7 +113,7 @@ def test_a_phase_diagram_has_labels_lines_crosses_and_a_panel_per_start(summary)
     assert crosses.get_xydata().tolist() == [[0.05, 0.5], [0.1, 1.0], [0.15, 2.0]]
     np.testing.assert_allclose(curve.get_ydata(), 1 + np.sqrt(curve.get_xdata()), rtol=1e-15)
     assert straight.get_xydata().tolist() == [[0.05, 0.9], [0.15, 0.5]]
-    assert texts_of_legends(fig) == ["$T_g$", "$T_M$", "failed or not equilibrated"]
+    assert texts_of_legends(fig) == ["$T_g$", "$T_M$", "failed or still drifting"]
     assert fig.get_figwidth() == 7.0
     mesh = left.collections[0]
     assert mesh.get_array().mask[1, 1] and mesh.get_array().shape == (4, 3)
@@ -106,12 +122,12 @@ def test_a_phase_diagram_has_labels_lines_crosses_and_a_panel_per_start(summary)
 
 def test_curves_have_the_stored_errors_and_open_markers_where_not_equilibrated(summary):
     part = summary.isel(disorder=[2], start=[0])
-    fig = plots.curves(part, "temperature", "retrieval_overlap", by="alpha", theory={0.05: np.cos})
+    fig = plots.curve(part, "temperature", "retrieval_overlap", by="alpha", theory={0.05: np.cos})
     (ax,) = fig.axes
     assert ax.get_ylabel() == "retrieval overlap $m$" and fig.get_figwidth() == 3.4
     last_good, last_bad = ax.containers[-2:]
     assert last_bad.lines[0].get_xdata().tolist() == [2.0]
-    assert last_bad.lines[0].get_markerfacecolor() == "white"
+    assert last_bad.lines[0].get_fillstyle() == "none"
     assert last_good.lines[0].get_xdata().tolist() == [0.5, 1.0, 1.5]
     (segments,) = last_good.lines[2]
     lengths = [np.ptp(segment[:, 1]) for segment in segments.get_segments()]
@@ -150,7 +166,7 @@ def test_pictures_show_every_state_in_its_shape():
 def test_no_text_leaves_the_figure_or_covers_another_axis(summary):
     renamed = summary.copy()
     renamed["retrieval_overlap"].attrs["long_name"] = "a name that is far too long for one line"
-    fig = plots.curves(
+    fig = plots.curve(
         renamed.isel(start=0), "temperature", "retrieval_overlap", "alpha", theory=[("line", np.cos)]
     )
     fig.canvas.draw()
@@ -164,7 +180,7 @@ def test_no_text_leaves_the_figure_or_covers_another_axis(summary):
 
 def test_equal_figures_are_equal_files_and_nothing_else_is_left(summary, tmp_path):
     def draw():
-        return plots.curves(summary.isel(start=0), "temperature", "retrieval_overlap", "alpha")
+        return plots.curve(summary.isel(start=0), "temperature", "retrieval_overlap", "alpha")
 
     first = plots.save(draw(), tmp_path / "a", pdf=True)
     second = plots.save(draw(), tmp_path / "b.png", pdf=True)
@@ -173,42 +189,6 @@ def test_equal_figures_are_equal_files_and_nothing_else_is_left(summary, tmp_pat
         assert one.read_bytes() == other.read_bytes()
     assert len(list(tmp_path.iterdir())) == 4
     assert imread(first[0]).shape[1] == round(3.4 * 300)
-
-
-def test_a_result_is_drawn_as_its_plot_tables_ask(summary, tmp_path):
-    path = tmp_path / "hopfield.nc"
-    series = series_dataset({}, {"energy": np.zeros((2, 5))}, range(5))
-    write_tree(path, {"/": summary, "/series": series}, study_hash="0" * 64)
-    asked = []
-
-    def theory(name, ds, table):
-        asked.append((name, ds["alpha"].size, table["x"]))
-        return [("line", lambda xs: 1 - xs)]
-
-    diagram = {"x": "alpha", "y": "temperature", "z": "retrieval_overlap", "theory": "ags"}
-    curve = {"x": "temperature", "y": "retrieval_overlap", "by": "alpha", "columns": "start"}
-    tables = {"phase_diagram": diagram, "curves": [curve, {**curve, "name": "m"}], "traces": {}}
-    files = plots.plot_result(path, tmp_path, tables, theory)
-    assert [file.name for file in files] == [
-        "hopfield_phase_diagram.png",
-        "hopfield_curves.png",
-        "hopfield_m.png",
-        "hopfield_traces.png",
-    ]
-    assert asked == [("ags", 3, "alpha")] and all(file.exists() for file in files)
-
-
-def test_wrong_plot_tables_name_what_is_legal(summary, tmp_path):
-    path = tmp_path / "r.nc"
-    write_tree(path, {"/": summary}, study_hash="0" * 64)
-    for tables, message in (
-        ({"phase_diagrams": {}}, "did you mean phase_diagram"),
-        ({"curves": {"x": "temperature", "y": "energy", "colums": "start"}}, "mean columns"),
-        ({"curves": {"x": "temperature"}}, "missing 1 required"),
-        ({"traces": {}}, "/series"),
-    ):
-        with pytest.raises(InputError, match=message):
-            plots.plot_result(path, tmp_path, tables)
 
 
 def test_plots_need_neither_pyplot_nor_theory():

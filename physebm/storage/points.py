@@ -17,6 +17,10 @@ import xarray as xr
 from physebm.errors import InputError
 from physebm.storage.dataset import DONE, FAILED, NOT_EQUILIBRATED
 
+# Words of `observables.equilibration` by which a verdict gives its reasons.
+DISAGREE = "disagree"
+DRIFTING = ("half differ", "bins drift")
+
 
 def select_points(ds: xr.Dataset, select: Mapping[str, Any] | None = None) -> xr.Dataset:
     """The part of `ds` at the selected values; a value that is not there lists those that are."""
@@ -69,7 +73,7 @@ def point_values(
             f"plot: {name} also depends on {long[0]}",
             got=f"{value.sizes[long[0]]} values of {long[0]}",
             expected="one value, or an axis that the figure shows",
-            hint=f"select one (select = {{ {long[0]} = ... }}), or show it with `columns` or `by`",
+            hint=f"select one (select = {{ {long[0]} = ... }}), or show it with `panel` or `by`",
         )
     value = value.isel(dict.fromkeys(free, 0))
     stderr = None if stderr is None else stderr.isel(dict.fromkeys(free, 0))
@@ -83,14 +87,46 @@ def point_values(
 
 
 def bad_points(ds: xr.Dataset, dims: Sequence[str]) -> xr.DataArray:
-    """True on `dims` where any point behind failed or is not equilibrated."""
+    """True on `dims` where any point behind failed, or is not equilibrated and not metastable.
+
+    That is where its average is no average of anything: first and second half differ, or the run
+    drifts.
+    """
+    failed, unequal, drifting = _flags(ds, dims)
+    return failed | (unequal & drifting)
+
+
+def metastable_points(ds: xr.Dataset, dims: Sequence[str]) -> xr.DataArray:
+    """True on `dims` where all points behind are stationary runs, but starts or chains disagree.
+
+    Each value is then the average of a metastable state, or of some of them, not of equilibrium.
+    """
+    failed, unequal, drifting = _flags(ds, dims)
+    return unequal & ~failed & ~drifting
+
+
+def _flags(ds: xr.Dataset, dims: Sequence[str]) -> tuple[xr.DataArray, ...]:
+    """On `dims`, any point behind: failed; not equilibrated; not equilibrated and drifting."""
     shape = tuple(ds.sizes[dim] for dim in dims)
-    bad = xr.DataArray(np.zeros(shape, dtype=bool), dims=tuple(dims))
-    for name, flag in (("status", FAILED), ("equilibration", NOT_EQUILIBRATED)):
-        if name in ds:
-            flagged = ds[name] == flag
-            bad = bad | flagged.any([dim for dim in flagged.dims if dim not in dims])
-    return bad.transpose(*dims)
+    none = xr.DataArray(np.zeros(shape, dtype=bool), dims=tuple(dims))
+
+    def anywhere(flagged: xr.DataArray) -> xr.DataArray:
+        lost = [dim for dim in flagged.dims if dim not in dims]
+        return (none | flagged.any(lost)).transpose(*dims)
+
+    failed = anywhere(ds["status"] == FAILED) if "status" in ds else none
+    if "equilibration" not in ds:
+        return failed, none, none
+    unequal = ds["equilibration"] == NOT_EQUILIBRATED
+    if "equilibration_message" in ds:
+        texts = ds["equilibration_message"].values.astype(str).ravel()
+        apart = np.array(
+            [DISAGREE in text and not any(sign in text for sign in DRIFTING) for text in texts]
+        ).reshape(unequal.shape)
+        drifting = unequal & ~xr.DataArray(apart, dims=ds["equilibration_message"].dims)
+    else:
+        drifting = unequal
+    return failed, anywhere(unequal), anywhere(drifting)
 
 
 def _over_disorder(

@@ -1,0 +1,213 @@
+"""A result -> the figures of its own [plot] tables, with the theory curves that they name.
+
+Everything comes from the result file: the resolved study and the text of its models stand in
+``/provenance``, so that a result is drawn the same way wherever it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from physebm import plots
+from physebm.errors import ResultFileError, StudyFileError
+from physebm.schema.convert import parse_toml
+from physebm.schema.declarations import ModelDeclaration
+from physebm.schema.load import Loaded, load
+from physebm.schema.model_file import read_model
+from physebm.schema.study_declarations import PlotDeclaration, StudyDeclaration
+from physebm.schema.study_file import study_from_dict
+from physebm.storage.netcdf import open_group, open_summary
+from physebm.study.theory_curves import Theory, addresses, check_plots, load_of, theory
+
+# Overlaps with a stored pattern: the scale of a phase diagram is that of retrieval, 0 to 1.
+_FROM_ZERO_TO_ONE = ("retrieval_overlap", "max_pattern_overlap", "abs_magnetisation")
+
+
+def draw_figures(
+    result_path: str | os.PathLike, out_dir: str | os.PathLike | None = None
+) -> list[Path]:
+    """Draw the figures of a result's [plot] tables; returns their paths.
+
+    Figures are called ``RESULT_QUANTITY.png`` and stand in `out_dir`, by default beside the result.
+
+    Raises
+    ------
+    ResultFileError
+        for a file that is no result of a study.
+    StudyFileError
+        for a table that names an axis, observable or theory that is not there.
+    """
+    path = Path(result_path)
+    folder = path.parent if out_dir is None else Path(out_dir)
+    drawn = Drawn(path)
+    check_plots(drawn.study)
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for where, plot in addresses(drawn.study):
+        figure = drawn.figure(plot, where)
+        if plot.title:
+            figure.suptitle(plot.title, fontsize=9)
+        stem = f"{path.stem}_{plot.z or plot.y or plot.x}"
+        names = [each.stem for each in written]
+        name, number = stem, 1
+        while name in names:
+            number += 1
+            name = f"{stem}_{number}"
+        written += plots.save(figure, folder / f"{name}.png")
+    return written
+
+
+class Drawn:
+    """A result with the study and the models that it came from."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.summary = open_summary(self.path)
+        self._models: dict[tuple, Loaded] = {}
+
+    @cached_property
+    def _provenance(self) -> xr.Dataset:
+        record = open_group(self.path, "provenance")
+        for name in ("resolved_study", "models_text"):
+            if name not in record:
+                there = [str(known) for known in record.data_vars]
+                raise ResultFileError(f"{self.path}: /provenance", got=name, expected=there)
+        return record
+
+    @cached_property
+    def study(self) -> StudyDeclaration:
+        """The study, with every default and override resolved."""
+        raw = json.loads(str(self._provenance["resolved_study"].item()))
+        return study_from_dict(raw, name=self.path.name)
+
+    @cached_property
+    def declared(self) -> dict[str, ModelDeclaration]:
+        """The models of the study, by name."""
+        if self.study.inline is not None:
+            return {self.study.models[0]: self.study.inline}
+        where = f"{self.path.name}: models_text"
+        tables = parse_toml(str(self._provenance["models_text"].item()), where, ResultFileError)
+        return {name: read_model(name, table, f"{where}: {name}") for name, table in tables.items()}
+
+    def model(self, at: Mapping[str, Any]) -> Loaded:
+        """The model at one point; axes that are not in `at` stand at their first value."""
+        point = {axis.name: axis.values[0] for axis in self.study.scan} | dict(at)
+        parameters = self.study.parameters_at(point)
+        name = str(point.get("model", self.study.models[0]))
+        key = (name, *((held, expression.text) for held, expression in parameters.items()))
+        if key not in self._models:
+            self._models[key] = load(self.declared[name], parameters)
+        return self._models[key]
+
+    def figure(self, plot: PlotDeclaration, where: str) -> Figure:
+        """One figure of [plot]."""
+        ds = self.summary
+        match plot.kind:
+            case "phase_diagram":
+                lines = [line for name in plot.theory for line in self._boundaries(plot, name, where)]
+                limits = (0.0, 1.0) if plot.z in _FROM_ZERO_TO_ONE else None
+                return plots.phase_diagram(
+                    ds, plot.x, plot.y, plot.z, lines, panel=plot.panel, limits=limits
+                )
+            case "curve":
+                label = ", ".join(theory(name, where).label for name in plot.theory)
+                return plots.curve(
+                    ds,
+                    plot.x,
+                    plot.y,
+                    plot.by,
+                    lambda part: self._curves(plot, part, where),
+                    panel=plot.panel,
+                    theory_label=label,
+                )
+            case _:
+                return plots.histogram(ds, plot.x, plot.by, panel=plot.panel)
+
+    def _boundaries(self, plot: PlotDeclaration, name: str, where: str) -> list[tuple]:
+        """Lines over a scanned load and temperature, each column at its realised load P/N."""
+        known = theory(name, where)
+        self._applied(known, name, self.model({}), where)
+        if "temperature" not in (plot.x, plot.y):
+            hint = f"`{name}` draws lines in a plane of temperature"
+            raise StudyFileError(f"{where}.y", got=plot.y, expected="temperature", hint=hint)
+        other = plot.x if plot.y == "temperature" else plot.y
+        shown = self.summary[other].values.astype(float)
+        order = np.argsort(shown)
+        loads = np.array([load_of(self.model({other: value})) for value in shown[order]])
+        if np.any(np.diff(loads) <= 0):
+            hint = f"`{name}` needs an axis along which the load P/N grows"
+            raise StudyFileError(f"{where}.x", got=other, hint=hint)
+        # From realised loads back to the axis; straight on beyond its ends.
+        steps = np.diff(shown[order]) / np.diff(loads) if len(loads) > 1 else np.ones(1)
+        ends = np.array([0.0, 2.0 * loads[-1] + 1e-3])
+        beyond = shown[order][[0, -1]] + steps[[0, -1]] * (ends - loads[[0, -1]])
+        places = np.concatenate([beyond[:1], shown[order], beyond[1:]])
+        realised = np.concatenate([ends[:1], loads, ends[1:]])
+        found = []
+        for label, load_line, temperatures in known.boundaries(2.0 * loads[-1]):
+            across = np.interp(load_line, realised, places)
+            pair = (across, temperatures) if plot.y == "temperature" else (temperatures, across)
+            found.append((label, *pair))
+        return found
+
+    def _curves(self, plot: PlotDeclaration, part: xr.Dataset, where: str) -> Any:
+        """Theory of one panel: a line per value of `by`, or one line where they are all the same."""
+        fixed = {name: part[name].item() for name in part.coords if part[name].ndim == 0}
+        fixed = {name: held for name, held in fixed.items() if self.study.axis(name)}
+        groups = [None] if plot.by is None else list(part[plot.by].values)
+        keyed: dict[Any, Any] = {}
+        black: list[tuple] = []
+        for name in plot.theory:
+            known = theory(name, where)
+            lines = []
+            for value in groups:
+                at = fixed if value is None else fixed | {plot.by: value.item()}
+                lines.append(self._line(plot, known, name, at, part, where))
+            if all(_same(line, lines[0]) for line in lines):
+                black.append((known.label, *lines[0]))
+            else:
+                keyed |= {value.item(): line for value, line in zip(groups, lines)}
+        return {**keyed, None: black} if keyed else black
+
+    def _line(self, plot, known: Theory, name: str, at, part: xr.Dataset, where: str):
+        values = known.values[plot.y]
+        xs = part[plot.x].values
+        if plot.x == "temperature":
+            model = self._applied(known, name, self.model(at), where)
+            temperatures = known.temperatures(model, float(xs.min()), float(xs.max()))
+            return temperatures, values(model, temperatures)
+        found = []
+        for x in xs:
+            point = {**at, plot.x: x.item()}
+            model = self._applied(known, name, self.model(point), where)
+            temperature = self._temperature(point, model, part)
+            found.append(float(values(model, np.array([temperature]))[0]))
+        return xs.astype(float), np.array(found)
+
+    def _temperature(self, at: Mapping[str, Any], model: Loaded, part: xr.Dataset) -> float:
+        if self.study.temperature is None and "temperature" not in at:
+            return float(np.ravel(part["temperature"].values)[0])
+        return self.study.temperature_at(at, model.env)
+
+    def _applied(self, known: Theory, name: str, model: Loaded, where: str) -> Loaded:
+        """The model, once the theory is known to speak of it."""
+        reason = known.applies(model)
+        if reason:
+            raise StudyFileError(f"{where}.theory", got=name, hint=reason)
+        return model
+
+
+def _same(one: tuple, other: tuple) -> bool:
+    return all(
+        a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
+        for a, b in zip(one, other)
+    )
