@@ -146,8 +146,8 @@ class TruncatedMoments:
 def truncated_moments(theta, precision, lower) -> TruncatedMoments:
     """Moments up to the fourth; `precision` is the full one, a = 1 / variance + lam.
 
-    With ``y = z - lower`` and ``t = theta - a lower``, by parts: ``a <y^(n+1)> = t <y^n> + n <y^(n-1)>``
-    for n >= 1, where the boundary term vanishes.
+    With ``y = z - lower`` and ``t = theta - a lower``, by parts:
+    ``a <y^(n+1)> = t <y^n> + n <y^(n-1)>`` for n >= 1, where the boundary term vanishes.
     """
     mean = units.mean(TRUNCATED, theta, 0.0, 1.0 / precision, lower)
     variance = units.variance_of(TRUNCATED, theta, 0.0, 1.0 / precision, lower)
