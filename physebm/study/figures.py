@@ -31,6 +31,8 @@ from physebm.study.theory_curves import Theory, addresses, check_plots, load_of,
 # Overlaps with a stored pattern: the scale of a phase diagram is that of retrieval, 0 to 1.
 _FROM_ZERO_TO_ONE = ("retrieval_overlap", "max_pattern_overlap", "abs_magnetisation")
 
+MOST_ROWS, MOST_COLUMNS = 24, 12
+
 
 def draw_figures(
     result_path: str | os.PathLike, out_dir: str | os.PathLike | None = None
@@ -38,6 +40,7 @@ def draw_figures(
     """Draw the figures of a result's [plot] tables; returns their paths.
 
     Figures are called ``RESULT_QUANTITY.png`` and stand in `out_dir`, by default beside the result.
+    Final states of units on a plane (``observe.states``) are drawn too, as ``RESULT_states.png``.
 
     Raises
     ------
@@ -63,6 +66,9 @@ def draw_figures(
             number += 1
             name = f"{stem}_{number}"
         written += plots.save(figure, folder / f"{name}.png")
+    pictures = drawn.pictures()
+    if pictures is not None:
+        written += plots.save(pictures, folder / f"{path.stem}_states.png")
     return written
 
 
@@ -73,6 +79,8 @@ class Drawn:
         self.path = Path(path)
         self.summary = open_summary(self.path)
         self._models: dict[tuple, Loaded] = {}
+        # Smooth lines are the same in every panel; `_models` keeps the models of their keys alive.
+        self._smooth: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
 
     @cached_property
     def _provenance(self) -> xr.Dataset:
@@ -132,6 +140,25 @@ class Drawn:
             case _:
                 return plots.histogram(ds, plot.x, plot.by, panel=plot.panel)
 
+    def pictures(self) -> Figure | None:
+        """Final states as pictures, a row per point and a column per chain; None without any.
+
+        Up to `MOST_ROWS` points and `MOST_COLUMNS` chains are shown.
+        """
+        if not self.study.observe.states:
+            return None
+        group = self.model({}).hamiltonian.counted[0]
+        states = open_group(self.path, "states")[group.name]
+        if len(group.shape) != 2 or np.prod(states.shape[:-2], dtype=int) > MOST_ROWS:
+            return None
+        axes = [str(dim) for dim in states.dims[:-2]]
+        rows = [
+            ", ".join(_called(name, self.summary[name].values[i]) for name, i in zip(axes, place))
+            for place in np.ndindex(*states.shape[:-2])
+        ]
+        cells = states.values.reshape(-1, *states.shape[-2:])[:, :MOST_COLUMNS]
+        return plots.images(cells, group.shape, row_titles=rows if axes else None)
+
     def _boundaries(self, plot: PlotDeclaration, name: str, where: str) -> list[tuple]:
         """Lines over a scanned load and temperature, each column at its realised load P/N."""
         known = theory(name, where)
@@ -183,8 +210,11 @@ class Drawn:
         xs = part[plot.x].values
         if plot.x == "temperature":
             model = self._applied(known, name, self.model(at), where)
-            temperatures = known.temperatures(model, float(xs.min()), float(xs.max()))
-            return temperatures, values(model, temperatures)
+            key = (name, plot.y, id(model), float(xs.min()), float(xs.max()))
+            if key not in self._smooth:
+                temperatures = known.temperatures(model, *key[-2:])
+                self._smooth[key] = temperatures, values(model, temperatures)
+            return self._smooth[key]
         found = []
         for x in xs:
             point = {**at, plot.x: x.item()}
@@ -204,6 +234,11 @@ class Drawn:
         if reason:
             raise StudyFileError(f"{where}.theory", got=name, hint=reason)
         return model
+
+
+def _called(name: str, value: Any) -> str:
+    """A point in a row's title; texts speak for themselves."""
+    return str(value) if isinstance(value, str) else f"{name} = {value:.4g}"
 
 
 def _same(one: tuple, other: tuple) -> bool:

@@ -151,7 +151,7 @@ def _up_to_spinodal(loaded: Loaded, low: float, high: float) -> np.ndarray:
     if not end > low:
         return np.array([low])
     end = min(high, end * (1.0 - 1e-9))
-    return end - (end - low) * np.linspace(1.0, 0.0, 60) ** 2
+    return end - (end - low) * np.linspace(1.0, 0.0, 40) ** 2
 
 
 def _hopfield_lines(most: float) -> list[Line]:
