@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 
 from physebm.errors import InputError, StudyFileError
@@ -16,7 +15,7 @@ from physebm.schema.study_file import check_study
 
 def shipped_models() -> Path:
     """The models.toml inside the package."""
-    return Path(str(files("physebm") / "models.toml"))
+    return Path(__file__).parents[1] / "models.toml"
 
 
 @lru_cache(maxsize=16)
