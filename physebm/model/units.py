@@ -137,7 +137,7 @@ def _excess(edge):
     """Mean and variance of ``Z - edge`` for a standard normal Z conditioned on ``Z >= edge``.
 
     The mean is ``phi/Q - edge``, which cancels for large `edge`; beyond 45 the asymptotic series
-    ``1/a - 2/a^3 + 10/a^5 - 74/a^7`` is exact to rounding.
+    ``1/a - 2/a^3 + 10/a^5 - 74/a^7 + 706/a^9 - 8162/a^11`` and its derivative are exact to rounding.
     """
     edge = np.asarray(edge, dtype=np.float64)
     safe = np.where(edge > 45.0, 1.0, edge)
@@ -147,8 +147,9 @@ def _excess(edge):
     )
     far = np.where(edge > 45.0, edge, 46.0)
     inv = 1.0 / far**2
-    mean_far = (1.0 - inv * (2.0 - inv * (10.0 - 74.0 * inv))) / far
-    var_far = inv * (1.0 - inv * (6.0 - inv * (50.0 - 518.0 * inv)))
+    mean_far = (1.0 - inv * (2.0 - inv * (10.0 - inv * (74.0 - inv * (706.0 - 8162.0 * inv))))) / far
+    tail = 518.0 - inv * (6354.0 - 89782.0 * inv)
+    var_far = inv * (1.0 - inv * (6.0 - inv * (50.0 - inv * tail)))
     mean_near = hazard - safe
     var_near = 1.0 - hazard * (hazard - safe)
     return np.where(edge > 45.0, mean_far, mean_near), np.where(edge > 45.0, var_far, var_near)
