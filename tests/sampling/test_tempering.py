@@ -2,7 +2,7 @@
 
 Ladders are independent of each other and start in exact samples, so every standard error below is the
 scatter over ladders, with no autocorrelation time in it. Seeds are pinned; over fresh ones the family
-of each statistical test would fail once in some 10^4.
+of each statistical test would fail once in some 10^3.
 """
 
 import json
