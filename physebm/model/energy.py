@@ -1,7 +1,7 @@
 """Energy, local field and reduced potential in plain numpy float64: the definition.
 
-Configurations are ``{group: x}`` with ``x`` of shape ``[lane, unit]`` (Ising -1/+1, Bernoulli 0/1, Potts
-0..q-1, continuous real). Lane l belongs to instance ``instance[l]``. Slow and obvious on purpose:
+Configurations are ``{group: x}`` with ``x`` of shape ``[lane, unit]`` (Ising -1/+1, Bernoulli 0/1,
+Potts 0..q-1, continuous real). Lane l belongs to instance ``instance[l]``. Slow and obvious on purpose:
 every kernel is tested against this file.
 """
 
@@ -233,7 +233,7 @@ def log_normalisers(hamiltonian: Hamiltonian, params: Params, coefficients: Coef
 def marginal_potential(
     hamiltonian: Hamiltonian, params: Params, coefficients: np.ndarray, state: State, instance: int
 ) -> np.ndarray:
-    """``- sum_j Gamma(theta_j, lam_j)`` over the integrated groups, per lane; coefficients [lane, term]."""
+    """``- sum_j Gamma(theta_j, lam_j)`` over integrated groups, per lane; `coefficients` [lane, term]."""
     total = np.zeros(len(coefficients))
     for group in hamiltonian.groups:
         if not group.integrated:

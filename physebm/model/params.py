@@ -2,8 +2,8 @@
 
 `Params`
     the values of every slot, ``[instance, *slot.shape]`` in float64 or small integers, and the edge
-    lists of sparse graphs ``[instance, edge, arity]``, padded with -1; an instance is one set of values (a sample
-    of disorder, a training snapshot).
+    lists of sparse graphs ``[instance, edge, arity]``, padded with -1; an instance is one set
+    of values (a sample of disorder, a training snapshot).
 `Coefficients`
     per rung k and term t the number ``c_kt`` of the reduced potential and its first two derivatives
     in beta. In plain tempering ``c_kt = beta_k scale_t``; the prior of a Gaussian unit has its own
