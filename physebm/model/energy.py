@@ -233,7 +233,7 @@ def log_normalisers(hamiltonian: Hamiltonian, params: Params, coefficients: Coef
 def marginal_potential(
     hamiltonian: Hamiltonian, params: Params, coefficients: np.ndarray, state: State, instance: int
 ) -> np.ndarray:
-    """``- sum_j Gamma(theta_j, lam_j)`` over integrated groups, per lane; `coefficients` [lane, term]."""
+    """``- sum_j Gamma(theta_j, lam_j)`` over integrated groups, per lane; coefficients [lane, term]."""
     total = np.zeros(len(coefficients))
     for group in hamiltonian.groups:
         if not group.integrated:

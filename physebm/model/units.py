@@ -71,7 +71,8 @@ def log_normaliser(prior: Prior, theta, lam=0.0, variance=1.0, lower=0.0):
     """``Gamma(theta, lam)``; `variance` and `lower` are the parameters of continuous priors.
 
     Gaussian: ``theta^2 / 2p - log(v p) / 2`` with ``p = 1/v + lam``. Truncated Gaussian on
-    [lower, inf): the same plus ``log Q(sqrt(p) (lower - theta/p)) - log Q(lower / sqrt v)``, Q the normal tail.
+    [lower, inf): the same plus ``log Q(sqrt(p) (lower - theta/p)) - log Q(lower / sqrt v)``, Q the
+    normal tail.
     """
     theta = np.asarray(theta, dtype=np.float64)
     match prior.kind:
