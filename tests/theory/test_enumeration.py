@@ -137,7 +137,7 @@ def test_the_three_spin_model_agrees_with_the_reference(form):
     "case", reference("spinglass")["ea"], ids=lambda c: f"{c['d']}d-L{c['L']}-{c['disorder']}"
 )
 def test_edwards_anderson_agrees_with_the_reference(case):
-    d, L, thermo = case["d"], case["L"], case["thermo"][1:]
+    d, L, thermo = case["d"], case["L"], case["thermo"][1:2]
     lattice = Lattice({2: "square", 3: "cubic"}[d], (True,) * d)
     exact = enumerate_states(
         *model(
@@ -154,7 +154,7 @@ def test_edwards_anderson_agrees_with_the_reference(case):
 
 
 def test_the_three_dimensional_ising_model_of_27_spins_agrees_with_the_reference():
-    thermo = [t for t in reference("ising3d_small") if t["L"] == 3][1:3]
+    thermo = [t for t in reference("ising3d_small") if t["L"] == 3][1:2]
     exact = enumerate_states(
         *model(
             [group("s", "ising", (3, 3, 3))],
