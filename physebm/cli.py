@@ -5,11 +5,13 @@ Exit status: 0 success, 1 failure, 2 bad input; a user's mistake shows one messa
 
 from __future__ import annotations
 
+import functools
 import shlex
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import numpy as np
@@ -17,7 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from physebm.errors import PhysebmError
+from physebm.errors import InputError, PhysebmError
+from physebm.schema.load import load
+from physebm.schema.study_declarations import METHODS
 from physebm.storage.netcdf import open_summary
 from physebm.study.check import check_model
 from physebm.study.check_report import format_report
@@ -26,79 +30,106 @@ from physebm.study.estimate import estimate_study
 from physebm.study.figures import draw_figures
 from physebm.study.models import load_model, models_of
 from physebm.study.runner import open_study, progress_of, run_study
+from physebm.study.workfolder import complete, holder
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 BACKENDS = click.Choice(["auto", "numba", "reference"])
 
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE",
-    help="Override a study key (dotted, e.g. sample.sweeps=5000); a bare NAME means set.NAME.",
+    help="Write a key of the study otherwise, e.g. sample.sweeps=5000; a bare NAME means set.NAME. "
+    "VALUE is TOML. May be repeated.",
 )  # fmt: skip
-out_option = click.option("--out", type=click.Path(), help="Result file [default: results/STUDY.nc].")
+out_option = click.option("--out", type=click.Path(), help="Result file  [default: results/STUDY.nc]")
+backend_option = click.option(
+    "--backend", type=BACKENDS, help="Kernels to use  [default: the study's own choice]"
+)
 models_option = click.option(
-    "--models", type=click.Path(), help="Models file [default: the models.toml that ships]."
+    "--models", type=click.Path(), help="Models file  [default: the models.toml that ships]"
 )
 
 
-@click.group(context_settings=CONTEXT)
-@click.version_option(package_name="physebm")
+@click.group("physebm", context_settings=CONTEXT)
+@click.version_option(package_name="physebm", prog_name="physebm")
 def main() -> None:
     """A laboratory for statistical physics and energy-based models.
 
     Write a Hamiltonian in TOML, run a study of it, analyse the result with xarray.
 
     \b
-      physebm run studies/hopfield_phase.toml
-      physebm show hopfield
-      physebm check hopfield
+      physebm models                           what there is to study
+      physebm show hopfield                    its Hamiltonian as mathematics
+      physebm check hopfield                   its kernels against exact enumeration
+      physebm run studies/hopfield_phase.toml  a study: result and figures
+
+    Exit status: 0 success, 1 failure, 2 bad input, 130 interrupted.
     """  # noqa: D301 - click reads the control character
 
 
 def _guarded(command: Callable) -> Callable:
-    """Turn the project's errors into one message and an exit status; Ctrl-C into a hint."""
+    """Turn the project's errors into one message and an exit status, Ctrl-C into a hint."""
 
+    @functools.wraps(command)
     def wrapped(*args, **kwargs):
-        signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        signal.signal(signal.SIGTERM, _terminated)
         try:
             command(*args, **kwargs)
         except PhysebmError as error:
-            click.echo(f"{type(error).__name__}: {error}", err=True)
-            sys.exit(error.exit_status)
-        except KeyboardInterrupt:
-            click.echo("\ninterrupted; the same command continues from the last checkpoint", err=True)
-            sys.exit(130)
+            _fail(f"{type(error).__name__}: {error}", error.exit_status)
+        except KeyboardInterrupt as interrupt:
+            text = "interrupted"
+            if command.__name__ == "run":
+                words = [word for word in sys.argv[1:] if word != "--restart"]
+                text += f"; to continue where it stopped:\n  {shlex.join(['physebm', *words])}"
+            _fail(f"\n{text}", 143 if interrupt.args == ("SIGTERM",) else 130)
+        except MemoryError as error:
+            hint = "`physebm estimate STUDY` tells what a study needs"
+            _fail(f"not enough memory{f': {error}' if str(error) else ''}\n  hint      {hint}", 1)
         except BrokenPipeError:
-            sys.exit(0)
+            raise  # click's own business: the reader of a pipe went away
+        except OSError as error:
+            _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
 
-    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
-    if hasattr(command, "__click_params__"):
-        wrapped.__click_params__ = command.__click_params__
     return wrapped
+
+
+def _terminated(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt("SIGTERM")
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(status)
 
 
 @main.command(context_settings=CONTEXT)
 @click.argument("study", type=click.Path())
 @set_option
 @out_option
-@click.option("--backend", type=BACKENDS, help="Kernels to use [default: the study's, or auto].")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
-@click.option("--restart", is_flag=True, help="Forget what was computed and begin again.")
+@backend_option
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True,
+    help="Processes on this machine; tasks are shared between them.",
+)  # fmt: skip
+@click.option("--restart", is_flag=True, help="Forget what this study has computed and begin again.")
 @click.option("--no-plot", is_flag=True, help="Write the result only, no figures.")
 @_guarded
 def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
-    """Run STUDY (a TOML file), or continue it where it was interrupted.
+    """Run STUDY (a TOML file), or continue it where it stopped.
 
-    Writes one netCDF result and the figures of its [plot] table beside it. Killed at any moment,
-    the same command continues and ends with the same bits, for any number of workers.
+    Writes one netCDF result, and the figures of its [plot] tables beside it. Killed at any moment,
+    the same command continues and ends with the same bits, for any number of workers. Tasks that
+    failed are tried again; those that are done are not.
     """
     console = Console(stderr=True)
+    quiet = not console.is_terminal
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         line = bar.add_task(Path(study).stem, total=1.0)
 
         def watch(fraction: float, done: int, tasks: int) -> None:
@@ -118,14 +149,14 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
     if not outcome.fresh:
         click.echo(f"{outcome.result} is complete already (--restart computes it again)")
     _summary(outcome.result)
+    click.echo(f"result   {outcome.result}   ({outcome.seconds:.1f} s)")
+    for name, text in outcome.failures.items():
+        click.echo(f"failed   {name}: {text}", err=True)
     if not no_plot:
         for path in draw_figures(outcome.result):
             click.echo(f"figure   {path}")
-    for name, text in outcome.failures.items():
-        click.echo(f"failed   {name}: {text}", err=True)
-    click.echo(f"result   {outcome.result}   ({outcome.seconds:.1f} s)")
     if outcome.failures:
-        sys.exit(1)
+        _fail("the same command tries the failed tasks again", 1)
 
 
 def _summary(path: Path) -> None:
@@ -167,25 +198,28 @@ def _number(pick, values) -> str:
 def status(study, overrides, out) -> None:
     """How far STUDY is, also while another process runs it."""
     opened = open_study(study, overrides, out)
-    fraction, done, tasks = progress_of(opened)
-    if opened.out.exists():
+    if not opened.work.exists() and complete(opened.out):
         click.echo(f"complete: {opened.out}")
         return
-    begun = opened.work.exists()
-    click.echo(f"{'running or interrupted' if begun else 'not begun'}: {opened.path}")
+    fraction, done, tasks = progress_of(opened)
+    running = holder(opened.work)
+    begun = running or opened.work.exists() or opened.out.exists()
+    state = f"running ({running})" if running else "stopped" if begun else "not begun"
+    click.echo(f"{state}: {opened.path}")
     click.echo(f"{100 * fraction:.1f} % done, {done} of {tasks} tasks, {opened.grid.points} points")
     for task in opened.grid.tasks:
         folder = opened.work / task.name
-        if (folder / "checkpoint.npz").exists():
-            click.echo(
-                f"  {task.name}: checkpoint of {(folder / 'checkpoint.npz').stat().st_size} bytes"
-            )
+        if (folder / "error.txt").exists() and not (folder / "result.npz").exists():
+            click.echo(f"  {task.name}: failed; the next run tries it again ({folder / 'error.txt'})")
+        elif (folder / "checkpoint.npz").exists():
+            size = (folder / "checkpoint.npz").stat().st_size / 2**20
+            click.echo(f"  {task.name}: checkpoint of {size:.1f} MiB")
 
 
 @main.command(context_settings=CONTEXT)
 @click.argument("study", type=click.Path())
 @set_option
-@click.option("--backend", type=BACKENDS)
+@backend_option
 @_guarded
 def estimate(study, overrides, backend) -> None:
     """Bytes, unit updates, random words and time of STUDY, before running it."""
@@ -208,8 +242,8 @@ def estimate(study, overrides, backend) -> None:
 @main.command(context_settings=CONTEXT)
 @click.argument("model", required=False)
 @models_option
-@click.option("--backend", type=BACKENDS, default="numba", show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--backend", type=BACKENDS, default="numba", show_default=True, help="Kernels to check.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the exact samples.")
 @_guarded
 def check(model, models, backend, seed) -> None:
     """Hold the compiled kernels of MODEL (or all) against exact enumeration.
@@ -232,7 +266,7 @@ def check(model, models, backend, seed) -> None:
 @models_option
 @_guarded
 def list_models(models) -> None:
-    """List the declared models."""
+    """List the models of a file by name and title."""
     declared = models_of(models)
     width = max(map(len, declared))
     for name, model in declared.items():
@@ -241,11 +275,17 @@ def list_models(models) -> None:
 
 @main.command(context_settings=CONTEXT)
 @click.argument("model")
-@click.option("--stage", type=click.Choice(STAGES), default="model", show_default=True)
-@click.option("--method", default="heat-bath", show_default=True, help="Update to lower.")
 @click.option(
-    "--set", "parameters", multiple=True, metavar="NAME=VALUE", help="Set a parameter of the model."
+    "--stage", type=click.Choice(STAGES), default="model", show_default=True, help="What to print."
 )
+@click.option(
+    "--method", type=click.Choice(METHODS), default="heat-bath", show_default=True,
+    help="Update of the stages plan and numba.",
+)  # fmt: skip
+@click.option(
+    "--set", "parameters", multiple=True, metavar="NAME=VALUE",
+    help="Set a parameter of the model. May be repeated.",
+)  # fmt: skip
 @models_option
 @_guarded
 def show(model, stage, method, parameters, models) -> None:
@@ -253,17 +293,18 @@ def show(model, stage, method, parameters, models) -> None:
     chosen = {}
     for item in parameters:
         name, sign, value = item.partition("=")
-        if not sign:
-            raise click.UsageError(f"--set {item}: write NAME=VALUE")
+        if not sign or not value.strip():
+            raise InputError("--set", got=item, expected="NAME=VALUE, as in N=500")
         chosen[name.strip()] = value.strip()
-    click.echo(describe(load_model(model, models=models, **chosen), stage, method))
+    declared = load_model(model, models=models).declaration
+    click.echo(describe(load(declared, chosen), stage, method))
 
 
 @main.command(context_settings=CONTEXT)
 @click.argument("result", type=click.Path())
-@click.option("--out", type=click.Path(), help="Folder for the figures [default: beside the result].")
+@click.option("--out", type=click.Path(), help="Folder for the figures  [default: beside the result]")
 @_guarded
 def plot(result, out) -> None:
-    """Draw the figures of a RESULT's [plot] table again."""
+    """Draw the figures of RESULT (a .nc file) again, as its study's [plot] tables say."""
     for path in draw_figures(Path(result), Path(out) if out else None):
         click.echo(path)

@@ -94,8 +94,12 @@ class StudyError(PhysebmError):
 
 
 def nearest(name: str, legal: Iterable[str]) -> str | None:
-    """The legal name closest to `name`, or None when nothing is close."""
-    found = difflib.get_close_matches(name, list(legal), n=1, cutoff=0.6)
+    """The legal name closest to `name`, or None when nothing is close; case does not count at first."""
+    legal = list(legal)
+    for other in legal:
+        if other.lower() == name.lower():
+            return other
+    found = difflib.get_close_matches(name, legal, n=1, cutoff=0.6)
     return found[0] if found else None
 
 

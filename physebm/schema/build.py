@@ -20,6 +20,8 @@ from physebm.schema.expressions import Expression, parse
 
 # A slot axis of this length is the number of bonds of a random graph, which differs by realisation.
 EDGES = -1
+# Units are numbered by one 32-bit word of the random numbers' counter.
+MAX_UNITS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,9 @@ class _Builder:
             shape = tuple(each.integer(self.env) for each in unit.shape)
             if prod(shape) < 1:
                 raise ModelFileError(f"{where}.shape", got=list(shape), expected="at least one unit")
+            if prod(shape) > MAX_UNITS:
+                expected = f"at most {MAX_UNITS} units"
+                raise ModelFileError(f"{where}.shape", got=list(shape), expected=expected)
             q = unit.q.integer(self.env) if unit.q is not None else 0
             if unit.prior == "potts" and q < 2:
                 raise ModelFileError(f"{where}.q", got=q, expected="at least 2 states")
@@ -189,7 +194,13 @@ class _Builder:
                     f"{where}.on.boundary", got=list(boundary), expected=f"{dimension} entries"
                 )
             lattice = Lattice(on.lattice, tuple(one == "periodic" for one in boundary))
-            graphs.lattice_bonds(on.lattice, group.shape, lattice.periodic)
+            try:
+                graphs.lattice_bonds(on.lattice, group.shape, lattice.periodic)
+            except ModelFileError as problem:
+                got = f"{problem.got} ({problem.where})"
+                raise ModelFileError(
+                    f"{where}.on", got=got, expected=problem.expected, hint=problem.hint
+                ) from None
             return lattice, graphs.bond_shape(on.lattice, group.shape)
         return EdgeList(on.graph or "edges"), (EDGES,)
 
@@ -245,7 +256,8 @@ class _Builder:
         if isinstance(getattr(term, "graph", None), EdgeList) and shape:
             legal = [(shape[0], *one[1:]) for one in legal]
         if shape not in legal:
-            shown = " or ".join(str([n if n != EDGES else "edges" for n in one]) for one in legal)
+            shapes = [str([n if n != EDGES else "edges" for n in one]) for one in legal]
+            shown = " or ".join(dict.fromkeys(shapes))
             raise ModelFileError(
                 f"{self.declaration.where}.arrays.{array}.shape",
                 got=list(shape),

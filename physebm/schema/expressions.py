@@ -131,7 +131,7 @@ class Expression:
         return nearest_integer
 
     def _shown(self, value: float) -> str:
-        return self.text if self.constant is not None else f"{self.text} = {value!r}"
+        return self.text if self.constant is not None else f"{self.text} = {value:.12g}"
 
 
 def parse(source: object, where: str = "", error: type[InputError] = ModelFileError) -> Expression:

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
-from physebm.errors import StudyFileError
+from physebm.errors import InputError, StudyFileError
 from physebm.schema.axes import (
     Axis,
     StartDeclaration,
@@ -62,6 +62,7 @@ __all__ = [
     "TemperingDeclaration",
     "check_study",
     "read_study",
+    "readdressed",
     "study_from_dict",
     "study_from_text",
     "study_to_dict",
@@ -88,9 +89,11 @@ def study_from_text(
     *,
     name: str = "study",
     directory: str | Path = ".",
+    where: str | None = None,
 ) -> StudyDeclaration:
-    """The study of a TOML text, such as the one that a result file carries."""
-    return _read(parse_toml(text, name, StudyFileError), name, overrides, name, directory)
+    """The study of a TOML text; messages call it `where`, by default its name."""
+    where = name if where is None else where
+    return _read(parse_toml(text, where, StudyFileError), where, overrides, name, directory)
 
 
 def study_from_dict(
@@ -179,18 +182,19 @@ def _read(
     try:
         return _study(changed.tables, file, name, str(directory))
     except StudyFileError as problem:
-        path = problem.where.removeprefix(f"{file}: ")
-        for key in changed.keys:
-            if path == key or path.startswith((f"{key}.", f"{key}[")):
-                _reraise(problem, f"--set {path}")
-            unknown = key == f"{path}.{problem.got}"
-            if unknown or (path == file and key.split(".")[0] == problem.got):
-                _reraise(problem, f"--set {key}")
-        raise
+        raise readdressed(problem, file, changed.keys) from None
 
 
-def _reraise(problem: StudyFileError, where: str) -> NoReturn:
-    raise StudyFileError(where, got=problem.got, expected=problem.expected, hint=problem.hint) from None
+def readdressed(problem: InputError, file: str, keys: Iterable[str]) -> InputError:
+    """The same problem, addressed to the ``--set`` that it stands in where there is one."""
+    path = problem.where.removeprefix(f"{file}: ")
+    for key in keys:
+        inside = path == key or path.startswith((f"{key}.", f"{key}["))
+        unknown = key == f"{path}.{problem.got}"
+        if inside or unknown or (path == file and key.split(".")[0] == problem.got):
+            where = f"--set {path if inside else key}"
+            return type(problem)(where, got=problem.got, expected=problem.expected, hint=problem.hint)
+    return problem
 
 
 def _study(raw: dict[str, Any], file: str, name: str, directory: str) -> StudyDeclaration:
@@ -213,11 +217,14 @@ def _study(raw: dict[str, Any], file: str, name: str, directory: str) -> StudyDe
         if not isinstance(texts[key], str):
             raise StudyFileError(f"{file}: {key}", got=texts[key], expected="a string")
     seed = raw.get("seed", 0)
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise StudyFileError(f"{file}: seed", got=seed, expected="an integer")
+    if isinstance(seed, bool) or not isinstance(seed, int) or abs(seed) >= 2**63:
+        raise StudyFileError(f"{file}: seed", got=seed, expected="an integer of at most 63 bits")
     backend = raw.get("backend", "auto")
     if backend not in BACKENDS:
         raise StudyFileError(f"{file}: backend", got=backend, expected=BACKENDS)
+    if backend == "cuda":
+        hint = "this version has no CUDA kernels yet; the name is reserved"
+        raise StudyFileError(f"{file}: backend", got=backend, expected=BACKENDS[:-1], hint=hint)
     models_file = raw.get("models")
     if models_file is not None and not isinstance(models_file, str):
         raise StudyFileError(f"{file}: models", got=models_file, expected="a path, as a string")

@@ -64,11 +64,12 @@ def _sweep(path: Path) -> None:
     for entry in path.parent.iterdir():
         owner = entry.name.removeprefix(prefix).split(".")[0]
         if entry.name.startswith(prefix) and entry.name.endswith(".tmp") and owner.isdigit():
-            if not _alive(int(owner)):
+            if not alive(int(owner)):
                 entry.unlink(missing_ok=True)
 
 
-def _alive(process: int) -> bool:
+def alive(process: int) -> bool:
+    """Whether a process of this machine exists."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

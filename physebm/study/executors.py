@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
+
+from physebm.errors import StudyError
 
 
 def cores() -> int:
@@ -29,13 +35,20 @@ def serial(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[A
 def processes(
     work: Callable[[Any], Any], items: Sequence[Any], workers: int
 ) -> Iterator[tuple[Any, Any]]:
-    """The same on `workers` fresh processes, in order of completion."""
+    """The same on `workers` fresh processes, in order of completion.
+
+    Interrupted, it asks the workers to end, which save what they have; they do not hear Ctrl-C
+    themselves, so that each is asked once.
+    """
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_limit, initargs=(workers,))
     try:
-        futures = {pool.submit(work, item): item for item in items}
+        with _unheard():
+            futures = {pool.submit(_uninterrupted, work, item): item for item in items}
         for future in as_completed(futures):
             error = future.exception()
+            if isinstance(error, BrokenProcessPool):
+                error = StudyError("a worker process was killed, perhaps for want of memory")
             yield futures[future], error if error is not None else future.result()
     except BaseException:
         for process in list((pool._processes or {}).values()):
@@ -43,6 +56,27 @@ def processes(
         pool.shutdown(wait=True, cancel_futures=True)
         raise
     pool.shutdown()
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C from their first moment: they inherit it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _uninterrupted(work: Callable[[Any], Any], item: Any) -> Any:
+    """Run in a worker; when it is asked to end, end at once and take no further item."""
+    try:
+        return work(item)
+    except KeyboardInterrupt:
+        os._exit(1)
 
 
 def _limit(workers: int) -> None:

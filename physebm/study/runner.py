@@ -1,34 +1,38 @@
 """Run a study: tasks to workers, task files to one result, resumable at any moment.
 
-Beside the result ``NAME.nc`` stands ``NAME.work/`` while the study runs: one folder per task with its
-checkpoint, its progress and its result. It is removed when the result has been written.
+Beside the result ``NAME.nc`` stands ``NAME.work/`` while the study runs (see `workfolder`): one folder
+per task with its checkpoint, its progress and its result. It is removed when every point has a result;
+a task that failed is tried again by the next run.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from physebm.errors import PhysebmError, ResultFileError, StudyError, StudyFileError
+from physebm.errors import InputError, PhysebmError, StudyError, StudyFileError
+from physebm.lowering.pipeline import Options, lower
 from physebm.schema.declarations import ModelDeclaration
+from physebm.schema.overrides import read_override
 from physebm.schema.study_declarations import StudyDeclaration
-from physebm.schema.study_file import read_study, study_to_dict
+from physebm.schema.study_file import readdressed, study_from_text, study_to_dict
 from physebm.storage.atomic import replacing
 from physebm.storage.dataset import record_dataset
-from physebm.storage.netcdf import refuse_other_study, write_tree
+from physebm.storage.netcdf import write_tree
 from physebm.storage.provenance import provenance, study_hash
-from physebm.study import executors
+from physebm.study import executors, workfolder
 from physebm.study.grid import Grid, Task, expand
+from physebm.study.measure import Subject
 from physebm.study.merge import merge, read_outcome
 from physebm.study.models import declared_models, models_file
 from physebm.study.task import run_task
+from physebm.study.theory_curves import check_plots
 
 PROGRESS_SECONDS = 0.3
 
@@ -38,6 +42,7 @@ class Opened:
     """A study ready to run: declaration, models, grid, identity and places."""
 
     path: Path
+    text: str
     study: StudyDeclaration
     models: dict[str, ModelDeclaration]
     models_text: str
@@ -72,20 +77,35 @@ def open_study(
         for anything that the user wrote wrong, with file and key path.
     """
     path = Path(path)
-    if not path.is_file():
-        near = sorted(p.name for p in path.parent.glob("*.toml")) if path.parent.is_dir() else []
-        raise StudyFileError(str(path), got=path.name, expected=near or None, hint="no such study file")
-    study = read_study(path, overrides)
-    models = declared_models(study)
-    text = "inline" if study.inline is not None else models_file(study).read_text()
-    own = "\n".join(_table_text(text, name) for name in study.models)
-    grid = expand(study, models)
-    _check(study, grid)
+    text = _read(path)
+    study = study_from_text(text, overrides, name=path.stem, directory=path.parent, where=str(path))
+    try:
+        models = declared_models(study)
+        grid = expand(study, models)
+        _check(study, grid)
+    except InputError as problem:
+        raise readdressed(problem, str(path), [read_override(each)[0] for each in overrides]) from None
+    source = "inline" if study.inline is not None else models_file(study).read_text(encoding="utf-8")
+    own = "\n".join(_table_text(source, name) for name in study.models)
     digest = study_hash(study_to_dict(study), own)
     out = Path(out) if out is not None else Path("results") / f"{path.stem}.nc"
     if out.suffix != ".nc":
         raise StudyFileError("--out", got=str(out), expected="a path that ends in .nc")
-    return Opened(path, study, models, own, grid, digest, out)
+    return Opened(path, text, study, models, own, grid, digest, out)
+
+
+def _read(path: Path) -> str:
+    folder = path if path.is_dir() else path.parent
+    near = sorted(p.name for p in folder.glob("*.toml")) if folder.is_dir() else []
+    if path.is_dir():
+        hint = "this is a folder; name the study file in it"
+        raise StudyFileError(str(path), got="a folder", expected=near or "a .toml file", hint=hint)
+    if not path.is_file():
+        raise StudyFileError(str(path), got=path.name, expected=near or None, hint="no such study file")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise StudyFileError(str(path), hint=f"the file cannot be read: {problem}") from None
 
 
 def _table_text(text: str, name: str) -> str:
@@ -101,21 +121,43 @@ def _table_text(text: str, name: str) -> str:
 
 
 def _check(study: StudyDeclaration, grid: Grid) -> None:
-    if study.tempering is not None:
-        axis = study.axis("temperature")
-        if axis is None or len(axis.values) < 2:
-            raise StudyFileError(
-                f"{study.where}: tempering",
-                hint="tempering exchanges along `temperature`: scan at least two values of it",
-            )
-        if study.sample.method == "zero-temperature":
-            raise StudyFileError(
-                f"{study.where}: tempering", hint="zero-temperature dynamics has no temperatures"
-            )
-    if study.sample.method == "zero-temperature" and study.axis("temperature") is not None:
+    """What can be known before anything is drawn: figures, observables and the update of every task."""
+    check_plots(study)
+    if study.tempering is not None and study.sample.method == "zero-temperature":
         raise StudyFileError(
-            f"{study.where}: scan.temperature", hint="zero-temperature dynamics has no temperature"
+            f"{study.where}: tempering", hint="zero-temperature dynamics has no temperatures"
         )
+    seen = set()
+    for task in grid.tasks:
+        loaded = task.points[0].loaded
+        if loaded.hamiltonian not in seen:
+            seen.add(loaded.hamiltonian)
+            observe, tempered = study.observe, study.tempering is not None
+            Subject(
+                loaded.hamiltonian,
+                observe.record,
+                observe.pattern,
+                study.sample.chains,
+                tempered,
+                study.where,
+            )
+            try:
+                lower(loaded.hamiltonian, Options(study.sample.method, loaded.integer_slots))
+            except InputError as problem:
+                raise _addressed(problem, study, task) from None
+
+
+def _addressed(problem: InputError, study: StudyDeclaration, task: Task) -> InputError:
+    """The same problem with the file in its address, where a lower floor did not know it."""
+    model = task.points[0].loaded.declaration
+    head, _, rest = problem.where.partition(".")
+    if head in ("sample", "backend", "tempering"):
+        where = f"{study.where}: {problem.where}"
+    elif head == model.name and model.where:
+        where = f"{model.where}.{rest}" if rest else model.where
+    else:
+        return problem
+    return type(problem)(where, got=problem.got, expected=problem.expected, hint=problem.hint)
 
 
 def run_study(
@@ -152,41 +194,60 @@ def run_study(
         when every task failed.
     """
     opened = open_study(path, overrides, out)
-    _claim(opened, restart)
-    if opened.out.exists():
-        return Outcome(opened.out, 0.0, {}, False)
     started = time.perf_counter()
-    backend = backend or opened.study.backend
+    with workfolder.claimed(
+        opened.work, opened.out, opened.digest, opened.study.title, restart
+    ) as complete:
+        if complete:
+            return Outcome(opened.out, 0.0, {}, False)
+        results, failures = _run(opened, backend or opened.study.backend, workers, watch)
+        if not results:
+            first = next(iter(failures.values()))
+            raise StudyError(f"{opened.path}: every task failed; the first with {first}")
+        seconds = time.perf_counter() - started
+        _assemble(opened, results, failures, backend or opened.study.backend, command, seconds)
+        if not failures:
+            workfolder.remove(opened.work)
     tasks = opened.grid.tasks
-    jobs = [_Job(opened, task, backend) for task in tasks]
+    watch(1.0, len(results), len(tasks))
+    names = {tasks[number - 1].name: text for number, text in failures.items()}
+    return Outcome(opened.out, time.perf_counter() - started, names, True)
+
+
+def _run(opened: Opened, backend: str, workers: int, watch) -> tuple[dict[int, Path], dict[int, str]]:
+    """All tasks; the result file of each that ended and the message of each that failed."""
+    jobs = [_Job(opened, task, backend) for task in opened.grid.tasks]
     workers = max(1, min(workers, len(jobs)))
     failures: dict[int, str] = {}
     results: dict[int, Path] = {}
     stop = threading.Event()
     watcher = threading.Thread(target=_watch, args=(opened, watch, stop), daemon=True)
     watcher.start()
+    mapped = (
+        executors.serial(_work, jobs) if workers == 1 else executors.processes(_work, jobs, workers)
+    )
     try:
-        mapped = (
-            executors.serial(_work, jobs) if workers == 1 else executors.processes(_work, jobs, workers)
-        )
         for job, value in mapped:
-            if isinstance(value, PhysebmError) and value.exit_status == 2:
-                raise value
+            if isinstance(value, InputError):
+                raise _addressed(value, opened.study, job.task)
             if isinstance(value, Exception):
-                failures[job.task.number] = f"{type(value).__name__}: {value}"
+                failures[job.task.number] = _failed(opened, job.task, value)
             else:
                 results[job.task.number] = value
     finally:
+        mapped.close()
         stop.set()
         watcher.join()
-    if not results:
-        raise StudyError(f"every task failed; the first: {next(iter(failures.values()))}")
-    _assemble(opened, results, failures, backend, command, time.perf_counter() - started)
-    if not failures:
-        shutil.rmtree(opened.work, ignore_errors=True)
-    watch(1.0, len(results), len(tasks))
-    names = {tasks[number - 1].name: text for number, text in failures.items()}
-    return Outcome(opened.out, time.perf_counter() - started, names, True)
+    return results, failures
+
+
+def _failed(opened: Opened, task: Task, error: Exception) -> str:
+    """One line for the user; the traceback of what is not the project's own goes to a file."""
+    if isinstance(error, PhysebmError):
+        return f"{type(error).__name__}: {error}"
+    path = opened.work / task.name / "error.txt"
+    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return f"{type(error).__name__}: {error} (traceback in {path})"
 
 
 @dataclass(frozen=True)
@@ -211,41 +272,6 @@ def _work(job: _Job) -> Path:
     return run_task(job.opened.study, job.task, job.backend, folder, job.opened.digest, report)
 
 
-def _claim(opened: Opened, restart: bool) -> None:
-    """Make the work folder this study's own, or refuse what belongs to another."""
-    try:
-        opened.out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResultFileError(
-            f"--out {opened.out}", hint=f"the folder cannot be made: {error.strerror}"
-        ) from None
-    if not os.access(opened.out.parent, os.W_OK):
-        raise ResultFileError(f"--out {opened.out}", hint="the folder is not writable; choose another")
-    identity = opened.work / "study.json"
-    if restart:
-        if opened.out.exists():
-            refuse_other_study(opened.out, opened.digest)
-            opened.out.unlink()
-        shutil.rmtree(opened.work, ignore_errors=True)
-    elif opened.out.exists():
-        refuse_other_study(opened.out, opened.digest)
-        return
-    if identity.exists():
-        held = json.loads(identity.read_text())
-        if held.get("study") != opened.digest:
-            raise ResultFileError(
-                str(opened.work),
-                got=f"unfinished work of another study ({held.get('title', '?')})",
-                hint="choose another --out, or --restart to forget it",
-            )
-        return
-    opened.work.mkdir(parents=True, exist_ok=True)
-    with replacing(identity) as temporary:
-        Path(temporary).write_text(
-            json.dumps({"study": opened.digest, "title": opened.study.title, "path": str(opened.path)})
-        )
-
-
 def _watch(opened: Opened, watch, stop: threading.Event) -> None:
     while not stop.wait(PROGRESS_SECONDS):
         watch(*progress_of(opened))
@@ -254,7 +280,7 @@ def _watch(opened: Opened, watch, stop: threading.Event) -> None:
 def progress_of(opened: Opened) -> tuple[float, int, int]:
     """Fraction done, tasks done and tasks of a study, from its work folder (or its result)."""
     tasks = opened.grid.tasks
-    if opened.out.exists():
+    if not opened.work.exists() and opened.out.exists():
         return 1.0, len(tasks), len(tasks)
     points = opened.grid.points
     fraction, done = 0.0, 0
@@ -284,7 +310,7 @@ def _assemble(opened, results, failures, backend, command, seconds) -> None:
     metas = [outcome.meta for outcome in outcomes if outcome.meta]
     record = provenance(
         study=study_to_dict(opened.study),
-        study_text=opened.path.read_text(),
+        study_text=opened.text,
         models_text=opened.models_text,
         seed=opened.study.seed,
         command=command,

@@ -7,7 +7,6 @@ ladder per chain, and a lane is (cell, start, chain, walker); see `tempered`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -166,7 +165,7 @@ def _fill(prepared, state, lanes, g, rows, start: StartDeclaration, instance, ch
         return
     if start.kind in ("file", "data") and group.name == counted[0]:
         declared = ArrayDeclaration(file=start.path, variable=start.variable)
-        values = read_array(declared, prepared.study.directory, where)
+        values = read_array(declared, prepared.study.directory, where, StudyFileError)
         x[rows] = initial.given(group, values, prepared.study.sample.chains, where)[chains]
         return
     scale = 1.0
@@ -224,15 +223,9 @@ def _held(prepared: Prepared, name: str, values: np.ndarray) -> np.ndarray:
 
 
 def _clamp_values(prepared: Prepared, name: str) -> np.ndarray:
-    held = prepared.study.clamp[name]
     where = f"{prepared.study.where}: clamp.{name}"
-    if held.values is not None:
-        values = np.asarray(held.values, dtype=np.float64)
-    else:
-        path = Path(prepared.study.directory) / held.file
-        if path.suffix != ".npy" or not path.is_file():
-            raise StudyFileError(where, got=str(path), expected="an existing .npy file")
-        values = np.load(path, allow_pickle=False).astype(np.float64)
+    held = prepared.study.clamp[name]
+    values = read_array(held, prepared.study.directory, where, StudyFileError).astype(np.float64)
     group = prepared.hamiltonian.group(name)
     if values.size != group.size:
         raise StudyFileError(

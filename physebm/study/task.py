@@ -20,6 +20,7 @@ from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays, write_arrays
 from physebm.study import results, setup, tempered
 from physebm.study.grid import Task
+from physebm.study.interrupts import deferred
 from physebm.study.measure import Recorder
 
 CHECKPOINT_FORMAT = 1
@@ -51,7 +52,7 @@ def run_task(
 ) -> Path:
     """Run or resume a task in its folder; returns the path of its result file."""
     result = folder / "result.npz"
-    if result.exists():
+    if finished(result, digest):
         return result
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
@@ -81,6 +82,21 @@ def run_task(
     return result
 
 
+def finished(result: Path, digest: str) -> bool:
+    """Whether a task's result is there and sound; one that is broken or another's is set aside."""
+    if not result.exists():
+        return False
+    try:
+        meta = read_arrays(result)[1]
+    except ResultFileError:
+        result.replace(result.with_suffix(".broken"))
+        return False
+    if meta.get("study") != digest:
+        result.replace(result.with_suffix(".other"))
+        return False
+    return True
+
+
 def _begin(prepared: setup.Prepared) -> Running:
     schedule = prepared.task.schedule
     if prepared.study.tempering is not None:
@@ -108,7 +124,7 @@ def _sample(running, prepared, checkpoint: Path, digest: str, progress: Progress
     draws = schedule.sweeps // schedule.every
     total = schedule.discard + draws * schedule.every
     saved = time.monotonic()
-    try:
+    with deferred() as check:
         while running.recorder.taken < draws:
             now = running.state.sweep
             step = (
@@ -120,12 +136,14 @@ def _sample(running, prepared, checkpoint: Path, digest: str, progress: Progress
             if now >= schedule.discard:
                 running.recorder.record(running.state, _positions(running, prepared))
             progress(running.state.sweep / total)
+            try:
+                check()
+            except KeyboardInterrupt:
+                _save(running, checkpoint, digest)
+                raise
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 _save(running, checkpoint, digest)
                 saved = time.monotonic()
-    except KeyboardInterrupt:
-        _save(running, checkpoint, digest)
-        raise
 
 
 def _positions(running, prepared) -> np.ndarray:

@@ -1,0 +1,180 @@
+"""The folder ``NAME.work/`` beside a result while its study runs: whose it is, and who may write.
+
+::
+
+    study.json        hash and title of the study that the work belongs to
+    lock.json         the process that runs it now
+    task0001/         checkpoint, progress and result of a task
+    previous.nc       the result that --restart puts aside until the new one is written
+
+Nothing of another study is touched, and nothing that physebm did not make is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from physebm.errors import ResultFileError
+from physebm.storage.arrays_file import read_arrays
+from physebm.storage.atomic import replacing
+from physebm.storage.dataset import DONE
+from physebm.storage.lock import NAME as LOCK
+from physebm.storage.lock import holder, holding
+from physebm.storage.netcdf import open_summary, refuse_other_study
+
+IDENTITY, PREVIOUS = "study.json", "previous.nc"
+
+__all__ = ["claimed", "complete", "holder", "remove"]
+
+
+@contextmanager
+def claimed(work: Path, out: Path, digest: str, title: str, restart: bool) -> Iterator[bool]:
+    """Hold the work folder of a study; yields whether its result is complete already.
+
+    On the way out a folder without any work in it is removed, and a result that `restart` had put
+    aside comes back if there is no new one.
+
+    Raises
+    ------
+    ResultFileError
+        for a place that cannot be written, a result or work of another study, and a running one.
+    """
+    _check_place(work, out)
+    refuse_other_study(out, digest)
+    if not restart and not work.exists() and complete(out):
+        yield True
+        return
+    try:
+        work.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ResultFileError(f"--out {out}", hint=f"{work}: {error.strerror}") from None
+    with holding(work):
+        _own(work, out, digest, title, restart)
+        # Another process may have finished it between the first look and the lock.
+        if not restart and complete(out):
+            remove(work)
+            yield True
+            return
+        if restart:
+            _begin_again(work, out, digest, title)
+        try:
+            yield False
+        except BaseException:
+            _tidy(work, out)
+            raise
+
+
+def complete(out: Path) -> bool:
+    """Whether the result is there and every point of it has been computed."""
+    return out.exists() and bool(np.all(open_summary(out)["status"] == DONE))
+
+
+def remove(work: Path) -> None:
+    """Remove the work of a study whose result has been written."""
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _check_place(work: Path, out: Path) -> None:
+    where = f"--out {out}"
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        at = next(path for path in out.parents if path.exists())
+        raise ResultFileError(
+            where, hint=f"{at} is a file, not a folder; choose another --out"
+        ) from None
+    except OSError as error:
+        raise ResultFileError(
+            where, hint=f"the folder cannot be made: {error.strerror}; choose another --out"
+        ) from None
+    if not os.access(out.parent, os.W_OK | os.X_OK):
+        raise ResultFileError(where, hint=f"{out.parent} is not writable; choose another --out")
+    if work.exists() and not work.is_dir():
+        raise ResultFileError(
+            where, got=f"{work}, a file", hint="work in progress goes to a folder of this name"
+        )
+    if work.is_dir():
+        names = {path.name for path in work.iterdir()} - {LOCK}
+        if names and not any(name == IDENTITY or name.startswith("task") for name in names):
+            raise ResultFileError(
+                where,
+                got=f"{work}, a folder that physebm did not make",
+                hint="work in progress goes to a folder of this name; choose another --out",
+            )
+
+
+def _own(work: Path, out: Path, digest: str, title: str, restart: bool) -> None:
+    """Write the identity of the study, unless the folder holds work of another."""
+    found, other = _identity(work)
+    if found == digest:
+        return
+    if found is None and _task_owners(work) <= {digest}:
+        pass  # the identity is lost, but the tasks say whose they are
+    elif _files(work) and not restart:
+        raise ResultFileError(
+            str(work),
+            got=f"unfinished work of another study ({other})",
+            hint="choose another --out; --restart forgets that work",
+        )
+    elif (work / PREVIOUS).exists() and not out.exists():
+        os.replace(work / PREVIOUS, out)
+        refuse_other_study(out, digest)
+    _identify(work, digest, title)
+
+
+def _identity(work: Path) -> tuple[str | None, str]:
+    try:
+        held = json.loads((work / IDENTITY).read_text(encoding="utf-8"))
+        return str(held["study"]), str(held.get("title", "?"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None, "its study.json cannot be read"
+
+
+def _identify(work: Path, digest: str, title: str) -> None:
+    with replacing(work / IDENTITY) as temporary:
+        Path(temporary).write_text(json.dumps({"study": digest, "title": title}), encoding="utf-8")
+
+
+def _files(work: Path) -> list[Path]:
+    """Files that hold computed work."""
+    names = ("result.npz", "checkpoint.npz")
+    return [path for path in work.glob("task*/*.npz") if path.name in names]
+
+
+def _task_owners(work: Path) -> set[str]:
+    owners = set()
+    for path in _files(work):
+        with suppress(ResultFileError):
+            owners.add(str(read_arrays(path)[1].get("study")))
+    return owners
+
+
+def _begin_again(work: Path, out: Path, digest: str, title: str) -> None:
+    """Forget the tasks; the old result stands aside until the new one is written."""
+    _forget(work)
+    _identify(work, digest, title)
+    if out.exists():
+        os.replace(out, work / PREVIOUS)
+
+
+def _forget(work: Path) -> None:
+    for path in work.iterdir():
+        if path.name.startswith("task") and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _tidy(work: Path, out: Path) -> None:
+    """After a run that did not end: without any work to keep, the place is as it was."""
+    if _files(work):
+        return
+    if (work / PREVIOUS).exists() and not out.exists():
+        os.replace(work / PREVIOUS, out)
+    if not any(work.glob("task*/error.txt")):
+        remove(work)
