@@ -74,6 +74,10 @@ def _refined(prepared, sampler, state, groups, ladders) -> list[np.ndarray]:
     for group, temperatures, rejection in zip(
         groups, ladders, _rejections(prepared, sampler, state, groups)
     ):
+        if np.isnan(rejection).any():
+            # too short a round to try every gap says nothing of the others either
+            new.append(temperatures)
+            continue
         scanned = 1.0 / np.array(group.temperatures)
         betas = adapt(scanned, 1.0 / temperatures, rejection, target)
         # scanned temperatures stay exactly what the study says
@@ -88,7 +92,7 @@ def _exact(temperatures, betas, scanned, given: Sequence[float]) -> np.ndarray:
 
 
 def _rejections(prepared, sampler, state, groups) -> list[np.ndarray]:
-    """Mean rejection of every gap of each group's ladder, its chains pooled."""
+    """Mean rejection of every gap of each group's ladder, its chains pooled; NaN if never tried."""
     chains = prepared.study.sample.chains
     ladder = sampler.ladders.ladder
     found = []
@@ -96,9 +100,8 @@ def _rejections(prepared, sampler, state, groups) -> list[np.ndarray]:
         slots = np.stack([np.flatnonzero(ladder == g * chains + c) for c in range(chains)])
         attempts = state.attempts[slots].sum(axis=0)[:-1]
         accepted = state.accepted[slots].sum(axis=0)[:-1]
-        found.append(
-            1.0 - np.divide(accepted, attempts, out=np.zeros(len(attempts)), where=attempts > 0)
-        )
+        unknown = np.full(len(attempts), np.nan)
+        found.append(1.0 - np.divide(accepted, attempts, out=unknown, where=attempts > 0))
     return found
 
 
