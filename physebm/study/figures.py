@@ -26,7 +26,7 @@ from physebm.schema.model_file import read_model
 from physebm.schema.study_declarations import PlotDeclaration, StudyDeclaration
 from physebm.schema.study_file import study_from_dict
 from physebm.storage.netcdf import open_group, open_summary
-from physebm.study.theory_curves import Theory, addresses, check_plots, load_of, theory
+from physebm.study.theory_curves import Theory, addresses, check_theories, load_of, theory
 
 # Overlaps with a stored pattern: the scale of a phase diagram is that of retrieval, 0 to 1.
 _FROM_ZERO_TO_ONE = ("retrieval_overlap", "max_pattern_overlap", "abs_magnetisation")
@@ -47,12 +47,12 @@ def draw_figures(
     ResultFileError
         for a file that is no result of a study.
     StudyFileError
-        for a table that names an axis, observable or theory that is not there.
+        for a table that names a theory which does not exist, or does not know its model.
     """
     path = Path(result_path)
     folder = path.parent if out_dir is None else Path(out_dir)
     drawn = Drawn(path)
-    check_plots(drawn.study)
+    check_theories(drawn.study)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for where, plot in addresses(drawn.study):

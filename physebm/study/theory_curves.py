@@ -62,23 +62,17 @@ def theory(name: str, where: str) -> Theory:
     return THEORIES[name]
 
 
-def check_plots(study: StudyDeclaration) -> None:
-    """Raise where a [plot] table names an axis, observable or theory that the study does not have."""
-    axes = [axis.name for axis in study.scan]
+def check_theories(study: StudyDeclaration) -> None:
+    """Raise where a [plot] table names a theory that does not exist, or not for this figure."""
     for where, plot in addresses(study):
-        for key, legal in _legal_names(plot, axes, list(study.observe.record)):
-            held = getattr(plot, key)
-            if held is not None and held not in legal:
-                hint = "an axis of [scan]" if legal is axes else "an observable of observe.record"
-                raise StudyFileError(f"{where}.{key}", got=held, expected=legal, hint=hint)
         for name in plot.theory:
             known = theory(name, where)
             if plot.kind == "curve" and plot.y not in known.values:
-                hint = f"`{name}` has no curve for it"
+                hint = f"`{name}` has curves for these"
                 raise StudyFileError(f"{where}.y", got=plot.y, expected=list(known.values), hint=hint)
             if plot.kind == "phase_diagram" and known.boundaries is None:
                 legal = [each for each, held in THEORIES.items() if held.boundaries]
-                hint = f"`{name}` has no lines for a phase diagram"
+                hint = "these have lines for a phase diagram"
                 raise StudyFileError(f"{where}.theory", got=name, expected=legal, hint=hint)
             if plot.kind == "histogram":
                 raise StudyFileError(f"{where}.theory", got=name, hint="no theory draws histograms")
@@ -90,19 +84,9 @@ def addresses(study: StudyDeclaration) -> list[tuple[str, PlotDeclaration]]:
     found = []
     for plot in study.plots:
         number = seen[plot.kind] = seen.get(plot.kind, -1) + 1
-        found.append((f"{study.where}: plot.{plot.kind}[{number}]", plot))
+        place = f"[{number}]" if number else ""
+        found.append((f"{study.where}: plot.{plot.kind}{place}", plot))
     return found
-
-
-def _legal_names(plot: PlotDeclaration, axes: list[str], record: list[str]):
-    shared = [("by", axes), ("panel", axes)]
-    match plot.kind:
-        case "phase_diagram":
-            return [("x", axes), ("y", axes), ("z", record), *shared]
-        case "curve":
-            return [("x", axes), ("y", record), *shared]
-        case _:
-            return [("x", record), *shared]
 
 
 # ---- Hopfield -----------------------------------------------------------------------------------
