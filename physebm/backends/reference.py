@@ -13,7 +13,7 @@ from scipy.special import erfcx, ndtr, ndtri
 
 from physebm.backends import reference_clusters
 from physebm.backends.base import Lanes, LaneState, Launch
-from physebm.lowering.operands import up_probability
+from physebm.lowering.operands import TIE, up_probability
 from physebm.lowering.plan import (
     CHUNK,
     BlockUpdate,
@@ -242,7 +242,8 @@ def _draw_potts(rule: Rule, theta, old, words) -> np.ndarray:
         other = np.minimum((uniform(words[1]) * (q - 1)).astype(np.int64), q - 2)
         other = other + (other >= old)
         there = np.take_along_axis(theta, other[..., None], axis=-1)[..., 0]
-        accept = uniform(words[0]) < np.exp(np.minimum(0.0, there - here))
+        tie = np.where(np.abs(there - here) < TIE, 0.5, 1.0)
+        accept = uniform(words[0]) < tie * np.exp(np.minimum(0.0, there - here))
         return np.where(accept, other, old)
     weights = np.exp(theta - theta.max(axis=-1, keepdims=True))
     cumulative = np.cumsum(weights, axis=-1)

@@ -15,6 +15,7 @@ _M0, _M1 = uint64(0xD2511F53), uint64(0xCD9E8D57)
 _W0, _W1 = uint32(0x9E3779B9), uint32(0xBB67AE85)
 _32 = uint64(32)
 _INV32 = 2.0**-32
+_TIE = 1e-6  # operands.TIE, written out because cached kernels are named by the hash of this text
 _INV52 = 2.0**-52
 _SQRT_HALF = math.sqrt(0.5)
 _SQRT_PI = math.sqrt(math.pi)
@@ -73,9 +74,16 @@ def heat_bath_up(gap, word):
 
 
 @njit(inline="always")
+def metropolis_accept(gain):
+    """``min(1, exp(gain))``, half of it for equal energies; see `physebm.lowering.operands.TIE`."""
+    accept = math.exp(min(0.0, gain))
+    return 0.5 * accept if abs(gain) < _TIE else accept
+
+
+@njit(inline="always")
 def metropolis_up(gap, up, word):
     """The next state of a two-state unit under Metropolis, as 'is up'."""
-    accept = math.exp(min(0.0, -gap if up else gap))
+    accept = metropolis_accept(-gap if up else gap)
     return uniform(word) < ((1.0 - accept) if up else accept)
 
 
@@ -105,12 +113,12 @@ def heat_bath_potts(theta, word):
 
 @njit
 def metropolis_potts(theta, old, word, proposal):
-    """A uniformly proposed other state, accepted with ``min(1, exp(theta_new - theta_old))``."""
+    """A uniformly proposed other state, accepted by ``theta_new - theta_old``."""
     q = theta.shape[0]
     new = min(int(uniform(proposal) * (q - 1)), q - 2)
     if new >= old:
         new += 1
-    return new if uniform(word) < math.exp(min(0.0, theta[new] - theta[old])) else old
+    return new if uniform(word) < metropolis_accept(theta[new] - theta[old]) else old
 
 
 @njit
