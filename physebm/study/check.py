@@ -46,6 +46,8 @@ CHI_SQUARE_UNITS = 12
 SAMPLED_STATES = 2**20
 
 SWEEPS = 5
+# Entropy per unit (nats) that a model may have lost where chains must forget an ordered start.
+ORDER = 0.2
 BURN_IN = 200
 LANES = {"numba": 24_000, "reference": 6_000}
 COMPARED_LANES, COMPARED_SWEEPS = 32, 3
@@ -124,10 +126,7 @@ def check_model(
     check_positive_form(hamiltonian, params, coefficients)
     states = _discrete_states(model)
     exact = enumerate_states(hamiltonian, params, coefficients, probabilities=states <= SAMPLED_STATES)
-    # The first temperature with beta^2 Var(E) <= 2: no barrier is high, a correct chain forgets its
-    # start in a few sweeps, and one that is frozen there is frozen by a mistake.
-    hot = np.flatnonzero(exact.beta**2 * exact.curvature <= 2.0)
-    hot = max(len(temperatures) - 1, int(hot[0])) if len(hot) else len(ladder) - 1
+    hot = _mixing_rung(exact, len(temperatures) - 1)
     rungs = (*range(len(temperatures)), *([hot] if hot >= len(temperatures) else []))
     rows: list[CheckRow] = []
     refused = []
@@ -155,6 +154,19 @@ def check_model(
         tuple(_judged(row, threshold) for row in rows),
         tuple(refused),
     )
+
+
+def _mixing_rung(exact: Exact, first: int) -> int:
+    """The first rung from `first` on whose entropy is within `ORDER` per discrete unit of the free one.
+
+    There no state dominates and no barrier is high: a correct chain forgets its start in a few sweeps,
+    and one that is frozen there is frozen by a mistake.
+    """
+    units = sum(group.size for group in exact.form.enumerated)
+    free = np.log(float(exact.form.states))
+    order = free - (exact.log_z + exact.beta * exact.derivative)
+    calm = np.flatnonzero(order[first:] <= ORDER * max(units, 1))
+    return first + int(calm[0]) if len(calm) else len(order) - 1
 
 
 def small_instance(loaded: Loaded) -> Loaded:
