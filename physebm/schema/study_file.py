@@ -15,6 +15,7 @@ Everything that needs the models themselves is in `check_study`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -331,10 +332,20 @@ def _set(
 def _clamp(raw: Mapping[str, Any], file: str) -> dict[str, ClampDeclaration]:
     clamp = {}
     for group, held in raw.items():
-        table = {"values": held} if isinstance(held, list) else held
+        table = {"values": held} if isinstance(held, list) else dict(held)
+        if isinstance(table.get("values"), list):
+            table["values"] = _numbers(table["values"])
         where = f"{file}: clamp.{group}"
         clamp[group] = convert(table, ClampDeclaration, where, StudyFileError, decode_clamp)
     return clamp
+
+
+def _numbers(values: list) -> list:
+    """Nested lists in which the text "nan" stands for a free unit, as numbers."""
+    return [
+        _numbers(each) if isinstance(each, list) else math.nan if each == "nan" else each
+        for each in values
+    ]
 
 
 def _plots(raw: Mapping[str, Any], file: str) -> Iterable[PlotDeclaration]:
@@ -396,4 +407,5 @@ def _plain(held: Any) -> Any:
     if isinstance(held, msgspec.Struct):
         table = {f.encode_name: _plain(getattr(held, f.name)) for f in msgspec.structs.fields(held)}
         return {key: each for key, each in table.items() if each is not None}
-    return held
+    # JSON has no word for a free unit of [clamp]; `_clamp` reads this one back
+    return "nan" if isinstance(held, float) and math.isnan(held) else held
