@@ -16,6 +16,7 @@ import numpy as np
 
 from physebm.errors import ResultFileError
 from physebm.sampling.chain import ChainState, Sampler
+from physebm.sampling.tempering import reset
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays, write_arrays
 from physebm.study import results, setup, tempered
@@ -135,6 +136,9 @@ def _sample(running, prepared, checkpoint: Path, digest: str, progress: Progress
             running.kernel_seconds += time.perf_counter() - before
             if now >= schedule.discard:
                 running.recorder.record(running.state, _positions(running, prepared))
+            elif running.state.sweep == schedule.discard and prepared.study.tempering is not None:
+                # reported exchanges and round trips are those of the measured sweeps
+                running.state = reset(running.state)
             progress(running.state.sweep / total)
             try:
                 check()

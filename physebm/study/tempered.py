@@ -14,7 +14,7 @@ import numpy as np
 
 from physebm.backends.base import Lanes
 from physebm.model.params import Coefficients
-from physebm.sampling.ladder import adapt, barrier, round_lengths
+from physebm.sampling.ladder import adapt, cumulative_barrier, round_lengths
 from physebm.sampling.tempering import (
     Ladders,
     ParallelTempering,
@@ -209,7 +209,7 @@ def report(sampler, state: TemperingState, prepared: setup.Prepared) -> dict[str
             swap[p, : rungs - 1] = mean[slots].mean(axis=0)[:-1]
             temperature[p, :rungs] = 1.0 / beta[slots[0]]
             trips[p] = state.trips[state.lane_of[slots]].sum()
-            total[p] = barrier(1.0 - mean[slots].mean(axis=0)[:-1])
+            total[p] = cumulative_barrier(1.0 - mean[slots].mean(axis=0)[:-1])[-1]
     return {
         "tempering/swap_acceptance": swap,
         "tempering/ladder_temperature": temperature,
