@@ -294,9 +294,9 @@ def histogram(
                 label = f"{_name(group[by])} = {_value_text(group[by], bare=True)}"
                 handles.setdefault(label, Line2D([], [], color=colour, label=label))
         ax.set(xlabel=axis_label(where))
-        ax.set_ylim(bottom=0)
         if panel:
             ax.set_title(_value_text(part[panel]))
+    axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel(f"density ${ds[name].attrs.get('symbol', 'P')}$")
     _legend(fig, list(handles.values()))
     return fig
@@ -367,8 +367,10 @@ def images(
 
 
 @_styled
-def save(fig: Figure, path: str | os.PathLike, *, pdf: bool = False) -> list[Path]:
-    """Write the figure as PNG (300 dpi) and, if asked, as PDF beside it; each file atomically.
+def save(
+    fig: Figure, path: str | os.PathLike, *, pdf: bool = False, dpi: int = STYLE["savefig.dpi"]
+) -> list[Path]:
+    """Write the figure as PNG and, if asked, as PDF beside it; each file atomically.
 
     Nothing that changes between equal figures (dates, versions) is written.
     """
@@ -378,7 +380,7 @@ def save(fig: Figure, path: str | os.PathLike, *, pdf: bool = False) -> list[Pat
         kinds["pdf"] = (path.with_suffix(".pdf"), {"CreationDate": None, "Producer": None})
     for kind, (target, metadata) in kinds.items():
         with replacing(target) as temporary:
-            fig.savefig(temporary, format=kind, metadata=metadata)
+            fig.savefig(temporary, format=kind, metadata=metadata, dpi=dpi)
     return [target for target, _ in kinds.values()]
 
 
