@@ -298,10 +298,10 @@ def threshold_tables(
     return tables
 
 
-# Metropolis accepts a move between equal energies with probability 1/2, not 1. Certain moves in a fixed
-# order make chains reducible where ties are common: an Ising chain, or any model of +-J bonds with an even
-# number of neighbours and no field, would never forget its start, at any temperature. The factor is a
-# function of |gap| alone, so detailed balance is exact.
+# Metropolis accepts a move between equal energies with probability 1/2, not 1. Certain moves in a
+# fixed order make chains reducible where ties are common: an Ising chain without a field, and small
+# models of equal bonds with an even number of neighbours, would not forget their start at any
+# temperature. The factor is a function of |gap| alone, so detailed balance is exact.
 TIE = 1e-6
 
 
