@@ -26,8 +26,8 @@ from physebm.sampling import tempering
 from physebm.sampling.chain import PlanSampler
 from physebm.theory.ising2d import torus_energy
 
-RUN = {"discard": 120, "draws": 50, "every": 5}
-COLD_TO_HOT = (0.3, 0.5, 0.8, 1.3, 2.2)
+RUN = {"discard": 80, "draws": 32, "every": 5}
+COLD_TO_HOT = (0.7, 0.95, 1.3, 1.8, 2.6)
 
 
 def glass_deviations():
@@ -83,7 +83,7 @@ def memory_deviations():
         first, _ = energy_derivatives(joint.hamiltonian, coefficients, E_lt, rows)
         return np.concatenate([first.reshape(-1, 4, 1) / N, spin_moments(state, 4)[..., N:]], axis=2)
 
-    return deviations(averages(sampler, state, measure, **RUN), exact)
+    return deviations(averages(sampler, state, measure, **RUN | {"draws": 50}), exact)
 
 
 def test_exchanges_count_priors_that_depend_on_the_temperature():
