@@ -17,7 +17,7 @@ which gives ``Delta Lambda = 2 erfinv(r) / sqrt(pi)`` for a gap of any width, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -126,17 +126,3 @@ def round_lengths(sweeps: int, rounds: int) -> list[int]:
     shares = 2.0 ** np.arange(rounds)
     lengths = np.floor(sweeps * shares / shares.sum()).astype(int)
     return [int(n) for n in lengths if n > 0]
-
-
-def adapt_in_rounds(
-    run_round: Callable[[np.ndarray, int], np.ndarray],
-    scanned: Sequence[float],
-    target: float,
-    lengths: Sequence[int],
-    max_rungs: int = MAX_RUNGS,
-) -> np.ndarray:
-    """The ladder to freeze after doubling rounds; ``run_round(betas, sweeps) -> rejection``."""
-    betas = np.asarray(scanned, dtype=np.float64)
-    for sweeps in lengths:
-        betas = adapt(scanned, betas, run_round(betas, sweeps), target, max_rungs)
-    return betas

@@ -23,7 +23,6 @@ from physebm.model.units import UnitKind
 from physebm.sampling import initial
 from physebm.sampling.chain import PlanSampler
 from physebm.schema.array_files import read_array
-from physebm.schema.axes import StartDeclaration
 from physebm.schema.declarations import ArrayDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.study.grid import Point, Task
@@ -144,12 +143,12 @@ def initial_states(prepared: Prepared, lanes: Lanes, point_of: np.ndarray, chain
     for (start, instance), held in starts.items():
         rows = np.array(held)
         for g in range(len(prepared.plan.groups)):
-            _fill(prepared, state, lanes, g, rows, start, int(instance), chain_of[rows])
+            _fill(prepared, state, lanes, g, rows, start, int(instance), point_of[rows], chain_of[rows])
     _hold(prepared, state)
     return state
 
 
-def _fill(prepared, state, lanes, g, rows, start: StartDeclaration, instance, chains) -> None:
+def _fill(prepared, state, lanes, g, rows, start, instance, points, chains) -> None:
     group = prepared.plan.groups[g]
     subject = prepared.subject
     counted = [held.name for held in prepared.hamiltonian.counted]
@@ -172,8 +171,8 @@ def _fill(prepared, state, lanes, g, rows, start: StartDeclaration, instance, ch
     if not group.prior.discrete:
         t = prepared.hamiltonian.prior_term(group.name)
         w = prepared.operands.arrays.get(f"w{t}")
-        precision = prepared.coefficients.value[:, t].mean() * (1.0 if w is None else w[instance])
-        scale = 1.0 / np.sqrt(precision)
+        c = prepared.coefficients.value[prepared.rung_of_point[points], t][:, None]
+        scale = 1.0 / np.sqrt(c * (1.0 if w is None else w[instance]))
     x[rows] = initial.random(prepared.plan, lanes, g, rows, scale, lower)
 
 

@@ -99,6 +99,16 @@ def test_new_values_on_an_axis_leave_the_other_points_alone(tmp_path):
         assert small[name].values.tobytes() == part[name].values.tobytes()
 
 
+def test_a_new_temperature_leaves_random_starts_of_gaussian_units_alone(tmp_path):
+    text = HOPFIELD.replace('"hopfield"', '"hopfield_gaussian"').replace("discard = 20", "discard = 0")
+    text = text.replace(', "q_edwards_anderson"', "")
+    path = write(tmp_path, text)
+    small = summary(path, tmp_path)
+    large = summary(path, tmp_path, out="b.nc", overrides=["scan.temperature=[0.3, 0.9, 2.0]"])
+    part = large.sel(temperature=small.temperature)
+    assert small.energy.values.tobytes() == part.energy.values.tobytes()
+
+
 def test_longer_runs_have_the_shorter_ones_series_as_their_beginning(tmp_path):
     path = write(tmp_path, ISING)
     run_study(path, out=tmp_path / "a.nc")
