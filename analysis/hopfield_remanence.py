@@ -38,7 +38,7 @@ for temperature in ds["temperature"].values:
     for size in ds["N"].values:
         at = {"N": size, "temperature": temperature}
         texts = [
-            f"{float(mean.sel(at, sweeps=n)):.3f}+-{float(error.sel(at, sweeps=n)):.3f}"
+            f"{float(mean.sel({**at, 'sweeps': n})):.3f}+-{float(error.sel({**at, 'sweeps': n})):.3f}"
             for n in ds["sweeps"].values
         ]
         print(f"   N = {size:5d}  m = " + "  ".join(texts))
