@@ -71,7 +71,7 @@ def _guarded(command: Callable) -> Callable:
 
     @functools.wraps(command)
     def wrapped(*args, **kwargs):
-        signal.signal(signal.SIGTERM, _terminated)
+        before = signal.signal(signal.SIGTERM, _terminated)
         try:
             command(*args, **kwargs)
         except PhysebmError as error:
@@ -89,6 +89,8 @@ def _guarded(command: Callable) -> Callable:
             raise  # click's own business: the reader of a pipe went away
         except OSError as error:
             _fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     return wrapped
 
@@ -196,7 +198,7 @@ def _number(pick, values) -> str:
 @out_option
 @_guarded
 def status(study, overrides, out) -> None:
-    """How far STUDY is, also while another process runs it."""
+    """How far STUDY is, also while it runs."""
     opened = open_study(study, overrides, out)
     if not opened.work.exists() and complete(opened.out):
         click.echo(f"complete: {opened.out}")
@@ -222,7 +224,7 @@ def status(study, overrides, out) -> None:
 @backend_option
 @_guarded
 def estimate(study, overrides, backend) -> None:
-    """Bytes, unit updates, random words and time of STUDY, before running it."""
+    """What STUDY will cost: memory, work and time."""
     opened = open_study(study, overrides)
     rows = estimate_study(opened, backend)
     table = Table("task", "points", "lanes", "memory", "unit updates", "random words", "time")
@@ -246,8 +248,9 @@ def estimate(study, overrides, backend) -> None:
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the exact samples.")
 @_guarded
 def check(model, models, backend, seed) -> None:
-    """Hold the compiled kernels of MODEL (or all) against exact enumeration.
+    """Check compiled kernels against exact enumeration.
 
+    MODEL is one of `physebm models`, or of your own file (--models); without it all are checked.
     Runs on the model's `small` instance: exact samples must stay exact under every legal update.
     """
     names = [model] if model else list(models_of(models))
@@ -266,7 +269,7 @@ def check(model, models, backend, seed) -> None:
 @models_option
 @_guarded
 def list_models(models) -> None:
-    """List the models of a file by name and title."""
+    """List the models there are."""
     declared = models_of(models)
     width = max(map(len, declared))
     for name, model in declared.items():
@@ -289,7 +292,7 @@ def list_models(models) -> None:
 @models_option
 @_guarded
 def show(model, stage, method, parameters, models) -> None:
-    """Print one stage of MODEL: its mathematics, its sweep plan, or the generated kernel."""
+    """Print MODEL as mathematics, as sweep plan, or as code."""
     chosen = {}
     for item in parameters:
         name, sign, value = item.partition("=")
@@ -305,6 +308,6 @@ def show(model, stage, method, parameters, models) -> None:
 @click.option("--out", type=click.Path(), help="Folder for the figures  [default: beside the result]")
 @_guarded
 def plot(result, out) -> None:
-    """Draw the figures of RESULT (a .nc file) again, as its study's [plot] tables say."""
+    """Draw the figures of RESULT (a .nc file) again."""
     for path in draw_figures(Path(result), Path(out) if out else None):
         click.echo(path)

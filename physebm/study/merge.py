@@ -91,7 +91,8 @@ def _place(grid: Grid, done, name: str, fill: Any = np.nan, dtype=np.float64) ->
     for task, part in parts:
         inner = tuple(slice(0, n) for n in part.shape[1:])
         for point, value in zip(task.points, part):
-            placed[(*point.index, *inner)] = value
+            # numpy's own strings beside Python's could not be stored
+            placed[(*point.index, *inner)] = str(value) if dtype is object else value
     return placed
 
 
