@@ -18,6 +18,7 @@ from pathlib import Path
 
 from physebm.errors import InputError, PhysebmError, StudyError, StudyFileError
 from physebm.lowering.pipeline import Options, lower
+from physebm.observables.derived import DERIVED
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.overrides import read_override
 from physebm.schema.study_declarations import StudyDeclaration
@@ -32,7 +33,7 @@ from physebm.study.measure import Subject
 from physebm.study.merge import merge, read_outcome
 from physebm.study.models import declared_models, models_file
 from physebm.study.task import run_task
-from physebm.study.theory_curves import check_plots
+from physebm.study.theory_curves import check_theories
 
 PROGRESS_SECONDS = 0.3
 
@@ -122,11 +123,16 @@ def _table_text(text: str, name: str) -> str:
 
 def _check(study: StudyDeclaration, grid: Grid) -> None:
     """What can be known before anything is drawn: figures, observables and the update of every task."""
-    check_plots(study)
+    check_theories(study)
     if study.tempering is not None and study.sample.method == "zero-temperature":
         raise StudyFileError(
             f"{study.where}: tempering", hint="zero-temperature dynamics has no temperatures"
         )
+    still = study.sample.method == "zero-temperature"
+    for i, name in enumerate(study.observe.record):
+        if still and (name in DERIVED or name == "q_edwards_anderson"):
+            hint = "zero-temperature dynamics ends in one state, which has no fluctuations"
+            raise StudyFileError(f"{study.where}: observe.record[{i}]", got=name, hint=hint)
     seen = set()
     for task in grid.tasks:
         loaded = task.points[0].loaded
