@@ -121,13 +121,12 @@ def check_model(
             raise InputError("check: methods", got=method, expected=METHODS)
     model = small_instance(loaded)
     hamiltonian, params = model.hamiltonian, model.params(seed)
-    ladder = [*temperatures, *(max(temperatures) * f for f in (2.0, 4.0, 8.0, 16.0))]
-    coefficients = model.coefficients(ladder)
-    check_positive_form(hamiltonian, params, coefficients)
     states = _discrete_states(model)
+    hot = _mixing_temperature(model, params, max(temperatures))
+    temperatures = (*temperatures, *([hot] if hot != temperatures[-1] else []))
+    coefficients = model.coefficients(temperatures)
+    check_positive_form(hamiltonian, params, coefficients)
     exact = enumerate_states(hamiltonian, params, coefficients, probabilities=states <= SAMPLED_STATES)
-    hot = _mixing_rung(exact, len(temperatures) - 1)
-    rungs = (*range(len(temperatures)), *([hot] if hot >= len(temperatures) else []))
     rows: list[CheckRow] = []
     refused = []
     for method in methods:
@@ -138,7 +137,7 @@ def check_model(
         except LoweringError as error:
             refused.append((method, error.hint or str(error)))
             continue
-        subject = _Subject(exact, params, tuple(ladder), rungs, method, plan, bound, backend, seed)
+        subject = _Subject(exact, params, temperatures, method, plan, bound, backend, seed)
         rows += subject.rows()
     if not rows:
         where = f"{model.declaration.where}.small"
@@ -156,17 +155,20 @@ def check_model(
     )
 
 
-def _mixing_rung(exact: Exact, first: int) -> int:
-    """The first rung from `first` on whose entropy is within `ORDER` per discrete unit of the free one.
+def _mixing_temperature(model: Loaded, params: Params, hottest: float) -> float:
+    """`hottest` times 1, 2, 4, 8 or 16: the first where units have lost less than `ORDER` of entropy.
 
     There no state dominates and no barrier is high: a correct chain forgets its start in a few sweeps,
     and one that is frozen there is frozen by a mistake.
     """
-    units = sum(group.size for group in exact.form.enumerated)
-    free = np.log(float(exact.form.states))
-    order = free - (exact.log_z + exact.beta * exact.derivative)
-    calm = np.flatnonzero(order[first:] <= ORDER * max(units, 1))
-    return first + int(calm[0]) if len(calm) else len(order) - 1
+    ladder = [hottest * factor for factor in (1.0, 2.0, 4.0, 8.0, 16.0)]
+    coefficients = model.coefficients(ladder)
+    check_positive_form(model.hamiltonian, params, coefficients)
+    exact = enumerate_states(model.hamiltonian, params, coefficients, probabilities=False)
+    units = max(sum(group.size for group in exact.form.enumerated), 1)
+    order = np.log(float(exact.form.states)) - (exact.log_z + exact.beta * exact.derivative)
+    calm = np.flatnonzero(order <= ORDER * units)
+    return ladder[int(calm[0]) if len(calm) else -1]
 
 
 def small_instance(loaded: Loaded) -> Loaded:
@@ -215,8 +217,7 @@ class _Subject:
 
     exact: Exact
     params: Params
-    ladder: tuple[float, ...]
-    rungs: tuple[int, ...]
+    temperatures: tuple[float, ...]
     method: str
     plan: SweepPlan
     launch: Launch
@@ -232,6 +233,10 @@ class _Subject:
         if self.exact.probabilities is not None:
             rows += self._stationary()
         return rows + self._ergodic()
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        return tuple(range(len(self.temperatures)))
 
     @property
     def kernels(self) -> Kernels:
@@ -309,7 +314,7 @@ class _Subject:
                     fresh = self._samples(rung, 4 * int(at.sum()), f"{title}, fresh")
                     families["continuous"] = check_statistics.kolmogorov_smirnov(self.exact, x, fresh)
             for what, (statistic, p) in families.items():
-                rows.append(self._row(self.ladder[rung], f"{title}, {what}", statistic, p))
+                rows.append(self._row(self.temperatures[rung], f"{title}, {what}", statistic, p))
         return rows
 
     def _start(self, count: int, stream: str) -> tuple[LaneState, Lanes]:
@@ -327,7 +332,7 @@ class _Subject:
         return state, lanes
 
     def _samples(self, rung: int, count: int, stream: str) -> dict[str, np.ndarray]:
-        key = key_of(self.seed, "check", stream, self.method, self.ladder[rung])
+        key = key_of(self.seed, "check", stream, self.method, self.temperatures[rung])
         return sample_exact(self.exact, count, key, rung)
 
     def _lanes(self, rung: np.ndarray) -> Lanes:

@@ -24,6 +24,8 @@ def format_report(report: CheckReport) -> str:
     lines.append(
         f"  {len(report.rows)} tests; a correct model fails with probability below {report.alpha:g}"
     )
+    if not any(row.what.startswith("stationary") for row in report.rows):
+        lines.append("  too many states to draw exact samples: stationarity was not tested, only means")
     if failed:
         lines.append(f"  {_advice(failed)}")
     return "\n".join(lines)
@@ -31,14 +33,14 @@ def format_report(report: CheckReport) -> str:
 
 def _summary(rows: list[CheckRow]) -> str:
     temperatures = sorted({row.temperature for row in rows if row.temperature is not None})
-    error = max((row.statistic for row in rows if row.what == "energies"), default=0.0)
-    worst = min((row for row in rows if row.p_value is not None), key=lambda row: row.p_value)
-    passed = sum(row.passed for row in rows)
     shown = ", ".join(f"{temperature:g}" for temperature in temperatures)
-    return (
-        f"{passed}/{len(rows)} passed at T = {shown}; energies to {error:.0e}; smallest p "
-        f"{worst.p_value:.2g} ({worst.what})"
-    )
+    parts = [f"{sum(row.passed for row in rows)}/{len(rows)} passed" + f" at T = {shown}" * bool(shown)]
+    parts += [f"energies to {row.statistic:.0e}" for row in rows if row.what == "energies"]
+    drawn = [row for row in rows if row.p_value is not None]
+    if drawn:
+        worst = min(drawn, key=lambda row: row.p_value)
+        parts.append(f"smallest p {worst.p_value:.2g} ({worst.what})")
+    return "; ".join(parts)
 
 
 def _line(row: CheckRow) -> str:
