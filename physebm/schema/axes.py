@@ -25,6 +25,8 @@ from physebm.errors import StudyFileError
 from physebm.schema.convert import Problem, convert
 
 MAX_POINTS = 100_000
+# Squares of beta and of energies times beta must stay far from overflow.
+LEAST_TEMPERATURE = 1e-50
 SPACINGS = ("linspace", "logspace", "geomspace", "range")
 STARTS = ("random", "all-up", "pattern")
 START_KEYS = ("pattern", "file", "data")
@@ -164,11 +166,11 @@ def read_axis(name: str, raw: object, where: str) -> Axis:
 def check_temperature(value: object, where: str) -> float:
     """A temperature as a float: above zero and finite, else an error."""
     number = _number(value, where)
-    if number <= 0:
+    if not LEAST_TEMPERATURE <= number <= 1 / LEAST_TEMPERATURE:
         raise StudyFileError(
             where,
             got=value,
-            expected="a temperature above zero",
+            expected=f"a temperature above zero ({LEAST_TEMPERATURE:g} to {1 / LEAST_TEMPERATURE:g})",
             hint='dynamics at T = 0 is the method "zero-temperature" of [sample]',
         )
     return float(number)

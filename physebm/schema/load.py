@@ -111,6 +111,7 @@ def draw_params(loaded: Loaded, seed: int, realisation: int) -> Params:
                 for key in disorder.LAWS[held.law]
                 if getattr(held, key) is not None
             }
+            _check_options(options, where)
             values = disorder.draw(
                 held.law,
                 options,
@@ -135,16 +136,32 @@ def draw_params(loaded: Loaded, seed: int, realisation: int) -> Params:
     return Params(arrays, edges, lower)
 
 
+def _check_options(options: Mapping[str, float], where: str) -> None:
+    """What the numbers of a law must obey, where they come from expressions."""
+    if not 0.0 <= options.get("p", 0.0) <= 1.0:
+        raise ModelFileError(f"{where}.p", got=options["p"], expected="a probability, 0 to 1")
+    if options.get("std", 0.0) < 0.0:
+        raise ModelFileError(f"{where}.std", got=options["std"], expected="zero or more")
+    if options.get("low", 0.0) > options.get("high", options.get("low", 0.0)):
+        raise ModelFileError(f"{where}.low", got=options["low"], expected="at most `high`")
+
+
 def _edges(loaded: Loaded, t: int, term: Pair | Many, seed: int, realisation: int) -> np.ndarray:
     index = loaded.structure.kept[t]
     where = f"{loaded.declaration.where}.terms[{index}].on"
     on = loaded.declaration.terms[index].on
     group = loaded.hamiltonian.group(term.a if isinstance(term, Pair) else term.group)
     key = key_of(seed, "graph", realisation, index)
-    if on.graph == "random-regular":
-        return graphs.random_regular(group.size, on.degree.integer(loaded.env), key)
-    if on.graph == "erdos-renyi":
-        return graphs.erdos_renyi(group.size, on.mean_degree.value(loaded.env), key)
+    try:
+        if on.graph == "random-regular":
+            return graphs.random_regular(group.size, on.degree.integer(loaded.env), key)
+        if on.graph == "erdos-renyi":
+            return graphs.erdos_renyi(group.size, on.mean_degree.value(loaded.env), key)
+    except ModelFileError as problem:
+        place = where if problem.where.startswith("graph ") else problem.where
+        raise ModelFileError(
+            place, got=problem.got, expected=problem.expected, hint=problem.hint
+        ) from None
     edges = read_array(on.edges, loaded.declaration.directory, f"{where}.edges")
     arity = 2 if isinstance(term, Pair) else term.arity
     if edges.ndim != 2 or edges.shape[1] != arity or not np.array_equal(edges, edges.astype(np.int64)):

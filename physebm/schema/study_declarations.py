@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from physebm.errors import StudyFileError
-from physebm.schema.axes import Axis, StartDeclaration
+from physebm.schema.axes import Axis, StartDeclaration, check_temperature
 from physebm.schema.convert import Problem, Quantity, Table, decode, table
 from physebm.schema.declarations import ModelDeclaration, TrainedArrays
 from physebm.schema.expressions import Expression, parse, resolve
@@ -237,10 +237,7 @@ class StudyDeclaration(msgspec.Struct, frozen=True, kw_only=True):
         if self.temperature is None:
             return float(point["temperature"])
         value = self.temperature.value(env)
-        if value <= 0:
-            where = self.temperature.where or f"{self.where}: set.temperature"
-            raise StudyFileError(where, got=value, expected="a temperature above zero")
-        return value
+        return check_temperature(value, self.temperature.where or f"{self.where}: set.temperature")
 
     def schedule_at(self, point: Mapping[str, object], env: Mapping[str, float]) -> Schedule:
         """The numbers of sweeps at a point; `env` holds parameters, and T where it is used."""

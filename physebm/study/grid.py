@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 
 from physebm.errors import StudyFileError
 from physebm.rng.streams import key_of
@@ -25,6 +26,7 @@ from physebm.schema.study_declarations import Schedule, StudyDeclaration
 # Lanes of one task: enough to fill the cores for many sweeps, few enough to checkpoint often.
 LANES_PER_TASK = 512
 MIN_DRAWS = 64
+MAX_POINTS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,11 @@ def expand(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> G
     StudyFileError
         for a point whose schedule gives too few measurements for an error bar.
     """
+    points = prod(len(axis.values) for axis in study.scan)
+    if points > MAX_POINTS:
+        raise StudyFileError(
+            f"{study.where}: scan", got=f"{points} points", expected=f"at most {MAX_POINTS} points"
+        )
     names = [axis.name for axis in study.scan]
     cells: dict[tuple, list[Point]] = {}
     cache: dict[tuple, Loaded] = {}

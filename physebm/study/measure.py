@@ -80,7 +80,8 @@ class Subject:
                 return "this model has no patterns (a `patterns` term, or an array called xi)"
             if self.pattern >= self.hamiltonian.slot(self.pattern_slot).shape[0]:
                 count = self.hamiltonian.slot(self.pattern_slot).shape[0]
-                return f"observe.pattern = {self.pattern}, but there are patterns 0 to {count - 1}"
+                there = f"patterns 0 to {count - 1}" if count else "no patterns at these parameters"
+                return f"observe.pattern = {self.pattern}, but there are {there}"
         if name == "correlation_length_over_L" and self.lattice_dimension == 0:
             return "a correlation length over L needs units on a lattice with periodic boundary"
         if name == "q_edwards_anderson" and self.tempered:

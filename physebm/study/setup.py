@@ -187,7 +187,8 @@ def _pattern_start(prepared, subject, lanes, g, rows, start, instance, where) ->
         )
     xi = prepared.params.arrays[subject.pattern_slot][instance]
     if start.pattern >= len(xi):
-        raise StudyFileError(where, got=start.pattern, expected=f"patterns 0 to {len(xi) - 1}")
+        legal = f"patterns 0 to {len(xi) - 1}" if len(xi) else "parameters at which there are patterns"
+        raise StudyFileError(where, got=f"pattern {start.pattern}", expected=legal)
     flat = xi[start.pattern].ravel()
     return initial.pattern(prepared.plan, lanes, g, rows, flat, start.overlap)
 

@@ -166,6 +166,30 @@ IN_STUDY = {
         changed("chains  = 2", f'{METHOD}"zero-temperature"'),
         *("scan.temperature", "has no temperature"),
     ),
+    "fluctuations without temperature": (
+        changed(TEMPERATURES, "")
+        .replace("[scan]", "")
+        .replace("chains  = 2", f'{METHOD}"zero-temperature"')
+        .replace('"energy"', '"energy", "binder"'),
+        *("observe.record[1]", '"binder"', "no fluctuations"),
+    ),
+    "no patterns": (
+        changed("ising_2d", "hopfield").replace("L = 4", 'N = 9\nalpha = 0.01\nstart = "pattern"'),
+        *("start", "pattern 0", "parameters at which there are patterns"),
+    ),
+    "probability": (
+        changed("ising_2d", "edwards_anderson_2d").replace("L = 4", "L = 4\np = 1.5"),
+        *("arrays.J.p", "1.5", "a probability, 0 to 1"),
+    ),
+    "odd regular graph": (
+        changed("ising_2d", "random_regular_spin_glass").replace("L = 4", "N = 5"),
+        *("random_regular_spin_glass.terms[0].on", "5 units of degree 3", "an even product"),
+    ),
+    "minute temperature": (changed("2.0,", "1e-310,"), "scan.temperature[0]", "1e-50 to 1e+50"),
+    "too many points": (
+        changed("[2.0, 2.5]", "{ linspace = [1, 2, 2000] }\nJ = { linspace = [1, 2, 2000] }"),
+        *("scan", "4000000 points", "at most 1000000"),
+    ),
     "tempering, no axis": (
         changed(TEMPERATURES, "").replace("[scan]", "") + "[tempering]",
         *("tempering", "a scanned `temperature`"),
