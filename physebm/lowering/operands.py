@@ -11,7 +11,7 @@ energies use them too), everything else float64 or integers.
                         with the unit's own state first); hyperedge weights ``[I, n, d]``
 ``n{t}``                neighbour table ``[I, n, d]``, padded with -1; hyperedges ``[I, n, d, arity-1]``
 ``J{t}``                Running couplings ``[I, width, width]``, row = the unit that changed
-``J{t}_to_a``           Product couplings ``[I, width_b, width_a]``, row = a source unit; ``_to_b`` likewise
+``J{t}_to_a``           Product couplings ``[I, width_b, width_a]``, row = a source unit; also ``_to_b``
 ``xi{t}``, ``d{t}``     patterns ``[I, width, P]`` and diagonal ``sum_mu xi^2`` ``[I, width]``
 ``lower{g}``            lower edges of a truncated Gaussian group ``[I, n]``
 ``order{m}``            visiting order ``[I, positions]``, padded with -1 to chunks of 64 per class
