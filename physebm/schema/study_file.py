@@ -332,10 +332,14 @@ def _set(
 def _clamp(raw: Mapping[str, Any], file: str) -> dict[str, ClampDeclaration]:
     clamp = {}
     for group, held in raw.items():
-        table = {"values": held} if isinstance(held, list) else dict(held)
+        where = f"{file}: clamp.{group}"
+        table = (
+            {"values": held}
+            if isinstance(held, list)
+            else dict(require_table(held, where, StudyFileError))
+        )
         if isinstance(table.get("values"), list):
             table["values"] = _numbers(table["values"])
-        where = f"{file}: clamp.{group}"
         clamp[group] = convert(table, ClampDeclaration, where, StudyFileError, decode_clamp)
     return clamp
 

@@ -32,7 +32,7 @@ sweeps  = 64
 [observe]
 record = ["energy", "abs_magnetisation"]
 """
-LONG = STUDY.replace("sweeps  = 64", "sweeps  = 2000")
+LONG = STUDY.replace("sweeps  = 64", "sweeps  = 1500")
 ROOT = Path(__file__).parents[2]
 
 
@@ -43,11 +43,12 @@ def physebm(*arguments):
     return done.exit_code, done.output
 
 
-@pytest.fixture
-def whole(tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
     """The summary of the small study, run without any trouble."""
-    assert physebm("run", write(tmp_path, STUDY), "--out", tmp_path / "whole.nc")[0] == 0
-    return open_summary(tmp_path / "whole.nc")
+    folder = tmp_path_factory.mktemp("whole")
+    assert physebm("run", write(folder, STUDY), "--out", folder / "r.nc")[0] == 0
+    return open_summary(folder / "r.nc")
 
 
 @pytest.fixture
