@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIGURES = Path(__file__).parent / "figures"
 RESULT = ROOT / "results" / "hopfield_phase.nc"
 ds = xr.open_dataset(RESULT)
+parameters = xr.open_dataset(RESULT, group="parameters")
 
 # %% The phase diagram is the study's own figure
 drawn = Drawn(RESULT)
@@ -33,7 +34,7 @@ diagram = next(plot for plot in drawn.study.plots if plot.kind == "phase_diagram
 plots.save(drawn.figure(diagram, "phase_diagram"), FIGURES / "hopfield_phase.png", dpi=200)
 
 # %% Overlap from the pattern against theory, at the realised loads
-units = 512
+units = int(parameters["N"])
 patterns = np.round(ds["alpha"].values * units)
 loads = patterns / units
 T = ds["temperature"].values
@@ -45,12 +46,16 @@ spinodal = hopfield.spinodal_temperature(loads)
 
 distance = T[None, :] - spinodal[:, None]
 deep = distance < -0.15
-print(f"{deep.sum()} points more than 0.15 below T_M: largest |m - AGS|", end=" ")
-print(f"{np.abs(mean - theory)[deep].max():.4f}, mean {np.mean((mean - theory)[deep]):+.4f}")
-above = (distance > 0.1) | np.isnan(distance)
-print(f"{above.sum()} points 0.1 above T_M or beyond alpha_c: largest m {mean[above].max():.2f}")
-near = ~deep & ~above
+gap = (mean - theory)[deep]
+print(f"{deep.sum()} points more than 0.15 below T_M: m - AGS mean {gap.mean():+.4f}, ", end="")
+print(f"median of the size {np.median(np.abs(gap)):.4f}, largest {np.abs(gap).max():.4f}")
+above = distance > 0.1
+print(f"{above.sum()} points more than 0.1 above T_M: largest m {mean[above].max():.2f}")
+near = np.abs(distance + 0.025) < 0.125
 print(f"{near.sum()} points between: m from {mean[near].min():.2f} to {mean[near].max():.2f}")
+beyond = np.isnan(distance) & (T > 0.1)
+print(f"{beyond.sum()} points beyond alpha_c and T > 0.1: largest m {mean[beyond].max():.2f}; ", end="")
+print(f"at T = {T[0]}: {mean[np.isnan(spinodal), 0]}")
 
 # %% The figure
 with mpl.rc_context(plots.STYLE):

@@ -1,9 +1,9 @@
 # %% [markdown]
 """A network of 25 units recalls four letters from corrupted copies.
 
-Claim: sequential zero-temperature dynamics restores each of the letters D, J, C and M from every
-copy with one flipped pixel, and often from copies with five. What else it ends in are fixed points of
-its own: mixtures of letters, or the negative of one.
+Claim: sequential zero-temperature dynamics restores the letters D, J, C and M from copies with one
+flipped pixel (eight copies of each), and from most copies with five. What else it ends in are fixed
+points that nobody stored.
 
 Theory: every letter is a strict fixed point, because all its units have s_i h_i > 0 (printed).
 J. J. Hopfield (1982); D. J. C. MacKay (2003), ch. 42.
