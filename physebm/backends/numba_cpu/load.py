@@ -46,6 +46,8 @@ class NumbaKernels:
         self.plan = plan
         self._signature: Signature = signature(plan)
         self._sweep = module.sweep
+        self._launch: Launch | None = None
+        self._fixed: dict[str, np.ndarray] = {}
 
     def prepare(self, state: LaneState, lanes: Lanes, launch: Launch) -> None:
         """Allocate and rebuild the running fields of every lane."""
@@ -77,24 +79,43 @@ class NumbaKernels:
 
     def _call(self, state, lanes, launch, first, count, rebuild) -> np.ndarray:
         E = np.zeros((len(lanes), len(self.plan.terms)))
+        if self._launch is not launch:
+            self._launch, self._fixed = launch, self._fixed_arguments(launch)
+        arguments = [
+            self._fixed[name] if name in self._fixed else self._moving_argument(name, state, lanes)
+            for name in self._signature.all
+        ]
         self._sweep(
             first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
-            launch.coefficients.value, E,
-            *(self._argument(name, state, lanes, launch) for name in self._signature.all),
+            launch.coefficients.value, E, *arguments,
         )  # fmt: skip
         return E
 
-    def _argument(self, name: str, state: LaneState, lanes: Lanes, launch: Launch) -> np.ndarray:
-        number = int("".join(filter(str.isdigit, name.split("_")[0])) or 0)
+    def _fixed_arguments(self, launch: Launch) -> dict[str, np.ndarray]:
+        """Tables and operands by argument name; looked up once per launch, not once per call."""
+        fixed = {name: launch.operands.arrays[name] for name in self._signature.operands}
+        for name in self._signature.tables:
+            number = _number(name)
+            ranges = name.startswith("range")
+            fixed[name] = (
+                np.array(launch.operands.ranges[number], dtype=np.int64)
+                if ranges
+                else launch.tables[number]
+            )
+        return fixed
+
+    def _moving_argument(self, name: str, state: LaneState, lanes: Lanes) -> np.ndarray:
         if name in self._signature.work:
             return state.work[name]
         if name.startswith("held"):
-            group = self.plan.groups[self.plan.moves[number].group]
-            return lanes.clamp.get(group.name, np.zeros((1, 0), dtype=bool))
-        if name.startswith("table"):
-            return launch.tables[number]
-        if name.startswith("range"):
-            return np.array(launch.operands.ranges[number], dtype=np.int64)
-        if name.startswith("xi") or not name.startswith("x"):
-            return launch.operands.arrays[name]
-        return state.x[self.plan.groups[number].name]
+            group = self.plan.groups[self.plan.moves[_number(name)].group]
+            return lanes.clamp.get(group.name, _NO_CLAMP)
+        return state.x[self.plan.groups[_number(name)].name]
+
+
+def _number(name: str) -> int:
+    """The group, term or move that an argument's name ends in."""
+    return int("".join(filter(str.isdigit, name)))
+
+
+_NO_CLAMP = np.zeros((1, 0), dtype=bool)
