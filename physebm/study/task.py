@@ -59,28 +59,31 @@ def run_task(
     started = time.perf_counter()
     prepared = setup.prepare(study, task, backend)
     compiled = time.perf_counter()
+
+    def hand_over(arrays: dict[str, np.ndarray], running: Running) -> Path:
+        if study.observe.states:
+            arrays |= _final_states(running, prepared)
+        arrays |= prepared_arrays(prepared, running)
+        meta = {
+            "study": digest,
+            "seconds": time.perf_counter() - started,
+            "setup_seconds": compiled - started,
+            "kernel_seconds": running.kernel_seconds,
+            "lanes": len(running.state.lanes),
+        }
+        write_arrays(result, arrays, meta)
+        (folder / "checkpoint.npz").unlink(missing_ok=True)
+        progress(1.0)
+        return result
+
     if study.sample.method == "zero-temperature":
-        arrays, running = _descend(prepared)
-    else:
-        running = _begin(prepared)
-        checkpoint = folder / "checkpoint.npz"
-        _resume(running, checkpoint, digest)
-        _sample(running, prepared, checkpoint, digest, progress)
-        arrays = _collect(running, prepared)
-    if study.observe.states:
-        arrays |= _final_states(running, prepared)
-    arrays |= prepared_arrays(prepared, running)
-    meta = {
-        "study": digest,
-        "seconds": time.perf_counter() - started,
-        "setup_seconds": compiled - started,
-        "kernel_seconds": running.kernel_seconds,
-        "lanes": len(running.state.lanes),
-    }
-    write_arrays(result, arrays, meta)
-    (folder / "checkpoint.npz").unlink(missing_ok=True)
-    progress(1.0)
-    return result
+        return hand_over(*_descend(prepared))
+    running = _begin(prepared)
+    checkpoint = folder / "checkpoint.npz"
+    _resume(running, checkpoint, digest)
+    with deferred() as check:
+        _sample(running, prepared, checkpoint, digest, progress, check)
+        return hand_over(_collect(running, prepared), running)
 
 
 def finished(result: Path, digest: str) -> bool:
@@ -119,35 +122,35 @@ def _begin(prepared: setup.Prepared) -> Running:
     return Running(sampler, state, recorder)
 
 
-def _sample(running, prepared, checkpoint: Path, digest: str, progress: Progress) -> None:
-    """Advance to the end of the schedule, measuring after the discarded sweeps."""
+def _sample(running, prepared, checkpoint: Path, digest: str, progress: Progress, check) -> None:
+    """Advance to the end of the schedule, measuring after the discarded sweeps.
+
+    `check` raises KeyboardInterrupt if a signal has come; between its calls sweeps are whole.
+    """
     schedule = prepared.task.schedule
     draws = schedule.sweeps // schedule.every
     total = schedule.discard + draws * schedule.every
     saved = time.monotonic()
-    with deferred() as check:
-        while running.recorder.taken < draws:
-            now = running.state.sweep
-            step = (
-                min(DISCARD_CHUNK, schedule.discard - now) if now < schedule.discard else schedule.every
-            )
-            before = time.perf_counter()
-            running.state = running.sampler.step(running.state, step)
-            running.kernel_seconds += time.perf_counter() - before
-            if now >= schedule.discard:
-                running.recorder.record(running.state, _positions(running, prepared))
-            elif running.state.sweep == schedule.discard and prepared.study.tempering is not None:
-                # reported exchanges and round trips are those of the measured sweeps
-                running.state = reset(running.state)
-            progress(running.state.sweep / total)
-            try:
-                check()
-            except KeyboardInterrupt:
-                _save(running, checkpoint, digest)
-                raise
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                _save(running, checkpoint, digest)
-                saved = time.monotonic()
+    while running.recorder.taken < draws:
+        now = running.state.sweep
+        step = min(DISCARD_CHUNK, schedule.discard - now) if now < schedule.discard else schedule.every
+        before = time.perf_counter()
+        running.state = running.sampler.step(running.state, step)
+        running.kernel_seconds += time.perf_counter() - before
+        if now >= schedule.discard:
+            running.recorder.record(running.state, _positions(running, prepared))
+        elif running.state.sweep == schedule.discard and prepared.study.tempering is not None:
+            # reported exchanges and round trips are those of the measured sweeps
+            running.state = reset(running.state)
+        progress(running.state.sweep / total)
+        try:
+            check()
+        except KeyboardInterrupt:
+            _save(running, checkpoint, digest)
+            raise
+        if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            _save(running, checkpoint, digest)
+            saved = time.monotonic()
 
 
 def _positions(running, prepared) -> np.ndarray:
