@@ -80,7 +80,19 @@ with mpl.rc_context(plots.STYLE):
     for ax, name in ((left, r"$\xi / L$"), (right, "Binder ratio $g$")):
         ax.axvline(T_C, color="0.4", linestyle=":", linewidth=0.8)
         ax.set(xlabel="temperature $T$", ylabel=name)
-    left.set(yscale="log")
     left.axvspan(1.0, 1.3, color="0.93", zorder=0)
+    inset = left.inset_axes([0.53, 0.46, 0.45, 0.47])
+    small = ds["correlation_length_over_L"].sel(L=sizes[0])
+    for number, size in enumerate(sizes[1:], 1):
+        part = ds.sel(L=size)
+        ratio = part["correlation_length_over_L"] / small
+        spread = part["correlation_length_over_L_stderr"] / small
+        style = {"color": plots.COLOURS[number], "marker": plots.MARKERS[number]}
+        inset.errorbar(T, ratio, spread, linewidth=0.6, elinewidth=0.7, markersize=3, **style)
+    inset.axhline(1.0, color=plots.COLOURS[0], linewidth=0.7)
+    inset.axvspan(1.0, 1.3, color="0.93", zorder=0)
+    inset.set(xlim=(0.86, 1.4), ylim=(0.88, 1.12))
+    inset.tick_params(labelsize=6)
+    inset.set_title("ratio to $L$ = 4", fontsize=7)
     fig.legend(loc="outside upper center", ncols=3)
     plots.save(fig, Path(__file__).parent / "figures" / "ea_3d_tempering.png", dpi=200)
