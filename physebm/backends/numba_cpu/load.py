@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from contextlib import contextmanager
 
+import numba
 import numpy as np
 
 from physebm.backends.base import Lanes, LaneState, Launch
@@ -19,6 +21,10 @@ from physebm.errors import StudyError
 from physebm.lowering.plan import ClusterMove, Overlap, Running, SweepPlan, Weights
 
 name = "numba"
+
+# Below this many unit updates a call runs on one thread: waking the others costs more, and on a busy
+# machine very much more. No bit depends on the number of threads.
+SERIAL_UPDATES = 100_000
 
 _modules: dict[str, object] = {}
 
@@ -85,10 +91,12 @@ class NumbaKernels:
             self._fixed[name] if name in self._fixed else self._moving_argument(name, state, lanes)
             for name in self._signature.all
         ]
-        self._sweep(
-            first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
-            launch.coefficients.value, E, *arguments,
-        )  # fmt: skip
+        updates = len(lanes) * sum(group.size for group in self.plan.groups) * max(count, 1)
+        with _threads(1 if updates < SERIAL_UPDATES else numba.get_num_threads()):
+            self._sweep(
+                first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
+                launch.coefficients.value, E, *arguments,
+            )  # fmt: skip
         return E
 
     def _fixed_arguments(self, launch: Launch) -> dict[str, np.ndarray]:
@@ -111,6 +119,17 @@ class NumbaKernels:
             group = self.plan.groups[self.plan.moves[_number(name)].group]
             return lanes.clamp.get(group.name, _NO_CLAMP)
         return state.x[self.plan.groups[_number(name)].name]
+
+
+@contextmanager
+def _threads(count: int):
+    """Run with `count` threads of numba, and restore the number after."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(count)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def _number(name: str) -> int:
