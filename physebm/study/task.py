@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +33,13 @@ DISCARD_CHUNK = 256
 Progress = Callable[[float], None]
 
 
+class Saved(NamedTuple):
+    """A checkpoint as read: arrays by name, and what JSON says beside them."""
+
+    arrays: dict[str, np.ndarray]
+    meta: dict[str, Any]
+
+
 @dataclass
 class Running:
     """The mutable state of a task."""
@@ -41,6 +49,7 @@ class Running:
     recorder: Recorder
     kernel_seconds: float = 0.0
     slots: np.ndarray | None = None
+    ladders: list[np.ndarray] | None = None
 
 
 def run_task(
@@ -78,9 +87,13 @@ def run_task(
 
     if study.sample.method == "zero-temperature":
         return hand_over(*_descend(prepared))
-    running = _begin(prepared)
     checkpoint = folder / "checkpoint.npz"
-    _resume(running, checkpoint, digest)
+    saved = _read(checkpoint, digest)
+    running = _begin(prepared, saved)
+    if saved is not None:
+        _restore(running, saved)
+    elif running.ladders is not None:
+        _save(running, checkpoint, digest)
     with deferred() as check:
         _sample(running, prepared, checkpoint, digest, progress, check)
         return hand_over(_collect(running, prepared), running)
@@ -101,10 +114,12 @@ def finished(result: Path, digest: str) -> bool:
     return True
 
 
-def _begin(prepared: setup.Prepared) -> Running:
-    schedule = prepared.task.schedule
+def _begin(prepared: setup.Prepared, saved: Saved | None = None) -> Running:
+    """The state at the start; with a checkpoint, on the ladders that it was adapted to."""
+    schedule, ladders = prepared.task.schedule, None
     if prepared.study.tempering is not None:
-        sampler, state = tempered.begin(prepared)
+        known = None if saved is None else _part(saved.arrays, "ladder/")
+        sampler, state, ladders = tempered.begin(prepared, known)
     else:
         sampler = prepared.sampler()
         chains = prepared.study.sample.chains
@@ -119,7 +134,7 @@ def _begin(prepared: setup.Prepared) -> Running:
         prepared.instance_of_point,
         schedule.sweeps // schedule.every,
     )
-    return Running(sampler, state, recorder)
+    return Running(sampler, state, recorder, ladders=ladders)
 
 
 def _sample(running, prepared, checkpoint: Path, digest: str, progress: Progress, check) -> None:
@@ -242,8 +257,9 @@ def _save(running: Running, path: Path, digest: str) -> None:
     arrays |= {f"work/{k}": v for k, v in state.configurations.work.items()}
     arrays |= {f"record/{k}": np.asarray(v) for k, v in running.recorder.state_dict().items()}
     arrays |= {"rung": state.lanes.rung, "energies": state.energies}
-    if hasattr(running.sampler, "checkpoint"):
+    if running.ladders is not None:
         arrays |= {f"sampler/{k}": np.asarray(v) for k, v in running.sampler.checkpoint(state).items()}
+        arrays |= {f"ladder/{k}": v for k, v in tempered.ladder_arrays(running.ladders).items()}
     meta = {
         "format": CHECKPOINT_FORMAT,
         "study": digest,
@@ -253,31 +269,36 @@ def _save(running: Running, path: Path, digest: str) -> None:
     write_arrays(path, arrays, meta)
 
 
-def _resume(running: Running, path: Path, digest: str) -> None:
-    """Continue from a checkpoint; one that is broken is set aside and the task starts again."""
+def _read(path: Path, digest: str) -> Saved | None:
+    """A checkpoint of this study; one that is broken or another's is set aside."""
     if not path.exists():
-        return
+        return None
     try:
         arrays, meta = read_arrays(path)
     except ResultFileError:
         path.replace(path.with_suffix(".broken"))
-        return
+        return None
     if meta.get("study") != digest or meta.get("format") != CHECKPOINT_FORMAT:
         path.replace(path.with_suffix(".other"))
-        return
+        return None
+    return Saved(arrays, meta)
 
-    def part(prefix: str) -> dict[str, np.ndarray]:
-        return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
-    state = running.state
-    for name, value in part("x/").items():
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _restore(running: Running, saved: Saved) -> None:
+    """Continue from a checkpoint, in place."""
+    state, arrays = running.state, saved.arrays
+    for name, value in _part(arrays, "x/").items():
         state.configurations.x[name][...] = value
-    for name, value in part("work/").items():
+    for name, value in _part(arrays, "work/").items():
         state.configurations.work[name][...] = value
     state.lanes.rung[...] = arrays["rung"]
     state.energies = arrays["energies"]
-    state.sweep = int(meta["sweep"])
-    running.kernel_seconds = float(meta["kernel_seconds"])
-    running.recorder.restore(part("record/"))
-    if hasattr(running.sampler, "restore"):
-        running.sampler.restore(state, part("sampler/"))
+    state.sweep = int(saved.meta["sweep"])
+    running.kernel_seconds = float(saved.meta["kernel_seconds"])
+    running.recorder.restore(_part(arrays, "record/"))
+    if running.ladders is not None:
+        running.sampler.restore(state, _part(arrays, "sampler/"))

@@ -7,7 +7,7 @@ that samples do not depend on what else is in the batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,10 +53,18 @@ def groups_of(prepared: setup.Prepared) -> list[Group]:
     return groups
 
 
-def begin(prepared: setup.Prepared) -> tuple[ParallelTempering, TemperingState]:
-    """The tempering sampler with its ladder frozen, and the state after the adaptation rounds."""
+def begin(
+    prepared: setup.Prepared, known: Mapping[str, np.ndarray] | None = None
+) -> tuple[ParallelTempering, TemperingState, list[np.ndarray]]:
+    """The tempering sampler, its state, and its frozen ladders (temperatures by group).
+
+    Ladders are adapted in rounds, or taken from a checkpoint's `ladder_arrays`.
+    """
     groups = groups_of(prepared)
     tempering = prepared.study.tempering
+    if known is not None:
+        ladders = np.split(known["temperature"], np.cumsum(known["rungs"])[:-1])
+        return *_start(prepared, groups, ladders, None, None), ladders
     ladders = [np.array(group.temperatures) for group in groups]
     sampler, state = _start(prepared, groups, ladders, None, None)
     if tempering.ladder == "adaptive":
@@ -65,7 +73,12 @@ def begin(prepared: setup.Prepared) -> tuple[ParallelTempering, TemperingState]:
             refined = _refined(prepared, sampler, state, groups, ladders)
             sampler, state = _start(prepared, groups, refined, state, ladders)
             ladders = refined
-    return sampler, reset(state)
+    return sampler, reset(state), ladders
+
+
+def ladder_arrays(ladders: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Ragged ladders as two flat arrays."""
+    return {"temperature": np.concatenate(ladders), "rungs": np.array([len(t) for t in ladders])}
 
 
 def _refined(prepared, sampler, state, groups, ladders) -> list[np.ndarray]:
