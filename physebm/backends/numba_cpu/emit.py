@@ -1,8 +1,9 @@
 """Plan -> readable Python source for numba: gather the local field, call the draw, store.
 
 One module per plan structure holds two functions: ``sweep_lane`` (one lane through all its sweeps, so
-that a lane stays in cache) and ``sweep`` (all lanes, in parallel). Names are canonical (group index,
-term index, move index), so that models of one structure share the text and the compiled code.
+that a lane stays in cache) and ``sweep`` (a slice of the lanes; threads take a slice each). Names are
+canonical (group index, term index, move index), so that models of one structure share the text and
+the compiled code.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def emit(plan: SweepPlan) -> Source:
         out(line)
     out('"""')
     out("import numpy as np")
-    out("from numba import float32, njit, prange, uint32")
+    out("from numba import float32, njit")
     out()
     out("from physebm.backends.numba_cpu.library import *")
     if any(isinstance(move, ClusterMove) for move in plan.moves):
@@ -409,17 +410,18 @@ def _emit_gather_energy(out: Writer, plan: SweepPlan, t: int, read, g: int) -> N
 
 def _emit_driver(out: Writer, plan: SweepPlan, names: Signature) -> None:
     arguments = ", ".join(names.all)
-    out("@njit(parallel=True, cache=True, nogil=True, error_model='numpy')")
+    out("@njit(cache=True, nogil=True, error_model='numpy')")
     with out.block(
-        f"def sweep(first, count, rebuild, instance, rung, walker, key, coef, E, {arguments}):"
+        "def sweep(begin, end, first, count, rebuild, instance, rung, walker, key, coef, E, "
+        f"{arguments}):"
     ):
-        with out.block("for lane in prange(rung.shape[0]):"):
+        with out.block("for lane in range(begin, end):"):
             out("k = instance[lane]")
             out("r = rung[lane]")
             rows = []
             for name in names.all:
                 if name.startswith("held"):
-                    rows.append(f"{name}[np.int64(lane) if {name}.shape[0] > 1 else 0]")
+                    rows.append(f"{name}[lane if {name}.shape[0] > 1 else 0]")
                 elif name in names.x or name in names.work:
                     rows.append(f"{name}[lane]")
                 elif name.startswith("table"):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numba
 import numpy as np
@@ -22,8 +23,8 @@ from physebm.lowering.plan import ClusterMove, Overlap, Running, SweepPlan, Weig
 
 name = "numba"
 
-# Below this many unit updates a call runs on one thread: waking the others costs more, and on a busy
-# machine very much more. No bit depends on the number of threads.
+# Below this many unit updates a call runs on one thread: waking the others costs more. No bit depends
+# on the number of threads. (numba's own parallel loops take a third longer to compile, and spin.)
 SERIAL_UPDATES = 100_000
 
 _modules: dict[str, object] = {}
@@ -91,12 +92,19 @@ class NumbaKernels:
             self._fixed[name] if name in self._fixed else self._moving_argument(name, state, lanes)
             for name in self._signature.all
         ]
+        shared = (
+            first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
+            launch.coefficients.value, E, *arguments,
+        )  # fmt: skip
         updates = len(lanes) * sum(group.size for group in self.plan.groups) * max(count, 1)
-        with _threads(1 if updates < SERIAL_UPDATES else numba.get_num_threads()):
-            self._sweep(
-                first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
-                launch.coefficients.value, E, *arguments,
-            )  # fmt: skip
+        threads = 1 if updates < SERIAL_UPDATES else min(numba.get_num_threads(), len(lanes))
+        if threads == 1:
+            self._sweep(0, len(lanes), *shared)
+            return E
+        cuts = [len(lanes) * i // threads for i in range(threads + 1)]
+        parts = [_pool().submit(self._sweep, a, b, *shared) for a, b in zip(cuts, cuts[1:])]
+        for part in parts:
+            part.result()
         return E
 
     def _fixed_arguments(self, launch: Launch) -> dict[str, np.ndarray]:
@@ -121,15 +129,10 @@ class NumbaKernels:
         return state.x[self.plan.groups[_number(name)].name]
 
 
-@contextmanager
-def _threads(count: int):
-    """Run with `count` threads of numba, and restore the number after."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(count)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads that take slices of the lanes; the kernels release the interpreter's lock."""
+    return ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS, thread_name_prefix="sweep")
 
 
 def _number(name: str) -> int:
