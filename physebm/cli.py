@@ -22,7 +22,7 @@ from rich.table import Table
 from physebm.errors import InputError, PhysebmError
 from physebm.schema.load import load
 from physebm.schema.study_declarations import METHODS
-from physebm.storage.netcdf import open_summary
+from physebm.storage.netcdf import open_summary, refuse_other_study
 from physebm.study.check import check_model
 from physebm.study.check_report import format_report
 from physebm.study.describe import STAGES, describe
@@ -134,7 +134,12 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
     with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         line = bar.add_task(Path(study).stem, total=1.0)
 
+        told = [0]
+
         def watch(fraction: float, done: int, tasks: int) -> None:
+            if quiet and done > told[0]:
+                told[0] = done
+                click.echo(f"{100 * fraction:.0f} %, {done} of {tasks} tasks done", err=True)
             name = f"{Path(study).stem}  task {min(done + 1, tasks)} of {tasks}"
             bar.update(line, completed=fraction, description=name)
 
@@ -180,10 +185,10 @@ def _summary(path: Path) -> None:
     text = f"{points} points" + (f", {failed} without a result (see `message`)" if failed else "")
     if "equilibration" in ds:
         counts = [int((ds["equilibration"] == code).sum()) for code in (0, 1, 2)]
-        text += (
-            f"; equilibrated {counts[0]}, suspect {counts[1]}, not equilibrated {counts[2]}"
-            " (reasons in `equilibration_message`)"
-        )
+        starts = int(ds["equilibration_message"].str.contains("starts disagree").sum())
+        text += f"; equilibrated {counts[0]}, suspect {counts[1]}, not equilibrated {counts[2]}"
+        text += f", of which {starts} because starts disagree (metastable)" if starts else ""
+        text += "; reasons in `equilibration_message`"
     click.echo(text)
 
 
@@ -200,6 +205,7 @@ def _number(pick, values) -> str:
 def status(study, overrides, out) -> None:
     """How far STUDY is, also while it runs."""
     opened = open_study(study, overrides, out)
+    refuse_other_study(opened.out, opened.digest)
     if not opened.work.exists() and complete(opened.out):
         click.echo(f"complete: {opened.out}")
         return

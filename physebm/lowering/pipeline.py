@@ -180,7 +180,7 @@ def cluster_moves(plan: SweepPlan, hamiltonian: Hamiltonian, options: Options) -
         t = next(t for t, term in enumerate(hamiltonian.terms) if isinstance(term, Field))
         reason = (
             f"terms[{t}] is a field: it breaks the symmetry between the states of a cluster, "
-            "so that a free choice of its new state is not balanced (remove the term, or heat-bath)"
+            "so that a free choice of its new state is not balanced; remove the term or use heat-bath"
         )
     elif len(plan.terms) != 1 or not isinstance(plan.terms[0], Neighbours):
         reason = "clusters need exactly one coupling, on a lattice or a sparse graph"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from physebm.observables import overlap
-from physebm.observables.equilibration import verdict
+from physebm.observables.equilibration import Equilibration, verdict
 from physebm.observables.sums import ordered_mean
 from physebm.study.measure import CHANNELS, SITE_BLOCKS, Recorder
 
@@ -99,26 +99,30 @@ def edwards_anderson(sites: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndar
 def equilibration(recorder: Recorder, cells: list[list[int]], temperature, start):
     """Verdict codes and messages per point: energy, and one order parameter where recorded.
 
-    `cells` lists the points of each cell; `temperature` and `start` are per point. Points of one cell
-    that differ in their start alone are compared with each other.
+    `cells` lists the points of each cell; `temperature` and `start` are per point. Every point is
+    judged by its own run; points of one cell that differ in their start alone are compared too, and a
+    point whose run is stationary but contradicts the other start is not equilibrated either.
     """
     channels = ["du_dbeta"]
     channels += [c for c in ("retrieval_overlap", "q2", "abs_m") if c in recorder.series][:1]
     code = np.zeros(recorder.points, dtype=np.int8)
     message = np.full(recorder.points, "", dtype=object)
     other = _partners(cells, temperature, start)
+    paired = np.flatnonzero(other >= 0)
+    rate = VERDICT_RATE / len(channels) / (2 if len(paired) else 1)
     for channel in channels:
         x = np.moveaxis(recorder.series[channel].series(), 0, -1)
-        alone = np.flatnonzero(other < 0)
-        paired = np.flatnonzero(other >= 0)
-        for points, second in ((alone, None), (paired, x[other[paired]])):
-            if not len(points):
-                continue
-            found = verdict(x[points], second, rate=VERDICT_RATE / len(channels))
-            worse = found.code > code[points]
-            code[points] = np.maximum(code[points], found.code)
-            texts = np.array([f"{channel}: {text}" for text in found.message], dtype=object)
-            message[points] = np.where(worse, texts, message[points])
+        own = verdict(x, rate=rate)
+        found, texts = own.code.copy(), own.message.copy()
+        if len(paired):
+            p_value = verdict(x[paired], x[other[paired]], rate=rate).p_values["starts"]
+            for point, p in zip(paired[p_value < rate], p_value[p_value < rate]):
+                found[point] = Equilibration.NOT_EQUILIBRATED
+                reason = f"the two starts disagree, p = {p:.2g}"
+                texts[point] = f"{reason}; {texts[point]}" if texts[point] else reason
+        texts = np.array([f"{channel}: {text}" for text in texts], dtype=object)
+        message = np.where(found > code, texts, message)
+        code = np.maximum(code, found)
     return code, message
 
 
