@@ -153,6 +153,16 @@ class _Builder:
                     f"{where}.on", hint="a coupling between two groups joins all pairs of units"
                 )
             second = groups[1]
+            q = [group.prior.q for group in groups]
+            if all(q) and q[0] != q[1] and not isinstance(term.J, ArrayDeclaration):
+                array = self.declaration.arrays.get(term.J.name) if term.J.name else None
+                if array is None or len(array.shape or ()) < len(first.shape + second.shape) + 2:
+                    raise ModelFileError(
+                        f"{where}.J",
+                        got=f"a delta between potts units of {q[0]} and of {q[1]} states",
+                        expected=f"an array of shape {[*first.shape, *second.shape, *q]}",
+                        hint="equal states are not defined where the numbers of states differ",
+                    )
             return Pair(first.name, second.name, AllPairs()), (*first.shape, *second.shape)
         if any(group.name != first.name for group in groups):
             raise ModelFileError(

@@ -51,7 +51,9 @@ def sample(
     scan
         Further axes by parameter name, as in ``[scan]``.
     seed, backend
-        Study seed and kernels.
+        Study seed and kernels. The random words of a point follow from the seed and its scanned
+        coordinates: two calls with one seed that differ in fixed parameters or in a single
+        temperature share them, and their errors are correlated. Scan, or use different seeds.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def sample(
         "title": name,
         "model": name,
         "seed": seed,
-        "set": {**fixed, "start": start},
+        "set": fixed if "start" in axes else {**fixed, "start": start},
         "scan": axes,
         "sample": {"method": method, "chains": chains, **schedule},
         "observe": {"record": list(record)},

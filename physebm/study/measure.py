@@ -42,6 +42,8 @@ CHANNELS: dict[str, tuple[str, ...]] = {
     "q_edwards_anderson": (),
 }
 PAIR_CHANNELS = ("q1", "q2", "q4", "qk2")
+# Lattices whose axes are orthogonal, so that k1 = 2 pi / L is the lowest momentum along each.
+ORTHOGONAL = ("chain", "square", "cubic", "hypercubic")
 SITE_BLOCKS = 32
 _FLUSH = 32
 # Bins of wide channels: every pattern of every chain has its own series.
@@ -83,7 +85,10 @@ class Subject:
                 there = f"patterns 0 to {count - 1}" if count else "no patterns at these parameters"
                 return f"observe.pattern = {self.pattern}, but there are {there}"
         if name == "correlation_length_over_L" and self.lattice_dimension == 0:
-            return "a correlation length over L needs units on a lattice with periodic boundary"
+            return (
+                "xi/L is defined here for scalar units on a periodic chain, square, cubic or "
+                "hypercubic lattice of equal lengths (and for Potts glasses)"
+            )
         if name == "q_edwards_anderson" and self.tempered:
             return (
                 "under tempering at zero field run means vanish by symmetry: "
@@ -116,10 +121,17 @@ class Subject:
 
     @property
     def lattice_dimension(self) -> int:
-        """Axes of the lattice of the counted group; 0 without a periodic lattice."""
+        """Axes of the counted group's lattice; 0 where xi/L is not defined (see `_refusal`)."""
+        group = self.hamiltonian.counted[0]
+        if len(set(group.shape)) > 1 or len(self.hamiltonian.counted) > 1:
+            return 0
+        if group.prior.kind is UnitKind.POTTS and not self.spin_glass:
+            return 0
         for term in self.hamiltonian.terms:
-            if isinstance(term, Pair) and isinstance(term.graph, Lattice) and all(term.graph.periodic):
-                return len(self.hamiltonian.group(term.a).shape)
+            if isinstance(term, Pair) and term.a == term.b == group.name:
+                graph = term.graph
+                if isinstance(graph, Lattice) and graph.name in ORTHOGONAL and all(graph.periodic):
+                    return len(group.shape)
         return 0
 
     @property
@@ -164,6 +176,10 @@ class Recorder:
         }
         self._buffer: dict[str, list[np.ndarray]] = {name: [] for name in subject.channels}
         units = subject.hamiltonian.counted_units
+        pairs = self.chains * (self.chains - 1) // 2
+        self.pair_sums = {
+            name: np.zeros((self.points, pairs)) for name in subject.channels if name in PAIR_CHANNELS
+        }
         self.histogram = None
         if "overlap_distribution" in subject.record:
             self.histogram = np.zeros((self.points, units + 1), dtype=np.int64)
@@ -263,7 +279,32 @@ class Recorder:
                     s[:, a].reshape(shape), s[:, b].reshape(shape), len(group.shape), kind, q
                 )
                 found["qk2"].append(mode.mean(axis=-1))
+        for name, total in self.pair_sums.items():
+            total += np.stack(found[name], axis=1)
         return {name: np.mean(v, axis=0)[:, None] for name, v in found.items() if v}
+
+    def copies(self, channel: str) -> np.ndarray:
+        """Means of a channel over the run, by chain or by pair of chains, ``[copy, point, ...]``."""
+        if channel in PAIR_CHANNELS:
+            return (self.pair_sums[channel] / self.taken).T
+        return np.moveaxis(self.series[channel].mean(), 1, 0)
+
+    def without(self, channel: str) -> np.ndarray | None:
+        """Means of a channel without one chain, ``[chain, point]``; None where nothing would be left.
+
+        A pair channel without chain c is the mean over the pairs that do not contain it.
+        """
+        if channel in PAIR_CHANNELS:
+            if self.chains < 3:
+                return None
+            pairs = np.array(list(combinations(range(self.chains), 2)))
+            means = self.copies(channel)
+            kept = [~(pairs == c).any(axis=1) for c in range(self.chains)]
+            return np.stack([means[keep].mean(axis=0) for keep in kept])
+        if self.chains < 2:
+            return None
+        means = self.copies(channel)
+        return (means.sum(axis=0) - means) / (self.chains - 1)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Everything that is needed to continue with the same bits."""
@@ -271,6 +312,7 @@ class Recorder:
         state = {"taken": np.int64(self.taken)}
         for name, held in self.series.items():
             state |= {f"{name}/{key}": value for key, value in held.state_dict().items()}
+        state |= {f"pairs/{name}": total for name, total in self.pair_sums.items()}
         if self.histogram is not None:
             state["histogram"] = self.histogram
         if self.sites is not None:
@@ -284,6 +326,7 @@ class Recorder:
             prefix = f"{name}/"
             part = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
             self.series[name] = BinnedSeries.from_state(part)
+        self.pair_sums = {name: state[f"pairs/{name}"] for name in self.pair_sums}
         if self.histogram is not None:
             self.histogram = state["histogram"]
         if self.sites is not None:

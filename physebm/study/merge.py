@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from physebm.observables.chains import chain_error, honest_error
 from physebm.observables.derived import DERIVED, estimate
 from physebm.observables.overlap import noise_floor
 from physebm.schema.study_declarations import StudyDeclaration
@@ -132,7 +133,19 @@ def _derived(grid: Grid, done, name: str):
             value[key], error[key] = estimate(derived, blocks, constants, disorder=True)
         else:
             value[key], error[key] = estimate(derived, {m: b[0] for m, b in blocks.items()}, constants)
+        if len(members) == 1:
+            error[key] = _with_chains(derived, outcome.arrays, p, constants, value[key], error[key])
     return value, error, None
+
+
+def _with_chains(derived, arrays, p: int, constants, value: float, error: float) -> float:
+    """The error of one point, or the scatter between its chains where that is significantly larger."""
+    if any(f"without/{m}" not in arrays for m in derived.moments):
+        return error
+    without = [arrays[f"without/{m}"][:, p] for m in derived.moments]
+    known = [constants[c] for c in derived.constants]
+    scatter = chain_error(value, lambda *means: derived.formula(*means, *known), *without)
+    return float(honest_error(error, None, scatter, len(without[0])))
 
 
 def _overlap_coordinates(grid: Grid, done) -> dict[str, Any]:
@@ -183,23 +196,21 @@ def _attributes(grid: Grid, done, estimates) -> dict[str, dict[str, Any]]:
 
 
 def _series(grid: Grid, done, study: StudyDeclaration) -> xr.Dataset:
-    """Series of the longest common shape; bins of ``series_bin`` sweeps where draws were merged."""
+    """Series of every point on one time axis: bins of equal sweeps, NaN beyond the end of a run."""
     names = [c for c in SERIES_NAMES if any(f"series/{c}" in o.arrays for o in done)]
-    bins = {int(o.arrays["series_bin"]) for o in done}
-    lengths = {len(o.arrays["series/du_dbeta"]) for o in done}
-    if len(bins) > 1 or len(lengths) > 1:
-        bin_sweeps, length = max(bins), min(lengths)
-    else:
-        bin_sweeps, length = bins.pop(), lengths.pop()
+    bin_sweeps = int(np.lcm.reduce([int(o.arrays["series_bin"]) for o in done]))
+    merged = [bin_sweeps // int(o.arrays["series_bin"]) for o in done]
+    length = max(len(o.arrays["series/du_dbeta"]) // k for o, k in zip(done, merged))
     series = {}
     for channel in names:
         chains = max(o.arrays[f"series/{channel}"].shape[2] for o in done)
         placed = np.full((*grid.shape, chains, length), np.nan)
-        for o in done:
-            values = o.arrays[f"series/{channel}"][:length]
+        for o, k in zip(done, merged):
+            values = o.arrays[f"series/{channel}"]
+            values = values[: len(values) // k * k].reshape(-1, k, *values.shape[1:]).mean(axis=1)
             for p, point in enumerate(o.task.points):
                 scale = 1.0 / o.arrays["n_units"][p] if channel == "du_dbeta" else 1.0
-                placed[point.index] = values[:, p].T * scale
+                placed[point.index][..., : len(values)] = values[:, p].T * scale
         series[SERIES_NAMES[channel]] = placed
     if "replica_overlap" in series and series["replica_overlap"].shape[-2] == 1:
         pairs = series.pop("replica_overlap")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from physebm.observables import overlap
+from physebm.observables.chains import honest_error, limit, mean_error
 from physebm.observables.equilibration import Equilibration, verdict
 from physebm.observables.sums import ordered_mean
-from physebm.study.measure import CHANNELS, SITE_BLOCKS, Recorder
+from physebm.study.measure import CHANNELS, PAIR_CHANNELS, SITE_BLOCKS, Recorder
 
 # Observables that are the plain mean of one channel.
 DIRECT = {
@@ -16,13 +17,16 @@ DIRECT = {
     if len(channels) == 1 and name not in ("overlap_distribution", "sg_susceptibility")
 }
 VERDICT_RATE = 1e-3
+# Channels whose series are judged; moments and squares of them add nothing new.
+JUDGED = ("du_dbeta", "m", "abs_m", "retrieval_overlap", "max_pattern_overlap", "q1", "q2")
 
 
 def task_results(recorder: Recorder, every: int) -> dict[str, np.ndarray]:
     """Arrays by name, first axis the points of the task.
 
     ``estimate/X``, ``stderr/X``, ``tau/X`` of the direct observables; ``blocks/C``
-    ``[block, point]`` of every channel behind a derived quantity.
+    ``[block, point]`` of every channel behind a derived quantity, and ``without/C`` ``[chain, point]``
+    its means with one chain left out.
     """
     recorder.flush()
     subject = recorder.subject
@@ -33,6 +37,9 @@ def task_results(recorder: Recorder, every: int) -> dict[str, np.ndarray]:
     for channel in subject.channels:
         if channel != "pattern_overlap":
             out[f"blocks/{channel}"] = recorder.series[channel].pooled_bins()
+            without = recorder.without(channel)
+            if without is not None:
+                out[f"without/{channel}"] = without
     if recorder.histogram is not None:
         total = recorder.histogram.sum(axis=1, keepdims=True)
         out["estimate/overlap_distribution"] = recorder.histogram / total
@@ -65,12 +72,19 @@ def final_results(recorder: Recorder) -> dict[str, np.ndarray]:
 
 
 def _direct(recorder: Recorder, name: str, every: int) -> dict[str, np.ndarray]:
-    series = recorder.series[DIRECT[name]]
+    channel = DIRECT[name]
+    series = recorder.series[channel]
     scale = 1.0 / recorder.subject.hamiltonian.counted_units if name == "energy" else 1.0
+    found = series.tau(chain_axis=1)
+    samples = series.count * series.shape[1]
+    from_tau = np.sqrt(2.0 * found.tau * found.variance / samples)
+    means = recorder.copies(channel)
+    scatter = mean_error(means) if len(means) > 1 else None
+    error = honest_error(series.stderr(chain_axis=1), from_tau, scatter, len(means))
     return {
         f"estimate/{name}": ordered_mean(np.moveaxis(series.mean(), 1, 0)) * scale,
-        f"stderr/{name}": series.stderr(chain_axis=1) * scale,
-        f"tau/{name}": series.tau(chain_axis=1).tau * every,
+        f"stderr/{name}": error * scale,
+        f"tau/{name}": found.tau * every,
     }
 
 
@@ -97,14 +111,14 @@ def edwards_anderson(sites: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndar
 
 
 def equilibration(recorder: Recorder, cells: list[list[int]], temperature, start):
-    """Verdict codes and messages per point: energy, and one order parameter where recorded.
+    """Verdict codes and messages per point, from the energy and every order parameter recorded.
 
     `cells` lists the points of each cell; `temperature` and `start` are per point. Every point is
     judged by its own run; points of one cell that differ in their start alone are compared too, and a
     point whose run is stationary but contradicts the other start is not equilibrated either.
     """
-    channels = ["du_dbeta"]
-    channels += [c for c in ("retrieval_overlap", "q2", "abs_m") if c in recorder.series][:1]
+    channels = [c for c in JUDGED if c in recorder.series]
+    compared = ["du_dbeta", *[c for c in ("retrieval_overlap", "q2", "abs_m") if c in channels][:1]]
     code = np.zeros(recorder.points, dtype=np.int8)
     message = np.full(recorder.points, "", dtype=object)
     other = _partners(cells, temperature, start)
@@ -114,12 +128,20 @@ def equilibration(recorder: Recorder, cells: list[list[int]], temperature, start
         x = np.moveaxis(recorder.series[channel].series(), 0, -1)
         own = verdict(x, rate=rate)
         found, texts = own.code.copy(), own.message.copy()
-        if len(paired):
+        if len(paired) and channel in compared:
             p_value = verdict(x[paired], x[other[paired]], rate=rate).p_values["starts"]
             for point, p in zip(paired[p_value < rate], p_value[p_value < rate]):
                 found[point] = Equilibration.NOT_EQUILIBRATED
                 reason = f"the two starts disagree, p = {p:.2g}"
                 texts[point] = f"{reason}; {texts[point]}" if texts[point] else reason
+        means = recorder.copies(channel)
+        if channel in PAIR_CHANNELS and len(means) > 1:
+            blocks = recorder.series[channel].stderr(chain_axis=1)
+            for point in np.flatnonzero(mean_error(means) > limit(len(means)) * blocks):
+                found[point] = Equilibration.NOT_EQUILIBRATED
+                texts[point] = "pairs of chains disagree" + (
+                    f"; {texts[point]}" if texts[point] else ""
+                )
         texts = np.array([f"{channel}: {text}" for text in texts], dtype=object)
         message = np.where(found > code, texts, message)
         code = np.maximum(code, found)

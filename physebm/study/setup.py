@@ -6,7 +6,7 @@ ladder per chain, and a lane is (cell, start, chain, walker); see `tempered`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -135,6 +135,9 @@ def lanes_of(prepared: Prepared) -> Lanes:
 def initial_states(prepared: Prepared, lanes: Lanes, point_of: np.ndarray, chain_of: np.ndarray):
     """Configurations of all lanes from the start of the point (and chain) that each belongs to."""
     state = initial.empty(prepared.plan, len(lanes))
+    if "q_edwards_anderson" in prepared.study.observe.record:
+        # by definition its two chains share one start: all draw the initial words of chain 0
+        lanes = replace(lanes, walker=np.zeros(len(lanes)))
     starts = {}
     for lane, p in enumerate(point_of):
         starts.setdefault((prepared.task.points[p].start, prepared.instance_of_point[p]), []).append(

@@ -25,7 +25,7 @@ from physebm.study.grid import Task
 from physebm.study.interrupts import deferred
 from physebm.study.measure import Recorder
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 CHECKPOINT_SECONDS = 20.0
 # Sweeps between two looks at the clock while thermalising.
 DISCARD_CHUNK = 256

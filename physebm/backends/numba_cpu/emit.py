@@ -430,10 +430,12 @@ def _emit_driver(out: Writer, plan: SweepPlan, names: Signature) -> None:
                     rows.append(name)
                 else:
                     rows.append(f"{name}[k if {name}.shape[0] > 1 else 0]")
+            # bound to names first: numba cannot read a long call whose arguments are conditionals
+            for number, row in enumerate(rows):
+                out(f"row{number} = {row}")
             out("sweep_lane(")
-            out(
-                "    first, count, rebuild, walker[lane], key[lane, 0], key[lane, 1], coef[r], E[lane],"
-            )
-            for row in rows:
-                out(f"    {row},")
+            out("    first, count, rebuild, walker[lane], key[lane, 0], key[lane, 1],")
+            out("    coef[r], E[lane],")
+            for number in range(len(rows)):
+                out(f"    row{number},")
             out(")")
