@@ -1,6 +1,7 @@
 """Options and fixtures of all tests."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,13 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """One folder of compiled kernels for all tests; kept between sessions: names are hashes."""
+    """One folder of compiled kernels for all tests, kept between sessions; and Ctrl-C that works.
+
+    A shell starts background jobs with SIGINT ignored, and their children inherit that: tests of
+    interruption would then wait for a signal that never comes.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PHYSEBM_CACHE" not in os.environ and hasattr(config, "cache"):
         os.environ["PHYSEBM_CACHE"] = str(config.cache.mkdir("kernels"))
 
