@@ -32,7 +32,7 @@ sweeps  = 64
 [observe]
 record = ["energy", "abs_magnetisation"]
 """
-LONG = STUDY.replace("sweeps  = 64", "sweeps  = 1500")
+LONG = STUDY.replace("sweeps  = 64", "sweeps  = 12000")
 ROOT = Path(__file__).parents[2]
 
 
@@ -267,7 +267,7 @@ def test_a_second_run_of_a_study_is_told_of_the_first_and_takes_over_when_it_die
     wait_for_progress(child, tmp_path / "r.work")
     for options in ((), ("--restart",)):
         status, text = physebm("run", path, "--out", tmp_path / "r.nc", *options)
-        assert status == 2 and f"in use by process {child.pid}" in text
+        assert status == 2 and f"in use by process {child.pid}" in text, text
     assert f"running (process {child.pid}" in physebm("status", path, "--out", tmp_path / "r.nc")[1]
     assert child.poll() is None
     child.kill()
