@@ -11,38 +11,15 @@ from physebm.model.terms import AllPairs, EdgeList, Field, Lattice, LowRank, Man
 from physebm.model.units import Prior, UnitKind
 from physebm.schema.load import load
 from physebm.schema.model_file import read_models
+from physebm.study import describe
 
 ZOO = read_models(Path(__file__).parents[2] / "models.toml")
 ISING, GAUSSIAN = Prior(UnitKind.ISING), Prior(UnitKind.GAUSSIAN)
-KEYS = ("value", "mean", "std", "low", "high", "p")
 
 
 def note_of(name, **overrides):
-    """The note of a shipped model."""
-    loaded = load(ZOO[name], overrides)
-    declared = loaded.declaration
-    arrays = {
-        slot: ", ".join(
-            [held.law] + [f"{k} {getattr(held, k).text}" for k in KEYS if getattr(held, k) is not None]
-        )
-        for slot, held in loaded.sources.items()
-    }
-    priors = {
-        name: PriorText(unit.variance.text, unit.lower.text if unit.lower else "0")
-        for name, unit in declared.units.items()
-        if unit.variance is not None
-    }
-    env = {**loaded.env, "T": 1.0, "beta": 1.0}
-    return physics_note(
-        loaded.hamiltonian,
-        [TermText(each.text, each.value(env)) for each in loaded.strengths],
-        arrays=arrays,
-        priors=priors,
-        parameters=loaded.env,
-        title=declared.title,
-        source=declared.source,
-        conventions=declared.conventions or "",
-    )
+    """The note of a shipped model, as `physebm show` prints it."""
+    return describe.note_of(load(ZOO[name], overrides))
 
 
 GOLDEN = [
