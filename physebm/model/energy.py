@@ -76,16 +76,21 @@ def dense_couplings(hamiltonian: Hamiltonian, params: Params, index: int, instan
     return J
 
 
+def bonds(hamiltonian: Hamiltonian, params: Params, index: int, instance: int):
+    """Edges ``[edge, 2]`` of a sparse Pair term, and the place of each in its array of couplings."""
+    term = hamiltonian.terms[index]
+    if isinstance(term.graph, Lattice):
+        shape = hamiltonian.group(term.a).shape
+        return lattice_bonds(term.graph.name, shape, term.graph.periodic)
+    edges = params.edges[index][instance]
+    edges = edges[edges[:, 0] >= 0]
+    return edges, np.arange(len(edges))
+
+
 def weighted_edges(hamiltonian: Hamiltonian, params: Params, index: int, instance: int):
     """Edges ``[edge, 2]`` and weights ``[edge]`` or ``[edge, q, q]`` of a sparse Pair term."""
     term = hamiltonian.terms[index]
-    group = hamiltonian.group(term.a)
-    if isinstance(term.graph, Lattice):
-        edges, place = lattice_bonds(term.graph.name, group.shape, term.graph.periodic)
-    else:
-        edges = params.edges[index][instance]
-        edges = edges[edges[:, 0] >= 0]
-        place = np.arange(len(edges))
+    edges, place = bonds(hamiltonian, params, index, instance)
     if term.J is None:
         return edges, np.ones(len(edges))
     values = params.arrays[term.J][instance]

@@ -97,13 +97,18 @@ def log_normaliser(prior: Prior, theta, lam=0.0, variance=1.0, lower=0.0):
 
 
 def mean(prior: Prior, theta, lam=0.0, variance=1.0, lower=0.0):
-    """Conditional mean ``dGamma/dtheta`` (state probabilities for Potts units)."""
-    theta = np.asarray(theta, dtype=np.float64)
+    """Conditional mean ``dGamma/dtheta`` (state probabilities for Potts units).
+
+    Discrete units keep the precision of single-precision fields.
+    """
+    theta = np.asarray(theta)
+    if theta.dtype != np.float32 or not prior.discrete:
+        theta = theta.astype(np.float64)
     match prior.kind:
         case UnitKind.ISING:
             return np.tanh(theta)
         case UnitKind.BERNOULLI:
-            return 0.5 * (1.0 + np.tanh(0.5 * theta))
+            return 0.5 + 0.5 * np.tanh(0.5 * theta)
         case UnitKind.POTTS:
             return softmax(theta, axis=-1)
     precision = 1.0 / np.asarray(variance, dtype=np.float64) + lam

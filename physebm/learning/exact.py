@@ -1,0 +1,116 @@
+"""The exact negative phase: averages and log Z by enumeration, or in closed form for Gaussian models.
+
+Layers that factorise are summed out where that shortens the enumeration: either the hidden or the
+visible groups, whichever leaves fewer states.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from physebm.errors import LoweringError
+from physebm.model.hamiltonian import Hamiltonian
+from physebm.model.params import Coefficients, Params
+from physebm.model.terms import LowRank, Many, Pair, groups_of
+from physebm.theory.enumeration import Exact, enumerate_states
+
+# States per evaluation that training may ask for: a tenth of a second each.
+TRAINING_STATES = 2**20
+
+
+@dataclass(frozen=True)
+class ExactAverages:
+    """The averages of an enumeration, for `model.statistics`."""
+
+    exact: Exact
+
+    def mean(self, name: str) -> np.ndarray:
+        """``<phi_i(a)>``, ``[unit, feature]``."""
+        group = self.exact.hamiltonian.group(name)
+        return self.exact.mean(name)[0].reshape(group.size, -1)
+
+    def pair(self, a: str, b: str) -> np.ndarray:
+        """``<phi_i(a) phi_j(b)>``, ``[unit, feature, unit, feature]``."""
+        one, two = self.exact.hamiltonian.group(a), self.exact.hamiltonian.group(b)
+        full = self.exact.pair(a, b)[0]
+        full = full.reshape(one.size, two.size, one.prior.features, two.prior.features)
+        return full.transpose(0, 2, 1, 3)
+
+    def along(self, name: str, edges: np.ndarray) -> np.ndarray:
+        """``<phi_i(a) phi_j(b)>`` on edges, ``[edge, feature, feature]``."""
+        return self.pair(name, name)[edges[:, 0], :, edges[:, 1], :]
+
+    def square(self, name: str) -> np.ndarray:
+        """``<x_i^2>``, ``[unit]``."""
+        return np.einsum("ifif->i", self.pair(name, name))
+
+    def product(self, name: str, edges: np.ndarray) -> np.ndarray:
+        """``<prod_{i in e} x_i>``, ``[edge]``."""
+        return self.exact.average(lambda state: np.prod(state[name][:, edges], axis=-1))[0]
+
+
+def summed_out(hamiltonian: Hamiltonian) -> Hamiltonian:
+    """The same distribution with discrete layers marked `integrated` that need no enumeration.
+
+    Of the hidden and of the visible groups, those are summed out that factorise and leave fewer
+    states; none where neither factorises.
+    """
+    hidden = [g.name for g in hamiltonian.groups if not g.visible]
+    visible = [g.name for g in hamiltonian.groups if g.visible]
+    if not hidden or not visible:
+        return hamiltonian
+    found = [hamiltonian]
+    for names in (hidden, visible):
+        if factorises(hamiltonian, names):
+            groups = tuple(
+                replace(g, integrated=g.name in names and g.prior.discrete) for g in hamiltonian.groups
+            )
+            found.append(replace(hamiltonian, groups=groups))
+    return min(found, key=log_states)
+
+
+def factorises(hamiltonian: Hamiltonian, names) -> bool:
+    """Whether the units of these groups are independent given all others."""
+    inside = set(names)
+    for term in hamiltonian.terms:
+        touched = [name for name in groups_of(term) if name in inside]
+        within = isinstance(term, LowRank | Many) or (isinstance(term, Pair) and term.a == term.b)
+        if len(touched) > 1 or (touched and within):
+            return False
+    return True
+
+
+def log_states(hamiltonian: Hamiltonian) -> float:
+    """log2 of the number of states that an enumeration visits."""
+    return sum(
+        g.size * np.log2(len(g.prior.states))
+        for g in hamiltonian.groups
+        if g.prior.discrete and not g.integrated
+    )
+
+
+def exact_averages(
+    hamiltonian: Hamiltonian, params: Params, coefficients: Coefficients
+) -> ExactAverages:
+    """Averages at the first coefficient row; `hamiltonian` as `summed_out` gives it."""
+    return ExactAverages(enumerate_states(hamiltonian, params, coefficients.take([0])))
+
+
+def check_enumerable(hamiltonian: Hamiltonian, where: str) -> None:
+    """Refuse models that are too large to enumerate at every update.
+
+    Raises
+    ------
+    LoweringError
+        with the number of units, and the methods that would work.
+    """
+    bits = log_states(summed_out(hamiltonian))
+    if 2.0**bits > TRAINING_STATES:
+        raise LoweringError(
+            where,
+            got=f"exact, for a model whose smaller side has 2^{bits:.0f} states",
+            expected=f"at most 2^{np.log2(TRAINING_STATES):.0f} states",
+            hint='use method = "pcd", or "pseudo-likelihood" where all units are visible',
+        )
