@@ -80,7 +80,7 @@ class Conditionals:
         }
 
     def field(self, name: str, known: Mapping[str, Moments]) -> np.ndarray:
-        """``theta [row, unit * feature]`` of one group, in which units of the group itself may enter."""
+        """``theta [row, unit * feature]`` of one group; within a group its own units enter."""
         group = self.hamiltonian.group(name)
         rows = max((len(held.first) for held in known.values()), default=1)
         theta = np.zeros((rows, group.size * group.prior.features), self.dtype)
@@ -172,7 +172,6 @@ class Conditionals:
             c = self.coefficients[t]
             match term:
                 case Field(group=name):
-                    group = self.hamiltonian.group(name)
                     if term.h is None:
                         total -= c * known[name].first.sum(axis=1, dtype=np.float64)
                     else:
