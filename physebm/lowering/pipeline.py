@@ -73,7 +73,7 @@ def lower(hamiltonian: Hamiltonian, options: Options | None = None) -> SweepPlan
     if options.method in ("swendsen-wang", "wolff"):
         plan = cluster_moves(plan, hamiltonian, options)
     else:
-        plan = group_blocks(plan, Rule(options.method))
+        plan = group_blocks(plan, hamiltonian, Rule(options.method))
         plan = choose_decisions(plan)
     verify(plan)
     return plan
@@ -120,10 +120,17 @@ def _read(hamiltonian: Hamiltonian, term: Term, index, options: Options) -> Term
             return Neighbours(group, weights, isinstance(term.graph, Lattice))
 
 
-def group_blocks(plan: SweepPlan, rule: Rule) -> SweepPlan:
-    """Needs: reads. Adds: one block update per group, in file order. Keeps: groups and reads."""
+def group_blocks(plan: SweepPlan, hamiltonian: Hamiltonian, rule: Rule) -> SweepPlan:
+    """Needs: reads. Adds: one block update per group, hidden groups first. Keeps: groups and reads.
+
+    A start is given on visible units (data, a pattern), so hidden groups are drawn from it before the
+    visible ones are drawn from them: one sweep of ``v - h`` is ``h ~ p(h | v)``, then ``v ~ p(v | h)``,
+    one step of contrastive divergence. Within hidden and within visible groups the order is the file's.
+    """
     moves = []
-    for g, group in enumerate(plan.groups):
+    visible = {group.name for group in hamiltonian.groups if group.visible}
+    for g in sorted(range(len(plan.groups)), key=lambda g: plan.groups[g].name in visible):
+        group = plan.groups[g]
         if rule is not Rule.HEAT_BATH and not group.prior.discrete:
             raise LoweringError(
                 "sample.method",
