@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from scipy import sparse
 
-from physebm.learning.products import times
 from physebm.model import units
 from physebm.model.energy import dense_couplings, hyperedges, square_weights, weighted_edges
 from physebm.model.hamiltonian import Hamiltonian
@@ -20,6 +19,7 @@ from physebm.model.params import Params
 from physebm.model.statistics import Moments, moments_of_states
 from physebm.model.terms import AllPairs, Field, LowRank, Many, Pair, Square, groups_of
 from physebm.model.units import UnitKind
+from physebm.native.products import times
 
 
 class Conditionals:
@@ -40,7 +40,13 @@ class Conditionals:
         self.coefficients = np.asarray(coefficients, dtype=np.float64)
         self.params = params
         self.dtype = np.dtype(dtype)
-        self._operators = [self._operator(t) for t in range(len(hamiltonian.terms))]
+        self._built: dict[int, object] = {}
+
+    def operator(self, t: int):
+        """The matrix of a pair or low-rank term, built at first use; see `_operator`."""
+        if t not in self._built:
+            self._built[t] = self._operator(t)
+        return self._built[t]
 
     def _operator(self, t: int):
         """The couplings of a pair term times c_t ``[width_a, width_b]``; None for other terms.
@@ -82,7 +88,7 @@ class Conditionals:
     def field(self, name: str, known: Mapping[str, Moments]) -> np.ndarray:
         """``theta [row, unit * feature]`` of one group; within a group its own units enter."""
         group = self.hamiltonian.group(name)
-        rows = max((len(held.first) for held in known.values()), default=1)
+        rows = max((held.rows for held in known.values()), default=1)
         theta = np.zeros((rows, group.size * group.prior.features), self.dtype)
         for t, term in enumerate(self.hamiltonian.terms):
             if name not in groups_of(term):
@@ -94,7 +100,7 @@ class Conditionals:
                     if term.h is None and group.prior.features == 1:
                         theta += self.dtype.type(self.coefficients[t])
                 case Pair(a=a, b=b):
-                    J = self._operators[t]
+                    J = self.operator(t)
                     theta += times(known[a].first, J) if name == b else times(known[b].first, J.T)
                 case LowRank():
                     theta += self._low_rank_field(t, known[name].first)
@@ -104,7 +110,7 @@ class Conditionals:
 
     def _low_rank_field(self, t: int, F: np.ndarray) -> np.ndarray:
         """Through the P overlaps, less what couples a unit to itself."""
-        xi, term = self._operators[t], self.hamiltonian.terms[t]
+        xi, term = self.operator(t), self.hamiltonian.terms[t]
         if self.hamiltonian.group(term.group).prior.features > 1:
             return times(F, xi)
         both = times(times(F, xi.T), xi) - F * (xi**2).sum(axis=0)
@@ -164,7 +170,7 @@ class Conditionals:
         squares, which have their own moment.
         """
         inside = set(known if names is None else names)
-        rows = len(next(iter(known.values())).first)
+        rows = next(iter(known.values())).rows
         total = np.zeros(rows)
         for t, term in enumerate(self.hamiltonian.terms):
             if not inside.issuperset(groups_of(term)):
@@ -188,7 +194,7 @@ class Conditionals:
                     total -= 0.5 * _dot(self._low_rank_field(t, F), F)
                 case Pair(a=a, b=b):
                     half = 0.5 if a == b else 1.0
-                    total -= half * _dot(times(known[a].first, self._operators[t]), known[b].first)
+                    total -= half * _dot(times(known[a].first, self.operator(t)), known[b].first)
         return total
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from physebm.errors import LoweringError
+from physebm.learning.roles import factorises, hidden_groups, visible_groups
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
-from physebm.model.terms import LowRank, Many, Pair, groups_of
 from physebm.theory.enumeration import Exact, enumerate_states
 
 # States per evaluation that training may ask for: a tenth of a second each.
@@ -57,9 +57,8 @@ def summed_out(hamiltonian: Hamiltonian) -> Hamiltonian:
     Of the hidden and of the visible groups, those are summed out that factorise and leave fewer
     states; none where neither factorises.
     """
-    hidden = [g.name for g in hamiltonian.groups if not g.visible]
-    visible = [g.name for g in hamiltonian.groups if g.visible]
-    if not hidden or not visible:
+    hidden, visible = hidden_groups(hamiltonian), visible_groups(hamiltonian)
+    if not hidden:
         return hamiltonian
     found = [hamiltonian]
     for names in (hidden, visible):
@@ -69,17 +68,6 @@ def summed_out(hamiltonian: Hamiltonian) -> Hamiltonian:
             )
             found.append(replace(hamiltonian, groups=groups))
     return min(found, key=log_states)
-
-
-def factorises(hamiltonian: Hamiltonian, names) -> bool:
-    """Whether the units of these groups are independent given all others."""
-    inside = set(names)
-    for term in hamiltonian.terms:
-        touched = [name for name in groups_of(term) if name in inside]
-        within = isinstance(term, LowRank | Many) or (isinstance(term, Pair) and term.a == term.b)
-        if len(touched) > 1 or (touched and within):
-            return False
-    return True
 
 
 def log_states(hamiltonian: Hamiltonian) -> float:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Protocol
 
@@ -34,6 +35,8 @@ from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
 from physebm.model.terms import AllPairs, Field, LowRank, Many, Pair, Square, array_of
 from physebm.model.units import UnitKind
+from physebm.native.products import ROWS, cross
+from physebm.native.state_counts import pair_weights, state_weights
 
 
 class Averages(Protocol):
@@ -141,36 +144,48 @@ def _dense_products(hamiltonian, params, averages, t, instance) -> np.ndarray:
     return out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Moments:
     """First and second moments of one group in every row.
 
     Attributes
     ----------
-    first
-        ``<phi>``, ``[row, unit * feature]``: values or indicators of a known state, conditional means
-        otherwise.
+    values
+        Values or conditional means ``[row, unit * feature]``; None where Potts states are known.
     second
         ``<x^2>``, ``[row, unit]``, for continuous groups; None for discrete ones.
+    states, q, dtype
+        Known Potts states ``[row, unit]``; their indicators are formed only where a product needs them.
     """
 
-    first: np.ndarray
+    values: np.ndarray | None
     second: np.ndarray | None = None
+    states: np.ndarray | None = None
+    q: int = 0
+    dtype: type = np.float64
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.values if self.states is None else self.states)
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """``<phi>``, ``[row, unit * feature]``: values or indicators, conditional means otherwise."""
+        if self.states is None:
+            return self.values
+        first = np.zeros((*self.states.shape, self.q), self.dtype)
+        np.put_along_axis(first, self.states[..., None].astype(np.intp), 1, axis=-1)
+        return first.reshape(self.rows, -1)
 
 
 def moments_of_states(hamiltonian: Hamiltonian, name: str, x: np.ndarray, dtype=np.float64) -> Moments:
     """The moments of known states ``x [row, unit]``."""
     prior = hamiltonian.group(name).prior
     if prior.kind is UnitKind.POTTS:
-        first = np.zeros((*x.shape, prior.q), dtype)
-        np.put_along_axis(first, x[..., None].astype(np.intp), 1, axis=-1)
-        return Moments(first.reshape(len(x), -1))
+        return Moments(None, states=x, q=prior.q, dtype=dtype)
     first = x.astype(dtype)
     return Moments(first, None if prior.discrete else first**2)
-
-
-# Rows of one matrix product in single precision; sums over more rows are taken in double.
-ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -189,12 +204,15 @@ class RowAverages:
     @property
     def rows(self) -> int:
         """Number of rows."""
-        return len(next(iter(self.moments.values())).first)
+        return next(iter(self.moments.values())).rows
 
     def _weighted(self, x: np.ndarray, rows: slice) -> np.ndarray:
         if self.weights is None:
             return x[rows]
         return x[rows] * self.weights[rows, None].astype(x.dtype)
+
+    def _row_weights(self) -> np.ndarray:
+        return np.full(self.rows, 1.0 / self.rows) if self.weights is None else self.weights
 
     def _scale(self) -> float:
         return 1.0 / self.rows if self.weights is None else 1.0
@@ -204,8 +222,10 @@ class RowAverages:
 
     def mean(self, name: str) -> np.ndarray:
         """``<phi_i(a)>``, ``[unit, feature]``."""
-        first = self.moments[name].first
-        group = self.hamiltonian.group(name)
+        held, group = self.moments[name], self.hamiltonian.group(name)
+        if held.states is not None:
+            return state_weights(held.states, self._row_weights(), group.prior.q)
+        first = held.first
         if self.weights is None:
             total = first.mean(axis=0, dtype=np.float64)
         else:
@@ -214,10 +234,10 @@ class RowAverages:
 
     def pair(self, a: str, b: str) -> np.ndarray:
         """``<phi_i(a) phi_j(b)>``, ``[unit, feature, unit, feature]``."""
-        A, B = self.moments[a].first, self.moments[b].first
-        total = np.zeros((A.shape[1], B.shape[1]))
-        for rows in self._chunks():
-            total += self._weighted(A, rows).T @ B[rows]
+        held = self.moments[a]
+        if a == b and held.states is not None:
+            return pair_weights(held.states, self._row_weights(), held.q)
+        total = cross(self.moments[a].first, self.moments[b].first, self.weights)
         one, two = self.hamiltonian.group(a), self.hamiltonian.group(b)
         shape = (one.size, one.prior.features, two.size, two.prior.features)
         return (self._scale() * total).reshape(shape)

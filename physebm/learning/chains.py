@@ -1,0 +1,229 @@
+"""The chains of the negative phase: contrastive, persistent, tempered or fresh, by the sweep kernels.
+
+    cd    chains start at the batch and make k sweeps: a biased gradient, that of CD-k
+          (G. E. Hinton, Neural Comput. 14, 1771 (2002))
+    pcd   chains go on from update to update, k sweeps each
+          (T. Tieleman, ICML (2008); L. Younes, Stoch. Stoch. Rep. 65, 177 (1999))
+    pt    the same, each chain with a ladder of replicas in which H is scaled from 1 down to `hottest`
+          (G. Desjardins et al., AISTATS (2010)); priors are not scaled
+    rdm   chains start at random and make k sweeps: training out of equilibrium, whose samples are
+          those of k sweeps from random starts
+          (E. Agoritsas, G. Catania, A. Decelle, B. Seoane, ICML (2023))
+
+The sweep number goes on over all updates, so that no random word is used twice. Hidden groups are drawn
+before visible ones: a sweep from a data vector v is h ~ p(h | v), then v' ~ p(v | h).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from physebm.backends.base import Backend, Lanes, LaneState, launch
+from physebm.learning.roles import factorises, hidden_groups
+from physebm.lowering.operands import bind, update
+from physebm.lowering.pipeline import Options, lower
+from physebm.model.hamiltonian import Hamiltonian
+from physebm.model.params import Coefficients, Params
+from physebm.model.terms import Square
+from physebm.rng.streams import key_of
+from physebm.sampling import initial
+from physebm.sampling.chain import ChainState, PlanSampler, Sampler
+from physebm.sampling.tempering import Ladders, ParallelTempering
+
+METHODS = ("cd", "pcd", "pt", "rdm")
+
+
+@dataclass(frozen=True)
+class ChainOptions:
+    """How the negative phase is sampled.
+
+    Attributes
+    ----------
+    method
+        One of `METHODS`.
+    steps
+        k, sweeps per update.
+    chains
+        Number of chains (cd: that of the batch).
+    rungs, hottest
+        pt: replicas per chain, and the factor of H in the hottest; factors are equally spaced.
+    start
+        pcd and pt: "random" or "data".
+    """
+
+    method: str
+    steps: int = 1
+    chains: int = 500
+    rungs: int = 10
+    hottest: float = 0.0
+    start: str = "random"
+
+
+def scaled(hamiltonian: Hamiltonian, row: Coefficients, factors: np.ndarray) -> Coefficients:
+    """Coefficient rows of ``factor H`` with the priors as they are."""
+    prior = np.array([isinstance(term, Square) for term in hamiltonian.terms], dtype=bool)
+    value = np.where(prior, row.value[0], factors[:, None] * row.value[0])
+    zeros = np.zeros_like(value)
+    return Coefficients(factors, value, zeros, zeros)
+
+
+class Chains:
+    """Chains of a model whose arrays change.
+
+    Parameters
+    ----------
+    params, coefficients
+        The arrays at the start, and the coefficient row at which the model is trained.
+    trained
+        Slots whose arrays change.
+    key
+        64-bit key of all their random words, and `seed_parts` what it was made from: fresh starts
+        make keys of their own from it.
+    """
+
+    def __init__(
+        self,
+        hamiltonian: Hamiltonian,
+        params: Params,
+        coefficients: Coefficients,
+        trained: tuple[str, ...],
+        options: ChainOptions,
+        backend: Backend,
+        seed: int,
+        name: tuple[object, ...],
+    ):
+        self.hamiltonian, self.options, self.trained = hamiltonian, options, trained
+        self.seed, self.name = seed, name
+        integers = frozenset(
+            slot for slot, x in params.arrays.items() if x.dtype == np.int8 and slot not in trained
+        )
+        self.plan = lower(hamiltonian, Options("heat-bath", integers))
+        self.operands = bind(self.plan, hamiltonian, params)
+        tempered = options.method == "pt"
+        factors = np.linspace(1.0, options.hottest, options.rungs) if tempered else np.ones(1)
+        self.coefficients = scaled(hamiltonian, coefficients, factors)
+        self.kernels = backend.compile(self.plan)
+        self.inner = PlanSampler(self.kernels, launch(self.plan, self.operands, self.coefficients))
+        key = np.array([key_of(seed, "train", *name)], dtype=np.uint32)
+        rungs = len(factors)
+        lanes = options.chains * rungs
+        self._lanes = Lanes(
+            np.zeros(lanes), np.zeros(lanes), np.arange(lanes), np.repeat(key, lanes, axis=0)
+        )
+        self.sampler: Sampler = self.inner
+        if tempered:
+            ladders = Ladders.of(
+                [np.arange(rungs)] * options.chains,
+                np.repeat(key, options.chains, axis=0),
+                np.arange(options.chains),
+            )
+            self.sampler = ParallelTempering(self.inner, ladders, self.coefficients)
+        self.state: ChainState | None = None
+        # where hidden units couple to each other, their start matters too
+        self._flat = factorises(hamiltonian, hidden_groups(hamiltonian))
+        self._scale = self._prior_scales(params)
+
+    def _prior_scales(self, params: Params) -> dict[str, np.ndarray | float]:
+        """Standard deviations of the continuous priors, for random starts."""
+        from_w = {}
+        for group in self.hamiltonian.groups:
+            if not group.prior.discrete:
+                t = self.hamiltonian.prior_term(group.name)
+                w = self.operands.arrays.get(f"w{t}")
+                c = self.coefficients.value[0, t]
+                from_w[group.name] = 1.0 / np.sqrt(c * (1.0 if w is None else w[0]))
+        self._lower = {name: edge[0] for name, edge in params.lower.items()}
+        return from_w
+
+    def random_state(self, name: tuple[object, ...]) -> LaneState:
+        """Random configurations, under a key of their own."""
+        key = np.array([key_of(self.seed, "start", *self.name, *name)], dtype=np.uint32)
+        lanes = Lanes(
+            self._lanes.instance,
+            self._lanes.rung,
+            self._lanes.walker,
+            np.repeat(key, len(self._lanes), axis=0),
+        )
+        state = initial.empty(self.plan, len(lanes))
+        rows = np.arange(len(lanes))
+        for g, group in enumerate(self.plan.groups):
+            scale, lower = self._scale.get(group.name, 1.0), self._lower.get(group.name, 0.0)
+            state.x[group.name][:] = initial.random(self.plan, lanes, g, rows, scale, lower)
+        return state
+
+    def begin(self, batch: Mapping[str, np.ndarray] | None = None) -> None:
+        """Persistent chains at their start; `batch` holds data for ``start = "data"``."""
+        state = self.random_state(("chains",))
+        if batch is not None:
+            self._write(state, batch)
+        self.state = self.sampler.init(state, self._lanes)
+
+    def _write(self, state: LaneState, batch: Mapping[str, np.ndarray]) -> None:
+        """Put data vectors into the visible groups of all lanes, round and round."""
+        rungs = len(self._lanes) // self.options.chains
+        for name, x in batch.items():
+            rows = np.arange(self.options.chains) % len(x)
+            state.x[name][:] = np.repeat(x[rows], rungs, axis=0)
+
+    def follow(self, params: Params) -> None:
+        """Let the kernels read changed arrays."""
+        update(self.operands, self.plan, self.hamiltonian, params, self.trained)
+        if self.state is not None and self.state.configurations.work:
+            self.kernels.prepare(self.state.configurations, self.state.lanes, self.inner.launch)
+
+    def advance(self, number: int, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The chains of update `number`: k sweeps; their configurations ``{group: x[chain, unit]}``."""
+        method = self.options.method
+        if method in ("cd", "rdm"):
+            state = self.random_state((number,)) if method == "rdm" or not self._flat else None
+            state = state or initial.empty(self.plan, len(self._lanes))
+            if method == "cd":
+                self._write(state, batch)
+            self.state = self.sampler.init(state, self._lanes)
+            self.state.sweep = (number - 1) * self.options.steps
+        self.state = self.sampler.step(self.state, self.options.steps)
+        return self.configurations()
+
+    def at_target(self) -> np.ndarray:
+        """The lanes that stand at the trained model (pt: those at factor 1)."""
+        if self.options.method == "pt":
+            return self.state.lane_of[self.sampler.ladders.position == 0]
+        return np.arange(len(self._lanes))
+
+    def configurations(self) -> dict[str, np.ndarray]:
+        """Configurations of the trained model ``{group: x[chain, unit]}``."""
+        lanes = self.at_target()
+        return {name: x[lanes] for name, x in self.state.configurations.x.items()}
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """Everything that continues with the same bits."""
+        if self.state is None:
+            return {}
+        state = self.state
+        arrays = {f"x/{name}": x for name, x in state.configurations.x.items()}
+        arrays |= {f"work/{name}": x for name, x in state.configurations.work.items()}
+        arrays |= {"rung": state.lanes.rung, "energies": state.energies, "sweep": np.int64(state.sweep)}
+        if self.options.method == "pt":
+            held = self.sampler.checkpoint(state).items()
+            arrays |= {f"ladder/{name}": x for name, x in held}
+        return arrays
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Continue from `checkpoint`."""
+        if not arrays:
+            return
+        self.begin()
+        state = self.state
+        for kind, held in (("x/", state.configurations.x), ("work/", state.configurations.work)):
+            for name in held:
+                held[name][...] = arrays[f"{kind}{name}"]
+        state.lanes.rung[...] = arrays["rung"]
+        state.energies = arrays["energies"]
+        state.sweep = int(arrays["sweep"])
+        if self.options.method == "pt":
+            prefix = "ladder/"
+            part = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            self.sampler.restore(state, part)
