@@ -8,90 +8,23 @@ the compiled code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
 
+from physebm.backends.numba_cpu.blocks import draws_of, emit_block, title
+from physebm.backends.numba_cpu.energies import emit_energy
+from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.source import Source, Writer
 from physebm.lowering.plan import (
     CHUNK,
     REBUILD_EVERY,
-    BlockUpdate,
     ClusterMove,
-    Constant,
-    Decision,
-    Hyper,
-    Neighbours,
     Overlap,
     Product,
-    Quadratic,
-    Rule,
     Running,
     SweepPlan,
-    Weights,
     read_text,
-    words_per_unit,
 )
 from physebm.model.units import UnitKind
-from physebm.rng.streams import Purpose, last_word
-
-
-@dataclass(frozen=True)
-class Signature:
-    """Names of the arrays that the generated functions take, by where they come from."""
-
-    x: tuple[str, ...]
-    work: tuple[str, ...]
-    tables: tuple[str, ...]
-    operands: tuple[str, ...]
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """Every array argument, in order."""
-        return (*self.x, *self.work, *self.tables, *self.operands)
-
-
-def signature(plan: SweepPlan) -> Signature:
-    """The array arguments of a plan's kernel."""
-    x = [f"x{g}" for g in range(len(plan.groups))]
-    work, operands, tables = [], [], []
-    for t, read in enumerate(plan.terms):
-        if isinstance(read, Running | Overlap):
-            work.append(f"work{t}")
-        operands += [f"{name}{t}" for name in _operand_stems(read)]
-        if isinstance(read, Product):
-            operands += [f"J{t}_to_a", f"J{t}_to_b"]
-    for g, group in enumerate(plan.groups):
-        if group.prior.kind is UnitKind.TRUNCATED_GAUSSIAN:
-            operands.append(f"lower{g}")
-    for m, move in enumerate(plan.moves):
-        if isinstance(move, ClusterMove):
-            operands += [f"edges{m}", f"bond{m}"]
-            continue
-        operands.append(f"order{m}")
-        x.append(f"held{m}")
-        if move.decision is Decision.WORD_TABLE:
-            tables += [f"table{m}", f"range{m}"]
-    return Signature(tuple(x), tuple(work), tuple(tables), tuple(operands))
-
-
-def _operand_stems(read) -> tuple[str, ...]:
-    weighted = getattr(read, "weights", Weights.UNIT) is not Weights.UNIT
-    match read:
-        case Constant():
-            return ("h",) if weighted else ()
-        case Quadratic():
-            return ("w",) if weighted else ()
-        case Running():
-            return ("J",)
-        case Overlap():
-            return ("xi", "d")
-        case Neighbours() | Hyper():
-            return ("n", "w") if weighted else ("n",)
-        case Product():
-            return ()
-        case _:
-            assert_never(read)
 
 
 def emit(plan: SweepPlan) -> Source:
@@ -126,14 +59,7 @@ def _summary(plan: SweepPlan) -> list[str]:
         for g, group in enumerate(plan.groups)
     ]
     lines += [f"term {t}: {read_text(read)}" for t, read in enumerate(plan.terms)]
-    return lines + [f"move {m}: {_title(plan, m)}" for m in range(len(plan.moves))]
-
-
-def _title(plan: SweepPlan, m: int) -> str:
-    move = plan.moves[m]
-    if isinstance(move, ClusterMove):
-        return f"{move.kind} clusters of group {move.group} on term {move.term}"
-    return f"{move.rule} of group {move.group}, {move.order}, {move.decision}, reads {move.reads}"
+    return lines + [f"move {m}: {title(plan, m)}" for m in range(len(plan.moves))]
 
 
 def _emit_lane(out: Writer, plan: SweepPlan, names: Signature) -> None:
@@ -141,7 +67,7 @@ def _emit_lane(out: Writer, plan: SweepPlan, names: Signature) -> None:
     with out.block(
         f"def sweep_lane(first, count, rebuild, walker, k0, k1, c, E, {', '.join(names.all)}):"
     ):
-        draws = max([0, *(_draws(plan, move) for move in plan.moves)])
+        draws = max([0, *(draws_of(plan, move) for move in plan.moves)])
         for d in range(draws):
             out(f"words{d} = np.empty({CHUNK}, np.uint32)")
         for g, group in enumerate(plan.groups):
@@ -165,19 +91,14 @@ def _emit_lane(out: Writer, plan: SweepPlan, names: Signature) -> None:
                 with out.block(f"if t % {REBUILD_EVERY} == 0:"):
                     _emit_rebuild(out, plan, rebuilt)
             for m, move in enumerate(plan.moves):
-                out(f"# move {m}: {_title(plan, m)}")
+                out(f"# move {m}: {title(plan, m)}")
                 if isinstance(move, ClusterMove):
                     _emit_cluster(out, plan, m, move)
                 else:
-                    _emit_block(out, plan, m, move)
+                    _emit_products(out, plan, move)
+                    emit_block(out, plan, m, move)
         for t, read in enumerate(plan.terms):
-            _emit_energy(out, plan, t, read)
-
-
-def _draws(plan: SweepPlan, move) -> int:
-    if isinstance(move, ClusterMove):
-        return 0
-    return words_per_unit(plan.groups[move.group].prior, move.rule)
+            emit_energy(out, plan, t, read)
 
 
 def _emit_rebuild(out: Writer, plan: SweepPlan, terms: list[int]) -> None:
@@ -190,222 +111,18 @@ def _emit_rebuild(out: Writer, plan: SweepPlan, terms: list[int]) -> None:
             out(f"rebuild_overlap(work{t}, xi{t}, x{g}, {q})")
 
 
+def _emit_products(out: Writer, plan: SweepPlan, move) -> None:
+    for t in move.reads:
+        read = plan.terms[t]
+        if isinstance(read, Product):
+            side, source = ("a", read.b) if move.group == read.a else ("b", read.a)
+            out(f"product_field(f{t}_{side}, J{t}_to_{side}, x{source}, {plan.groups[source].prior.q})")
+
+
 def _emit_cluster(out: Writer, plan: SweepPlan, m: int, move: ClusterMove) -> None:
     q = plan.groups[move.group].prior.q
     name = move.kind.replace("-", "_")
     out(f"{name}(x{move.group}, edges{m}, bonds{m}, scratch{m}, {q}, walker, t, {m}, k0, k1)")
-
-
-def _emit_block(out: Writer, plan: SweepPlan, m: int, move: BlockUpdate) -> None:
-    g, group = move.group, plan.groups[move.group]
-    for t in move.reads:
-        read = plan.terms[t]
-        if isinstance(read, Product):
-            side, source = ("a", read.b) if g == read.a else ("b", read.a)
-            out(f"product_field(f{t}_{side}, J{t}_to_{side}, x{source}, {plan.groups[source].prior.q})")
-    with out.block(f"for chunk in range(order{m}.shape[0] // {CHUNK}):"):
-        purpose = Purpose.METROPOLIS if move.rule is Rule.METROPOLIS else Purpose.HEAT_BATH
-        for d in range(_draws(plan, move)):
-            last = last_word(purpose, m, d)
-            out(f"fill_words(words{d}, chunk, walker, t, {last}, k0, k1)")
-        with out.block(f"for p in range({CHUNK}):"):
-            out(f"i = order{m}[{CHUNK} * chunk + p]")
-            with out.block("if i < 0:"):
-                out("break")
-            with out.block(f"if held{m}.shape[0] > 0 and held{m}[i]:"):
-                out("continue")
-            out(f"old = x{g}[i]")
-            if group.prior.kind is UnitKind.POTTS:
-                _emit_potts(out, plan, m, move)
-            elif move.decision is Decision.WORD_TABLE:
-                _emit_look_up(out, plan, m, move)
-            else:
-                _emit_scalar(out, plan, m, move)
-            out(f"x{g}[i] = new")
-            _emit_running_updates(out, plan, move)
-
-
-def _emit_look_up(out: Writer, plan: SweepPlan, m: int, move: BlockUpdate) -> None:
-    out("index = 0")
-    for place, t in enumerate(move.reads):
-        _emit_field(out, plan, t, move.group, "0")
-        out(f"index = index * (2 * range{m}[{place}] + 1) + field + range{m}[{place}]")
-    low, high = plan.groups[move.group].prior.states
-    word = "words0[p]" if _draws(plan, move) else "0"
-    out(f"new = {high} if np.int64({word}) < table{m}[2 * index + (old > 0)] else {low}")
-
-
-def _emit_scalar(out: Writer, plan: SweepPlan, m: int, move: BlockUpdate) -> None:
-    g, prior = move.group, plan.groups[move.group].prior
-    out("theta = 0.0")
-    for t in move.reads:
-        if not isinstance(plan.terms[t], Quadratic):
-            _emit_field(out, plan, t, g, "0.0")
-            out(f"theta += c[{t}] * field")
-    if prior.discrete:
-        low, high = prior.states
-        out(f"gap = {float(high - low)} * theta")
-        up = {
-            Rule.HEAT_BATH: "heat_bath_up(gap, words0[p])",
-            Rule.METROPOLIS: "metropolis_up(gap, old > 0, words0[p])",
-            Rule.ZERO_TEMPERATURE: "downhill_up(gap, old > 0)",
-        }[move.rule]
-        out(f"new = {high} if {up} else {low}")
-        return
-    out("lam = 0.0")
-    for t in move.reads:
-        read = plan.terms[t]
-        if isinstance(read, Quadratic):
-            out(f"lam += c[{t}]" + ("" if read.weights is Weights.UNIT else f" * w{t}[i]"))
-    if prior.kind is UnitKind.GAUSSIAN:
-        out("new = heat_bath_gaussian(theta, lam, words0[p], words1[p])")
-    else:
-        out(f"new = heat_bath_truncated(theta, lam, lower{g}[i], words0[p], words1[p])")
-
-
-def _emit_field(out: Writer, plan: SweepPlan, t: int, g: int, zero: str) -> None:
-    """``field`` of term t at unit i for a group of scalar units."""
-    read = plan.terms[t]
-    match read:
-        case Constant():
-            out("field = 1" if read.weights is Weights.UNIT else f"field = h{t}[i]")
-        case Product():
-            out(f"field = f{t}_{'a' if g == read.a else 'b'}[i]")
-        case Running():
-            out(f"field = work{t}[i]")
-        case Overlap():
-            out(f"field = {_dot(plan, t)}(xi{t}[i], work{t}) - d{t}[i] * old")
-        case Neighbours():
-            out(f"field = {zero}")
-            with out.block(f"for d in range(n{t}.shape[1]):"):
-                out(f"j = n{t}[i, d]")
-                with out.block("if j < 0:"):
-                    out("break")
-                weight = "" if read.weights is Weights.UNIT else f"w{t}[i, d] * "
-                out(f"field += {weight}x{g}[j]")
-        case Hyper():
-            out(f"field = {zero}")
-            with out.block(f"for d in range(n{t}.shape[1]):"):
-                with out.block(f"if n{t}[i, d, 0] < 0:"):
-                    out("break")
-                factors = " * ".join(f"x{g}[n{t}[i, d, {a}]]" for a in range(read.arity - 1))
-                weight = "" if read.weights is Weights.UNIT else f"w{t}[i, d] * "
-                out(f"field += {weight}{factors}")
-        case _:
-            raise AssertionError(read)
-
-
-def _dot(plan: SweepPlan, t: int) -> str:
-    read = plan.terms[t]
-    integer = read.weights is not Weights.REAL and plan.groups[read.group].prior.discrete
-    return "dot_int" if integer else "dot_real"
-
-
-def _emit_potts(out: Writer, plan: SweepPlan, m: int, move: BlockUpdate) -> None:
-    g, q = move.group, plan.groups[move.group].prior.q
-    theta = f"theta{g}"
-    out(f"{theta}[:] = 0.0")
-    for t in move.reads:
-        read = plan.terms[t]
-        match read:
-            case Constant():
-                # a uniform Potts field favours no state
-                if read.weights is not Weights.UNIT:
-                    with out.block(f"for a in range({q}):"):
-                        out(f"{theta}[a] += c[{t}] * h{t}[i * {q} + a]")
-            case Product() | Running():
-                f = f"work{t}" if isinstance(read, Running) else f"f{t}_{'a' if g == read.a else 'b'}"
-                with out.block(f"for a in range({q}):"):
-                    out(f"{theta}[a] += c[{t}] * {f}[i * {q} + a]")
-            case Overlap():
-                out(f"add_pattern(work{t}, xi{t}[i * {q} + old], -1)")
-                with out.block(f"for a in range({q}):"):
-                    out(f"{theta}[a] += c[{t}] * {_dot(plan, t)}(xi{t}[i * {q} + a], work{t})")
-            case Neighbours():
-                with out.block(f"for d in range(n{t}.shape[1]):"):
-                    out(f"j = n{t}[i, d]")
-                    with out.block("if j < 0:"):
-                        out("break")
-                    if read.weights is Weights.STATES:
-                        with out.block(f"for a in range({q}):"):
-                            out(f"{theta}[a] += c[{t}] * w{t}[i, d, a, x{g}[j]]")
-                    else:
-                        weight = "" if read.weights is Weights.UNIT else f" * w{t}[i, d]"
-                        out(f"{theta}[x{g}[j]] += c[{t}]{weight}")
-            case _:
-                raise AssertionError(read)
-    call = {
-        Rule.HEAT_BATH: f"heat_bath_potts({theta}, words0[p])",
-        Rule.METROPOLIS: f"metropolis_potts({theta}, old, words0[p], words1[p])",
-        Rule.ZERO_TEMPERATURE: f"downhill_potts({theta}, old)",
-    }[move.rule]
-    out(f"new = {call}")
-    for t in move.reads:
-        if isinstance(plan.terms[t], Overlap):
-            out(f"add_pattern(work{t}, xi{t}[i * {q} + new], 1)")
-
-
-def _emit_running_updates(out: Writer, plan: SweepPlan, move: BlockUpdate) -> None:
-    q = plan.groups[move.group].prior.q
-    for t in move.reads:
-        read = plan.terms[t]
-        if not isinstance(read, Running | Overlap) or (q and isinstance(read, Overlap)):
-            continue
-        with out.block("if new != old:"):
-            if isinstance(read, Overlap):
-                out(f"add_pattern(work{t}, xi{t}[i], new - old)")
-            elif q:
-                out(f"axpy(work{t}, float32(-1), J{t}[i * {q} + old])")
-                out(f"axpy(work{t}, float32(1), J{t}[i * {q} + new])")
-            else:
-                out(f"axpy(work{t}, float32(new - old), J{t}[i])")
-
-
-def _emit_energy(out: Writer, plan: SweepPlan, t: int, read) -> None:
-    g = read.a if isinstance(read, Product) else read.group
-    q = plan.groups[g].prior.q
-    match read:
-        case Constant(weights=Weights.UNIT):
-            out(f"E[{t}] = energy_uniform_field(x{g}, {q})")
-        case Constant():
-            out(f"E[{t}] = energy_constant(h{t}, x{g}, {q})")
-        case Product():
-            out(f"product_field(f{t}_a, J{t}_to_a, x{read.b}, {plan.groups[read.b].prior.q})")
-            out(f"E[{t}] = energy_product(f{t}_a, x{g}, {q})")
-        case Running():
-            out(f"E[{t}] = energy_running(work{t}, x{g}, {q})")
-        case Overlap():
-            out(f"E[{t}] = energy_overlap(work{t}, d{t}, x{g}, {q})")
-        case Quadratic(weights=Weights.UNIT):
-            out(f"E[{t}] = energy_unit_quadratic(x{g})")
-        case Quadratic():
-            out(f"E[{t}] = energy_quadratic(w{t}, x{g})")
-        case Neighbours() | Hyper():
-            _emit_gather_energy(out, plan, t, read, g)
-        case _:
-            assert_never(read)
-
-
-def _emit_gather_energy(out: Writer, plan: SweepPlan, t: int, read, g: int) -> None:
-    arity = read.arity if isinstance(read, Hyper) else 2
-    zero = "0" if read.weights in (Weights.UNIT, Weights.INTEGER) else "0.0"
-    out(f"total = {zero}")
-    with out.block(f"for i in range(n{t}.shape[0]):"):
-        if plan.groups[g].prior.kind is UnitKind.POTTS:
-            with out.block(f"for d in range(n{t}.shape[1]):"):
-                out(f"j = n{t}[i, d]")
-                with out.block("if j < 0:"):
-                    out("break")
-                if read.weights is Weights.STATES:
-                    out(f"total += w{t}[i, d, x{g}[i], x{g}[j]]")
-                else:
-                    weight = "1" if read.weights is Weights.UNIT else f"w{t}[i, d]"
-                    with out.block(f"if x{g}[i] == x{g}[j]:"):
-                        out(f"total += {weight}")
-        else:
-            _emit_field(out, plan, t, g, zero)
-            out(f"total += field * x{g}[i]")
-    out(f"E[{t}] = -total / {arity}")
 
 
 def _emit_driver(out: Writer, plan: SweepPlan, names: Signature) -> None:

@@ -15,7 +15,8 @@ import numba
 import numpy as np
 
 from physebm.backends.base import Lanes, LaneState, Launch
-from physebm.backends.numba_cpu.emit import Signature, emit, signature
+from physebm.backends.numba_cpu.emit import emit
+from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.reference_clusters import refuse_invalid
 from physebm.backends.source import Source, write_once
 from physebm.errors import StudyError
