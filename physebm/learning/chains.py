@@ -138,20 +138,16 @@ class Chains:
         self._lower = {name: edge[0] for name, edge in params.lower.items()}
         return from_w
 
-    def random_state(self, name: tuple[object, ...]) -> LaneState:
-        """Random configurations, under a key of their own."""
+    def random_state(self, name: tuple[object, ...], lanes: Lanes | None = None) -> LaneState:
+        """Random configurations of some lanes (all chains), under a key of their own."""
+        lanes = self._lanes if lanes is None else lanes
         key = np.array([key_of(self.seed, "start", *self.name, *name)], dtype=np.uint32)
-        lanes = Lanes(
-            self._lanes.instance,
-            self._lanes.rung,
-            self._lanes.walker,
-            np.repeat(key, len(self._lanes), axis=0),
-        )
+        fresh = Lanes(lanes.instance, lanes.rung, lanes.walker, np.repeat(key, len(lanes), axis=0))
         state = initial.empty(self.plan, len(lanes))
         rows = np.arange(len(lanes))
         for g, group in enumerate(self.plan.groups):
             scale, lower = self._scale.get(group.name, 1.0), self._lower.get(group.name, 0.0)
-            state.x[group.name][:] = initial.random(self.plan, lanes, g, rows, scale, lower)
+            state.x[group.name][:] = initial.random(self.plan, fresh, g, rows, scale, lower)
         return state
 
     def begin(self, batch: Mapping[str, np.ndarray] | None = None) -> None:
