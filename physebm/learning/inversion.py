@@ -15,9 +15,9 @@ bethe               tanh J_ij = -2 P_ij / (B + sqrt(B^2 - 4 P_ij^2)),
     h_i = atanh m_i - sum_j atanh(t_ij m_ji)     (F. Ricci-Tersenghi, J. Stat. Mech. P08015 (2012))
     m_ji the magnetisation of j without its bond to i, t = tanh J; exact on trees.
 
-The errors in J are of second (naive mean field) and third order (tap) in the couplings. Where a pair has
-no real solution (strong couplings, few samples) its J is the real part of the complex one, for tap the
-J that violates the equation least; `Inversion.unsolved` counts such pairs.
+The errors in J are of second (naive mean field) and third order (tap) in the couplings. Where a pair
+has no real solution (strong couplings, few samples) its J is the real part of the complex one, for tap
+the J that violates the equation least; `Inversion.unsolved` counts such pairs.
 
 Bernoulli units are converted, s = 2 x - 1:  J_x = 4 J_s,  h_x = 2 h_s - 2 sum_j J_s,ij.
 """

@@ -1,4 +1,4 @@
-"""Mean-field inversion of the inverse Ising problem: independent numbers, limits in which it is exact."""
+"""Mean-field inversion of the inverse Ising problem: independent numbers and exact limits."""
 
 import json
 import math
@@ -201,7 +201,7 @@ def test_constant_and_dependent_units_are_named():
     x[:, 9] = -x[:, 2]
     with pytest.raises(InputError, match=r"1 linear relation\(s\) among the units 2, 9"):
         inverted(loaded, rows(loaded, x), "naive-mean-field")
-    with pytest.raises(InputError, match="4 linear relation.* and 4 more"):
+    with pytest.raises(InputError, match=r"4 linear relation.* and 4 more"):
         inverted(loaded, rows(loaded, x[:9]), "naive-mean-field")
     J, h = inverted(loaded, rows(loaded, x), "bethe", 0.1)
     assert np.isfinite(J).all() and np.isfinite(h).all()
