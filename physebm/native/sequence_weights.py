@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
-from numba import njit, uint64
+from numba import int64, njit, uint64
 
 from physebm.arrays import Array, Int64
 
@@ -62,7 +62,7 @@ def _count(first, step, words, copies, differences, counts):
             for w in range(width):
                 x = words[i, w] ^ words[j, w]
                 x = (((x & _LOW_BITS) + _LOW_BITS) | x) & _TOP_BITS
-                found += ((x >> uint64(7)) * _ONES) >> uint64(56)
+                found += int64(((x >> uint64(7)) * _ONES) >> uint64(56))
                 if found > differences:
                     break
             if found <= differences:

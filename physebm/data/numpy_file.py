@@ -1,0 +1,63 @@
+"""numpy's own files: ``.npy`` (one array) and ``.npz`` (several, by name). Pickles are not opened."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from physebm.arrays import Array
+from physebm.data.named import read_named
+from physebm.data.raw import Raw
+from physebm.data.source_file import SourceFile
+from physebm.errors import StudyFileError
+
+
+def read_npy(file: SourceFile, where: str, *, labels: str | None, weights: str | None) -> Raw:
+    """One array; `labels` and `weights` name .npy files, relative to its folder."""
+    found: dict[str, Array | None] = {}
+    for key, name in (("labels", labels), ("weights", weights)):
+        if name is not None and not (isinstance(name, str) and name.endswith(".npy")):
+            raise StudyFileError(
+                f"{where}.{key}", got=name, expected="a .npy file, relative to the folder of the data"
+            )
+        found[key] = None if name is None else _array(file.beside(name, f"{where}.{key}"))
+    return Raw(_array(file), **found)
+
+
+def read_npz(
+    file: SourceFile, where: str, *, variable: str | None, labels: str | None, weights: str | None
+) -> Raw:
+    """The arrays named `variable`, `labels` and `weights` of an archive."""
+    with _opened(file) as archive:
+        if isinstance(archive, np.ndarray):
+            raise file.unreadable("this is one array, not an archive: its name should end in .npy")
+        return read_named(
+            archive.files,
+            archive.__getitem__,
+            variable=variable,
+            labels=labels,
+            weights=weights,
+            file=file.name,
+            where=where,
+        )
+
+
+def _array(file: SourceFile) -> Array:
+    with _opened(file) as held:
+        if not isinstance(held, np.ndarray):
+            raise file.unreadable("this is an archive of arrays: its name should end in .npz")
+        return held
+
+
+@contextmanager
+def _opened(file: SourceFile) -> Iterator[Array | np.lib.npyio.NpzFile]:
+    """What numpy finds in the file; its errors, also while arrays are read, become ours."""
+    try:
+        with open(file.path, "rb") as held:
+            yield np.load(held, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
+        raise file.unreadable(f"the file cannot be read: {problem}") from None
