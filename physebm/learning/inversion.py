@@ -3,7 +3,7 @@
 For ``p(s) ~ exp(sum_{i<j} J_ij s_i s_j + sum_i h_i s_i)``, s = -1/+1, linear response gives J from the
 magnetisations m and ``P = C^-1``, the inverse of the connected correlations; with i != j,
 
-mean-field    J_ij = -P_ij
+naive-mean-field    J_ij = -P_ij
     h_i = atanh m_i - sum_j J_ij m_j             (H. J. Kappen, F. B. Rodriguez, Neural Comput. 10,
                                                   1137 (1998))
 tap                 P_ij = -J_ij - 2 m_i m_j J_ij^2, the root that joins -P_ij as m -> 0
@@ -120,7 +120,7 @@ def invert(
     return Inversion(arrays, unsolved)
 
 
-def mean_field(m: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def naive_mean_field(m: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """``J [unit, unit]``, ``h [unit]`` and the number of unsolved pairs, from m and C of spins."""
     J = -_inverse(C)
     return J, np.arctanh(m) - J @ m, 0
@@ -153,7 +153,7 @@ def bethe(m: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     return np.arctanh(t), h, int(unsolved.sum()) // 2
 
 
-METHODS = {"mean-field": mean_field, "tap": tap, "bethe": bethe}
+METHODS = {"naive-mean-field": naive_mean_field, "tap": tap, "bethe": bethe}
 
 
 def _inverse(C: np.ndarray) -> np.ndarray:

@@ -71,7 +71,9 @@ def with_chain_couplings(loaded, n=6):
     return params.with_arrays(J=J[None])
 
 
-@pytest.mark.parametrize("method, theirs", [("mean-field", "nMF"), ("tap", "TAP"), ("bethe", "Bethe")])
+@pytest.mark.parametrize(
+    "method, theirs", [("naive-mean-field", "nMF"), ("tap", "TAP"), ("bethe", "Bethe")]
+)
 def test_independent_values(method, theirs):
     case, loaded = reference(), machine(scale="2.5")
     w = np.array(case["sample_counts"]) / sum(case["sample_counts"])
@@ -122,7 +124,7 @@ def test_two_state_units_of_both_kinds_get_the_same_distribution(method):
     np.testing.assert_allclose(probabilities[1], probabilities[0], rtol=1e-11)
 
 
-@pytest.mark.parametrize("method, order", [("mean-field", 2), ("tap", 3), ("bethe", 3)])
+@pytest.mark.parametrize("method, order", [("naive-mean-field", 2), ("tap", 3), ("bethe", 3)])
 def test_errors_have_the_order_of_the_expansion(method, order):
     """Plefka's expansion, in fields of order one: halving J divides the error of J by 2^order."""
     loaded = machine(n=5)
@@ -198,9 +200,9 @@ def test_constant_and_dependent_units_are_named():
     x = rng.choice([-1, 1], (500, 12))
     x[:, 9] = -x[:, 2]
     with pytest.raises(InputError, match=r"1 linear relation\(s\) among the units 2, 9"):
-        inverted(loaded, rows(loaded, x), "mean-field")
+        inverted(loaded, rows(loaded, x), "naive-mean-field")
     with pytest.raises(InputError, match=r"4 linear relation.* and 4 more"):
-        inverted(loaded, rows(loaded, x[:9]), "mean-field")
+        inverted(loaded, rows(loaded, x[:9]), "naive-mean-field")
     J, h = inverted(loaded, rows(loaded, x), "bethe", 0.1)
     assert np.isfinite(J).all() and np.isfinite(h).all()
     grid = machine(shape=[3, 2])
@@ -235,7 +237,7 @@ def test_other_declarations_and_options_are_refused():
     with pytest.raises(LoweringError, match=r"terms\[0\].scale"):
         inverted(loaded, rows(loaded, x), "tap")
     loaded = machine()
-    with pytest.raises(LoweringError, match="did you mean mean-field"):
-        inverted(loaded, rows(loaded, x), "meanfield")
+    with pytest.raises(LoweringError, match="did you mean naive-mean-field"):
+        inverted(loaded, rows(loaded, x), "naive-meanfield")
     with pytest.raises(InputError, match="pseudocount"):
         inverted(loaded, rows(loaded, x), "tap", 1.0)
