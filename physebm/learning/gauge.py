@@ -55,11 +55,9 @@ def fix_gauge(
     Raises
     ------
     LoweringError
-        where `check_gauge` does, for an unknown gauge, and for a field whose coefficient is 0.
+        where `check_gauge` does, and for a field whose coefficient is 0.
     """
-    check_gauge(hamiltonian, hamiltonian.name)
-    if kind not in GAUGES:
-        raise LoweringError(hamiltonian.name, got=kind, expected=GAUGES)
+    check_gauge(hamiltonian, kind, hamiltonian.name)
     out = dict(arrays)
     moved = {group.name: np.zeros((group.size, group.prior.features)) for group in hamiltonian.groups}
     for t, term in enumerate(hamiltonian.terms):
@@ -160,18 +158,20 @@ def _has_gauge(hamiltonian: Hamiltonian, term: Term) -> bool:
     return isinstance(term, Pair) and term.states
 
 
-def check_gauge(hamiltonian: Hamiltonian, where: str) -> None:
-    """Refuse models whose gauge cannot be fixed without changing the distribution.
+def check_gauge(hamiltonian: Hamiltonian, kind: str, where: str) -> None:
+    """Refuse gauges that cannot be fixed without changing the distribution.
 
     Raises
     ------
     LoweringError
-        for models without a gauge freedom, groups without a trainable field that could take up what
-        the couplings lose, and arrays that several terms share.
+        for an unknown gauge, models without a gauge freedom, groups without a trainable field that
+        could take up what the couplings lose, and arrays that several terms share.
     """
+    if kind not in GAUGES:
+        raise LoweringError(where, got=kind, expected=("none", *GAUGES))
 
     def refuse(reason: str):
-        raise LoweringError(where, expected='gauge = "none" for this model', hint=reason)
+        raise LoweringError(where, got=kind, expected='gauge = "none" for this model', hint=reason)
 
     fields = field_slots(hamiltonian)
     terms = [term for term in hamiltonian.terms if _has_gauge(hamiltonian, term)]

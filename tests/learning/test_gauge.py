@@ -159,7 +159,7 @@ def test_arrays_that_are_not_trained_stay():
     text = one_group("J = " + COUPLINGS.format(shape="[6, 6, 3, 3]"), 'J = "J"')
     fixed = text.replace("[6, 6, 3, 3], trainable = true", "[6, 6, 3, 3]")
     with pytest.raises(LoweringError, match="nothing to fix"):
-        check_gauge(declared(fixed).hamiltonian, "here")
+        check_gauge(declared(fixed).hamiltonian, "zero-sum", "here")
     loaded = declared(
         fixed.replace(
             "[arrays]",
@@ -176,20 +176,20 @@ def test_arrays_that_are_not_trained_stay():
 def test_what_cannot_move_is_refused_with_the_reason():
     loaded = some_model("all pairs")
     with pytest.raises(LoweringError, match="did you mean zero-sum"):
-        regauged(loaded, loaded.params(0), "zerosum")
+        check_gauge(loaded.hamiltonian, "zerosum", "study.toml: train.gauge")
     text = MODELS["all pairs"]
     bare = declared(text.replace(FIELD, "").replace(FIELD_ARRAY, ""))
     with pytest.raises(LoweringError, match="trainable field of 's'") as caught:
-        check_gauge(bare.hamiltonian, "study.toml: train.gauge")
+        check_gauge(bare.hamiltonian, "zero-sum", "study.toml: train.gauge")
     assert caught.value.where == "study.toml: train.gauge"
     frozen = declared(text.replace("[6, 3], trainable = true", "[6, 3]"))
     with pytest.raises(LoweringError, match="trainable field of 's'"):
-        check_gauge(frozen.hamiltonian, "here")
+        check_gauge(frozen.hamiltonian, "zero-sum", "here")
     shared = declared(text + '[[terms]]\ncouple = ["s", "s"]\nJ = "J"\n')
     with pytest.raises(LoweringError, match="share the array J"):
-        check_gauge(shared.hamiltonian, "here")
+        check_gauge(shared.hamiltonian, "zero-sum", "here")
     with pytest.raises(LoweringError, match="nothing to fix"):
-        check_gauge(rbm("bernoulli", "ising").hamiltonian, "here")
+        check_gauge(rbm("bernoulli", "ising").hamiltonian, "zero-sum", "here")
     off = declared(text.replace("scale = 1.3", "scale = 0"))
     with pytest.raises(LoweringError, match=r"terms\[1\].scale"):
         regauged(off, off.params(0), "zero-sum")
@@ -208,4 +208,4 @@ J = "W"
 field = "h"
 h = "g"
 """
-    check_gauge(declared(words).hamiltonian, "here")
+    check_gauge(declared(words).hamiltonian, "zero-sum", "here")
