@@ -36,7 +36,9 @@ class ExactAverages:
         one, two = self.exact.hamiltonian.group(a), self.exact.hamiltonian.group(b)
         full = self.exact.pair(a, b)[0]
         full = full.reshape(one.size, two.size, one.prior.features, two.prior.features)
-        return full.transpose(0, 2, 1, 3)
+        full = full.transpose(0, 2, 1, 3)
+        # Sums over states round differently on the two sides; couplings must stay symmetric.
+        return 0.5 * (full + full.transpose(2, 3, 0, 1)) if a == b else full
 
     def along(self, name: str, edges: np.ndarray) -> np.ndarray:
         """``<phi_i(a) phi_j(b)>`` on edges, ``[edge, feature, feature]``."""

@@ -238,6 +238,9 @@ class RowAverages:
         if a == b and held.states is not None:
             return pair_weights(held.states, self._row_weights(), held.q)
         total = cross(self.moments[a].first, self.moments[b].first, self.weights)
+        if a == b:
+            # A weighted product rounds differently on the two sides; couplings must stay symmetric.
+            total = 0.5 * (total + total.T)
         one, two = self.hamiltonian.group(a), self.hamiltonian.group(b)
         shape = (one.size, one.prior.features, two.size, two.prior.features)
         return (self._scale() * total).reshape(shape)
