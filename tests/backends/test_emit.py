@@ -18,6 +18,7 @@ REVIEWED = {
     "potts_2d": "swendsen-wang",
     "potts_machine": "heat-bath",
     "rbm_truncated_gaussian_hidden": "heat-bath",
+    "rbm_potts_hidden": "heat-bath",
 }
 
 
@@ -46,11 +47,12 @@ def test_models_of_one_structure_share_one_source():
     assert emit(plan_of("sk", N=10)).name != emit(plan_of("hopfield", N=10)).name
 
 
-def test_a_second_process_compiles_nothing(tmp_path):
+@pytest.mark.parametrize(("name", "size"), [("ising_2d", "L=4"), ("rbm", "Nv=4, Nh=3")])
+def test_a_second_process_compiles_nothing(tmp_path, name, size):
     code = (
         "import physebm\n"
         "from physebm.backends.numba_cpu import load\n"
-        "m = physebm.load_model('ising_2d', L=4)\n"
+        f"m = physebm.load_model('{name}', {size})\n"
         "physebm.sample(m, 2.0, sweeps=64, discard=0)\n"
         "(module,) = load._modules.values()\n"
         "stats = module.sweep.stats\n"

@@ -15,6 +15,7 @@ from physebm.lowering.plan import (
     Decision,
     Hyper,
     Neighbours,
+    Order,
     Overlap,
     Product,
     Quadratic,
@@ -41,6 +42,32 @@ def draws_of(plan: SweepPlan, move) -> int:
     if isinstance(move, ClusterMove):
         return 0
     return words_per_unit(plan.groups[move.group].prior, move.rule)
+
+
+def row_drawn(plan: SweepPlan, move) -> bool:
+    """Whether `emit_row_block` can draw the block: independent two-state units, by heat bath."""
+    return (
+        isinstance(move, BlockUpdate)
+        and plan.groups[move.group].prior.kind in (UnitKind.ISING, UnitKind.BERNOULLI)
+        and (move.order, move.rule) == (Order.PARALLEL, Rule.HEAT_BATH)
+        and move.decision is Decision.REAL
+    )
+
+
+def emit_row_block(out: Writer, plan: SweepPlan, m: int, move: BlockUpdate) -> None:
+    """Draw all units of the block at once, in vectors: gaps, words, decisions."""
+    g = move.group
+    low, high = plan.groups[g].prior.states
+    for t in move.reads:
+        out(f"c{t} = c[{t}]")
+    with out.block(f"for i in range(x{g}.shape[0]):"):
+        out("theta = 0.0")
+        for t in move.reads:
+            emit_field(out, plan, t, g, "0.0")
+            out(f"theta += c{t} * field")
+        out(f"gap[i] = {float(high - low)} * theta")
+    out(f"fill_row(words0, x{g}.shape[0], walker, t, {last_word(Purpose.HEAT_BATH, m)}, k0, k1)")
+    out(f"draw_two_states(x{g}, held{m}, gap, words0, {low}, {high})")
 
 
 def emit_block(out: Writer, plan: SweepPlan, m: int, move: BlockUpdate) -> None:

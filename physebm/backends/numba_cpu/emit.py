@@ -1,9 +1,10 @@
 """Plan -> readable Python source for numba: gather the local field, call the draw, store.
 
-One module per plan structure holds two functions: ``sweep_lane`` (one lane through all its sweeps, so
-that a lane stays in cache) and ``sweep`` (a slice of the lanes; threads take a slice each). Names are
-canonical (group index, term index, move index), so that models of one structure share the text and
-the compiled code.
+One module per plan structure. Without products between groups it holds two functions: ``sweep_lane``
+(one lane through all its sweeps, so that a lane stays in cache) and ``sweep`` (a slice of the lanes;
+threads take a slice each); with products see `physebm.backends.numba_cpu.tiles`. Names are canonical
+(group index, term index, move index), so that models of one structure share the text and the compiled
+code.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from pathlib import Path
 from physebm.backends.numba_cpu.blocks import draws_of, emit_block, title
 from physebm.backends.numba_cpu.energies import emit_energy
 from physebm.backends.numba_cpu.signature import Signature, signature
+from physebm.backends.numba_cpu.tiles import emit_tiles, is_tiled
 from physebm.backends.source import Source, Writer
 from physebm.lowering.plan import (
     CHUNK,
     REBUILD_EVERY,
     ClusterMove,
     Overlap,
-    Product,
     Running,
     SweepPlan,
     read_text,
 )
 from physebm.model.units import UnitKind
+
+# Hand-written modules that generated code imports: their text is part of what a kernel depends on.
+LIBRARY = ("library", "clusters", "products", "rows")
 
 
 def emit(plan: SweepPlan) -> Source:
@@ -42,15 +46,20 @@ def emit(plan: SweepPlan) -> Source:
     out("from physebm.backends.numba_cpu.library import *")
     if any(isinstance(move, ClusterMove) for move in plan.moves):
         out("from physebm.backends.numba_cpu.clusters import *")
+    if is_tiled(plan):
+        out("from physebm.backends.numba_cpu.products import *")
+        out("from physebm.backends.numba_cpu.rows import *")
     out()
     out()
-    _emit_lane(out, plan, names)
-    out()
-    out()
-    _emit_driver(out, plan, names)
-    library = [Path(__file__).with_name(n) for n in ("library.py", "clusters.py")]
-    texts = tuple(p.read_text() for p in library if p.exists())
-    return Source("sweep_numba", out.text(), (*texts,))
+    if is_tiled(plan):
+        emit_tiles(out, plan, names)
+    else:
+        _emit_lane(out, plan, names)
+        out()
+        out()
+        _emit_driver(out, plan, names)
+    library = [Path(__file__).with_name(f"{name}.py") for name in LIBRARY]
+    return Source("sweep_numba", out.text(), tuple(path.read_text() for path in library))
 
 
 def _summary(plan: SweepPlan) -> list[str]:
@@ -73,10 +82,6 @@ def _emit_lane(out: Writer, plan: SweepPlan, names: Signature) -> None:
         for g, group in enumerate(plan.groups):
             if group.prior.kind is UnitKind.POTTS:
                 out(f"theta{g} = np.empty({group.prior.q})")
-        for t, read in enumerate(plan.terms):
-            if isinstance(read, Product):
-                out(f"f{t}_a = np.empty(J{t}_to_a.shape[1], np.float32)")
-                out(f"f{t}_b = np.empty(J{t}_to_b.shape[1], np.float32)")
         for m, move in enumerate(plan.moves):
             if isinstance(move, ClusterMove):
                 q = plan.groups[move.group].prior.q
@@ -95,7 +100,6 @@ def _emit_lane(out: Writer, plan: SweepPlan, names: Signature) -> None:
                 if isinstance(move, ClusterMove):
                     _emit_cluster(out, plan, m, move)
                 else:
-                    _emit_products(out, plan, move)
                     emit_block(out, plan, m, move)
         for t, read in enumerate(plan.terms):
             emit_energy(out, plan, t, read)
@@ -109,14 +113,6 @@ def _emit_rebuild(out: Writer, plan: SweepPlan, terms: list[int]) -> None:
             out(f"product_field(work{t}, J{t}, x{g}, {q})")
         else:
             out(f"rebuild_overlap(work{t}, xi{t}, x{g}, {q})")
-
-
-def _emit_products(out: Writer, plan: SweepPlan, move) -> None:
-    for t in move.reads:
-        read = plan.terms[t]
-        if isinstance(read, Product):
-            side, source = ("a", read.b) if move.group == read.a else ("b", read.a)
-            out(f"product_field(f{t}_{side}, J{t}_to_{side}, x{source}, {plan.groups[source].prior.q})")
 
 
 def _emit_cluster(out: Writer, plan: SweepPlan, m: int, move: ClusterMove) -> None:

@@ -20,9 +20,9 @@ from physebm.lowering.plan import (
 from physebm.model.units import UnitKind
 
 
-def emit_energy(out: Writer, plan: SweepPlan, t: int, read) -> None:
-    """``E[t]``, the bare energy of term t."""
-    g = read.a if isinstance(read, Product) else read.group
+def emit_energy(out: Writer, plan: SweepPlan, t: int, read, side: str = "") -> None:
+    """``E[t]``, the bare energy of term t; of a product from the field of its `side`, a or b."""
+    g = getattr(read, side) if isinstance(read, Product) else read.group
     q = plan.groups[g].prior.q
     match read:
         case Constant(weights=Weights.UNIT):
@@ -30,8 +30,7 @@ def emit_energy(out: Writer, plan: SweepPlan, t: int, read) -> None:
         case Constant():
             out(f"E[{t}] = energy_constant(h{t}, x{g}, {q})")
         case Product():
-            out(f"product_field(f{t}_a, J{t}_to_a, x{read.b}, {plan.groups[read.b].prior.q})")
-            out(f"E[{t}] = energy_product(f{t}_a, x{g}, {q})")
+            out(f"E[{t}] = energy_product(f{t}_{side}, x{g}, {q})")
         case Running():
             out(f"E[{t}] = energy_running(work{t}, x{g}, {q})")
         case Overlap():

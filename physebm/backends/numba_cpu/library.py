@@ -17,6 +17,8 @@ _32 = uint64(32)
 _INV32 = 2.0**-32
 _TIE = 1e-6  # operands.TIE, written out because cached kernels are named by the hash of this text
 _INV52 = 2.0**-52
+# Sums that may be split over vector lanes: the same bits on one machine, at any number of threads.
+_REASSOCIATED = {"reassoc", "contract"}
 _SQRT_HALF = math.sqrt(0.5)
 _SQRT_PI = math.sqrt(math.pi)
 _SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
@@ -229,7 +231,7 @@ def dot_int(xi, m):
     return total
 
 
-@njit(fastmath={"reassoc", "contract"})
+@njit(fastmath=_REASSOCIATED)
 def dot_real(xi, m):
     """``sum_mu xi_mu m_mu``; reassociated for speed, the same bits on one machine."""
     total = 0.0
@@ -265,7 +267,7 @@ def add_pattern(M, xi, step):
         M[mu] += step * M.dtype.type(xi[mu])
 
 
-@njit
+@njit(fastmath=_REASSOCIATED)
 def energy_constant(h, x, q):
     """``- sum_i h_i x_i``, or ``- sum_i h[q i + x_i]``."""
     total = 0.0
@@ -274,7 +276,7 @@ def energy_constant(h, x, q):
     return -total
 
 
-@njit
+@njit(fastmath=_REASSOCIATED)
 def energy_uniform_field(x, q):
     """``- sum_i x_i`` (a uniform field of unit strength; for Potts units the number of units)."""
     total = 0.0
@@ -283,7 +285,7 @@ def energy_uniform_field(x, q):
     return -total
 
 
-@njit
+@njit(fastmath=_REASSOCIATED)
 def energy_running(f, x, q):
     """``- (1/2) sum_i x_i f_i`` from the fields of the present configuration."""
     total = 0.0
@@ -292,13 +294,13 @@ def energy_running(f, x, q):
     return -0.5 * total
 
 
-@njit
+@njit(fastmath=_REASSOCIATED)
 def energy_product(f, x, q):
     """``- sum_i x_i f_i`` with the field f of the other group."""
     return 2.0 * energy_running(f, x, q)
 
 
-@njit
+@njit(fastmath=_REASSOCIATED)
 def energy_overlap(M, d, x, q):
     """``- (1/2) (sum_mu M_mu^2 - sum_i d_i x_i^2)``, the diagonal taken out."""
     total = 0.0
@@ -309,7 +311,7 @@ def energy_overlap(M, d, x, q):
     return -0.5 * total
 
 
-@njit
+@njit(fastmath=_REASSOCIATED)
 def energy_quadratic(w, x):
     """``(1/2) sum_i w_i x_i^2``."""
     total = 0.0
@@ -318,7 +320,7 @@ def energy_quadratic(w, x):
     return 0.5 * total
 
 
-@njit
+@njit(fastmath=_REASSOCIATED)
 def energy_unit_quadratic(x):
     """``(1/2) sum_i x_i^2``."""
     total = 0.0

@@ -1,0 +1,226 @@
+"""The text of the kernels of a plan with products between groups: tiles of lanes.
+
+Bipartite and deep models spend their time in ``F = X J`` between two groups, which is fast as a product
+of matrices: up to 64 lanes of one instance, a tile, go through a sweep together. For each move, one
+product per Product read (`physebm.backends.numba_cpu.products`), then every lane by itself: ``draw{m}``
+takes rows of lane arrays and of the tile's fields. A generated module holds
+
+``draw{m}``      one block update of one lane
+``energies``     the term energies of one lane
+``sweep_tile``   a tile through all its sweeps
+``sweep``        some tiles; threads take a range each
+
+No bit of a lane depends on the tile that it stands in.
+"""
+
+from __future__ import annotations
+
+import re
+
+from physebm.backends.numba_cpu.blocks import draws_of, emit_block, emit_row_block, row_drawn, title
+from physebm.backends.numba_cpu.energies import emit_energy
+from physebm.backends.numba_cpu.signature import Signature
+from physebm.backends.source import Writer
+from physebm.lowering.plan import CHUNK, REBUILD_EVERY, Overlap, Product, Running, SweepPlan
+from physebm.model.units import UnitKind
+
+TILE = 64
+_LAUNCH = (
+    "lanes", "size", "first", "count", "rebuild", "rung", "walker", "key", "coef", "E"
+)  # fmt: skip
+
+
+def is_tiled(plan: SweepPlan) -> bool:
+    """Whether a term is read as a product between groups."""
+    return any(isinstance(read, Product) for read in plan.terms)
+
+
+def emit_tiles(out: Writer, plan: SweepPlan, names: Signature) -> None:
+    """All functions of a tiled plan."""
+    per_lane = {}
+    for m in range(len(plan.moves)):
+        per_lane[f"draw{m}"] = _emit_draw(out, plan, m, names)
+    per_lane["energies"] = _emit_energies(out, plan, names)
+    _emit_tile(out, plan, names, per_lane)
+    _emit_driver(out, plan, names)
+
+
+def _function(out: Writer, head: str, first: str, body: Writer, choices: list[str]) -> list[str]:
+    """A function whose arguments are `first` and those of `choices` that its body uses."""
+    text = body.text()
+    used = [name for name in choices if re.search(rf"\b{name}\b", text)]
+    out("@njit(nogil=True, error_model='numpy')")
+    with out.block(f"def {head}({', '.join([first, *used])}):"):
+        for line in text.splitlines():
+            out(line)
+    out()
+    out()
+    return used
+
+
+def _emit_draw(out: Writer, plan: SweepPlan, m: int, names: Signature) -> list[str]:
+    body, move = Writer(), plan.moves[m]
+    (emit_row_block if row_drawn(plan, move) else emit_block)(body, plan, m, move)
+    out(f"# move {m}: {title(plan, m)}")
+    choices = [*_room(plan), *_field_rows(plan), *names.all]
+    return _function(out, f"draw{m}", "t, walker, k0, k1, c", body, choices)
+
+
+def _emit_energies(out: Writer, plan: SweepPlan, names: Signature) -> list[str]:
+    body = Writer()
+    for t, read in enumerate(plan.terms):
+        emit_energy(body, plan, t, read, last_side(plan, t) if isinstance(read, Product) else "")
+    return _function(out, "energies", "E", body, [*_field_rows(plan), *names.all])
+
+
+def last_side(plan: SweepPlan, t: int) -> str:
+    """The side of a product whose group is drawn last: its field still holds after the sweep."""
+    read = plan.terms[t]
+    drawn = [move.group for move in plan.moves]
+    return "a" if drawn.index(read.a) > drawn.index(read.b) else "b"
+
+
+def _emit_tile(out: Writer, plan: SweepPlan, names: Signature, per_lane) -> None:
+    arguments = ", ".join([*_tile_room(plan), *_room(plan), *names.all])
+    out("@njit(nogil=True, error_model='numpy')")
+    with out.block(
+        f"def sweep_tile(lanes, size, first, count, rebuild, rung, walker, key, coef, E, {arguments}):"
+    ):
+        rebuilt = [t for t, read in enumerate(plan.terms) if isinstance(read, Running | Overlap)]
+        if rebuilt:
+            with out.block("if rebuild:"):
+                _emit_rebuild(out, plan, rebuilt)
+        with out.block("for t in range(first, first + count):"):
+            if rebuilt:
+                with out.block(f"if t % {REBUILD_EVERY} == 0:"):
+                    _emit_rebuild(out, plan, rebuilt)
+            for m, move in enumerate(plan.moves):
+                products = [t for t in move.reads if isinstance(plan.terms[t], Product)]
+                _emit_products(out, plan, [(t, _side(plan, t, move.group)) for t in products])
+                _emit_lanes(out, plan, f"draw{m}", per_lane, names)
+        with out.block("if count == 0:"):
+            products = [t for t, read in enumerate(plan.terms) if isinstance(read, Product)]
+            _emit_products(out, plan, [(t, last_side(plan, t)) for t in products])
+        _emit_lanes(out, plan, "energies", per_lane, names)
+    out()
+    out()
+
+
+def _side(plan: SweepPlan, t: int, group: int) -> str:
+    return "a" if group == plan.terms[t].a else "b"
+
+
+def _emit_products(out: Writer, plan: SweepPlan, wanted: list[tuple[int, str]]) -> None:
+    """Fields of the given sides of products, from the present configurations of the other side."""
+    ready = set()
+    for t, side in wanted:
+        source = plan.terms[t].b if side == "a" else plan.terms[t].a
+        q = plan.groups[source].prior.q
+        if q:
+            out(f"tile_gather(F{t}_{side}, x{source}, lanes, size, J{t}_to_{side}, {q})")
+            continue
+        if source not in ready:
+            out(f"source_rows(X{source}, x{source}, lanes, size)")
+            ready.add(source)
+        out(f"tile_product(F{t}_{side}, X{source}, J{t}_to_{side}, size)")
+
+
+def _emit_rebuild(out: Writer, plan: SweepPlan, terms: list[int]) -> None:
+    with out.block("for place in range(size):"):
+        out("lane = lanes[place]")
+        for t in terms:
+            g = plan.terms[t].group
+            q = plan.groups[g].prior.q
+            if isinstance(plan.terms[t], Running):
+                out(f"product_field(work{t}[lane], J{t}, x{g}[lane], {q})")
+            else:
+                out(f"rebuild_overlap(work{t}[lane], xi{t}, x{g}[lane], {q})")
+
+
+def _emit_lanes(out: Writer, plan: SweepPlan, function: str, per_lane, names: Signature) -> None:
+    """A call of `function` for every lane of the tile, with the lane's rows."""
+    with out.block("for place in range(size):"):
+        out("lane = lanes[place]")
+        first = ["E[lane]"]
+        if function != "energies":
+            first = ["t", "walker[lane]", "key[lane, 0]", "key[lane, 1]", "coef[rung[lane]]"]
+        _emit_call(out, function, [*first, *(_row(name, names) for name in per_lane[function])])
+
+
+def _emit_call(out: Writer, function: str, arguments: list[str]) -> None:
+    """A call with its arguments in lines of at most 100 characters."""
+    out(f"{function}(")
+    line = ""
+    for argument in arguments:
+        if len(line) + len(argument) > 88:
+            out(f"    {line.rstrip()}")
+            line = ""
+        line += f"{argument}, "
+    out(f"    {line.rstrip()}")
+    out(")")
+
+
+def _row(name: str, names: Signature) -> str:
+    """What a lane's function gets for an argument."""
+    if name.startswith("f"):
+        return f"F{name[1:]}[place]"
+    if name.startswith("held"):
+        return f"{name}[min(lane, {name}.shape[0] - 1)]"
+    if name in names.x or name in names.work:
+        return f"{name}[lane]"
+    return f"{name}[rung[lane]]" if name.startswith("table") else name
+
+
+def _field_rows(plan: SweepPlan) -> list[str]:
+    terms = [t for t, read in enumerate(plan.terms) if isinstance(read, Product)]
+    return [f"f{t}_{side}" for t in terms for side in "ab"]
+
+
+def _room(plan: SweepPlan) -> list[str]:
+    """Scratch of one lane: words and gaps of a row, fields of a Potts unit."""
+    words = max(draws_of(plan, move) for move in plan.moves)
+    room = [f"words{d}" for d in range(words)]
+    if any(row_drawn(plan, move) for move in plan.moves):
+        room.append("gap")
+    potts = [g for g, group in enumerate(plan.groups) if group.prior.kind is UnitKind.POTTS]
+    return room + [f"theta{g}" for g in potts]
+
+
+def _tile_room(plan: SweepPlan) -> list[str]:
+    """Scratch of a tile: configurations of scalar sources in float32, and fields."""
+    joined = {g for read in plan.terms if isinstance(read, Product) for g in (read.a, read.b)}
+    sources = [f"X{g}" for g in sorted(joined) if not plan.groups[g].prior.q]
+    return sources + [f"F{name[1:]}" for name in _field_rows(plan)]
+
+
+def _emit_driver(out: Writer, plan: SweepPlan, names: Signature) -> None:
+    out("@njit(cache=True, nogil=True, error_model='numpy')")
+    with out.block(
+        "def sweep(begin, end, tiles, first, count, rebuild, instance, rung, walker, key, coef, E, "
+        f"{', '.join(names.all)}):"
+    ):
+        room = [*_tile_room(plan), *_room(plan)]
+        widest = ", ".join(f"x{g}.shape[1]" for g in range(len(plan.groups)))
+        out(f"widest = max({widest}) + {CHUNK}")
+        for name in room:
+            out(f"{name} = {_allocation(name, plan)}")
+        with out.block("for tile in range(begin, end):"):
+            out("lanes = tiles[tile]")
+            out("size = np.sum(lanes >= 0)")
+            out("k = instance[lanes[0]]")
+            rows = [
+                f"{name}[min(k, {name}.shape[0] - 1)]" if name in names.operands else name
+                for name in names.all
+            ]
+            _emit_call(out, "sweep_tile", [*_LAUNCH, *room, *rows])
+
+
+def _allocation(name: str, plan: SweepPlan) -> str:
+    if name.startswith("X"):
+        return f"np.zeros(({TILE}, x{name[1:]}.shape[1]), np.float32)"
+    if name.startswith("F"):
+        t, side = name[1:].split("_")
+        return f"np.zeros(({TILE}, J{t}_to_{side}.shape[2]), np.float32)"
+    if name.startswith("theta"):
+        return f"np.empty({plan.groups[int(name[5:])].prior.q})"
+    return f"np.empty(widest, np.{'float32' if name == 'gap' else 'uint32'})"
