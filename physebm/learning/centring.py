@@ -82,6 +82,9 @@ class CentredAverages:
         """``<(phi_i - mu_i)(phi_j - mu_j)>`` up to a constant, ``[unit, feature, unit, feature]``."""
         of_a, of_b = self._offset(a, b), self._offset(b, a)
         C = self.averages.pair(a, b)
+        if a == b and of_a is not None:
+            shift = np.einsum("if,jg->ifjg", of_a, self.averages.mean(b))
+            return C - (shift + shift.transpose(2, 3, 0, 1))
         if of_a is not None:
             C = C - np.einsum("if,jg->ifjg", of_a, self.averages.mean(b))
         if of_b is not None:

@@ -1,9 +1,9 @@
 """The sampled positive phase of deep machines: hidden units of every data vector, visible units held.
 
-Every training sample keeps its own hidden configuration from one visit to the next, so that the chains of
-the positive phase are persistent too; a visit makes `steps` sweeps with the visible units clamped.
-R. Salakhutdinov, H. Larochelle, AISTATS (2010) use mean field here; the sampled phase follows the
-gradient of the likelihood itself instead of its bound.
+Every training sample keeps its own hidden configuration from one visit to the next, so that the
+chains of the positive phase are persistent too; a visit makes `steps` sweeps with the visible units
+clamped. R. Salakhutdinov, H. Larochelle, AISTATS (2010) use mean field here; the sampled phase follows
+the gradient of the likelihood itself instead of its bound.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from physebm.sampling import initial
 
 
 class Clamped:
-    """Hidden configurations of all samples, advanced a batch at a time by the negative phase's kernels."""
+    """Hidden configurations of all samples, advanced a batch at a time by the same kernels."""
 
     def __init__(self, chains: Chains, samples: int, steps: int, seed: int, name: tuple[object, ...]):
         self.chains, self.steps = chains, steps
@@ -39,7 +39,7 @@ class Clamped:
     def advance(
         self, update: int, rows: np.ndarray, batch: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """Configurations of all groups for the samples `rows` after `steps` sweeps of the hidden ones."""
+        """Configurations of all groups for the samples `rows`, hidden ones `steps` sweeps later."""
         lanes = self._lanes(rows)
         state = initial.empty(self.chains.plan, len(rows))
         for name, x in state.x.items():

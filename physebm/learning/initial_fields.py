@@ -1,8 +1,8 @@
 """Fields of independent units that have the means of the data: where the visible fields start.
 
-``c h = Gamma'^-1(mean)``: atanh m (Ising), logit m (Bernoulli), log p_a less its mean over a (Potts), m times the
-precision (Gaussian). Means of discrete units are smoothed by one sample of uniform states, so that a
-constant unit has a finite field.
+``c h = Gamma'^-1(mean)``: atanh m (Ising), logit m (Bernoulli), log p_a less its mean over a (Potts),
+m times the precision (Gaussian). Means of discrete units are smoothed by one sample of uniform
+states, so that a constant unit has a finite field. Fields of truncated units start as declared.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Couplings of continuous units are kept normalisable: moved back whenever an update left the allowed set.
+"""Couplings of continuous units are kept normalisable: moved back when an update left what is allowed.
 
 With A = D - J over the continuous units (D = diag(lam), J the couplings times their coefficients) the
 measure exists if A is positive definite, i.e. if the largest eigenvalue of ``D^-1/2 J D^-1/2`` is below
@@ -31,7 +31,9 @@ class Projection:
         self.joining = bool(joining)
         self.slots = tuple(
             dict.fromkeys(
-                array_of(hamiltonian.terms[t]) for t in joining if array_of(hamiltonian.terms[t]) in trained
+                array_of(hamiltonian.terms[t])
+                for t in joining
+                if array_of(hamiltonian.terms[t]) in trained
             )
         )
         self.single = joining[0] if len(joining) == 1 else None

@@ -15,7 +15,8 @@ from physebm.learning.roles import visible_groups
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
 
-INVERSIONS = ("mean-field", "tap")
+INVERSIONS = {"mean-field": "naive-mean-field", "tap": "tap", "bethe": "bethe"}
+"""Methods that solve for the couplings in one step, and their names in `inversion`."""
 METHODS = (*CHAIN_METHODS, "exact", "pseudo-likelihood", *INVERSIONS)
 
 

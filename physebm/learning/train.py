@@ -2,7 +2,7 @@
 
 One update: a minibatch, the data phase (visible units from the data, hidden ones integrated through
 Gamma), the model phase (chains, enumeration, none), the difference of their statistics, penalties,
-clipping, the optimiser's step, projection and gauge. Variances move in log v, so that they stay positive.
+clipping, the optimiser's step, projection and gauge. Variances move in log v: they stay positive.
 A `Trainer` knows no disk and no clock; everything that continues it bit for bit is in `checkpoint`.
 """
 
@@ -36,6 +36,8 @@ from physebm.rng.streams import key_of
 
 # A parameter beyond this has left every model that a data set could ask for.
 LARGEST = 1e6
+# Of the mean-field equations of hidden groups that couple within themselves.
+DAMPING = 0.7
 
 
 class Divergence(StudyError):
@@ -44,11 +46,15 @@ class Divergence(StudyError):
 
 @dataclass
 class UpdateInfo:
-    """What the last update did: its rate, the gradient's norm before clipping, the objective if known."""
+    """What the last update did: rate, gradient norm before clipping, the objective where known.
+
+    `unsolved` counts the pairs of an inversion that have no real solution.
+    """
 
     rate: float = 0.0
     gradient_norm: float = 0.0
     objective: float = float("nan")
+    unsolved: int = 0
 
 
 class Trainer:
@@ -72,7 +78,12 @@ class Trainer:
     """
 
     def __init__(
-        self, problem: Problem, recipe: Recipe, backend: Backend, seed: int, name: tuple[object, ...] = ()
+        self,
+        problem: Problem,
+        recipe: Recipe,
+        backend: Backend,
+        seed: int,
+        name: tuple[object, ...] = (),
     ):
         self.problem, self.recipe = problem, recipe
         hamiltonian = problem.hamiltonian
@@ -80,6 +91,9 @@ class Trainer:
         self.positive = variance_slots(hamiltonian)
         self.hidden = hidden_groups(hamiltonian)
         self.flat = factorises(hamiltonian, self.hidden)
+        # units of one layer that couple to each other may oscillate when all move at once
+        layers = all(factorises(hamiltonian, [group]) for group in self.hidden)
+        self._damping = 0.0 if layers else DAMPING
         start = {slot: problem.params.arrays[slot].astype(np.float64) for slot in self.slots}
         if recipe.initial_fields == "data":
             start |= {slot: h[None] for slot, h in data_fields(problem).items()}
@@ -145,7 +159,9 @@ class Trainer:
         params, moved = self._projection.apply(params)
         if self.recipe.gauge != "none":
             held = {slot: params.arrays[slot][0] for slot in self.slots}
-            fixed = fix_gauge(self.problem.hamiltonian, held, self.problem.row, self.recipe.gauge)
+            fixed = fix_gauge(
+                self.problem.hamiltonian, held, self.problem.row, self.recipe.gauge, params.edges
+            )
             params = params.with_arrays(**{slot: x[None] for slot, x in fixed.items()})
         self._check_finite(params, number)
         self.previous, self.params = self.params, params
@@ -223,7 +239,7 @@ class Trainer:
     def data_averages(
         self, conditionals: Conditionals, batch, weights, rows=None, number: int = 0
     ) -> RowAverages:
-        """Averages over data vectors with their hidden units integrated (deep: mean field or sampled)."""
+        """Averages over data with the hidden units integrated (deep: by mean field, or sampled)."""
         hamiltonian = self.problem.hamiltonian
         if self.clamped is not None and number:
             chosen = np.arange(self.problem.samples) if rows is None else rows
@@ -239,7 +255,8 @@ class Trainer:
                 group: conditionals.moments(group, conditionals.field(group, known))
                 for group in self.hidden
             }
-        return known | dict(mean_field_posterior(conditionals, known, self.hidden).moments)
+        found = mean_field_posterior(conditionals, known, self.hidden, damping=self._damping)
+        return known | dict(found.moments)
 
     def _model_phase(self, conditionals: Conditionals, number: int, batch) -> Averages:
         problem = self.problem
@@ -256,15 +273,17 @@ class Trainer:
 
     def _inverted(self) -> dict[str, np.ndarray]:
         problem = self.problem
-        return invert(
+        known = self.conditionals().states(problem.data)
+        averages = RowAverages(problem.hamiltonian, known, problem.weights)
+        found = invert(
             problem.hamiltonian,
-            self.params,
             problem.row,
-            problem.data,
-            problem.weights,
-            self.recipe.method,
+            averages,
+            INVERSIONS[self.recipe.method],
             self.recipe.pseudocount,
         )
+        self.info.unsolved = found.unsolved
+        return found.arrays
 
     def _check_finite(self, params: Params, number: int) -> None:
         for slot in self.slots:

@@ -46,7 +46,10 @@ class Averages(Protocol):
         """``<phi_i(a)>``, ``[unit, feature]``."""
 
     def pair(self, a: str, b: str) -> np.ndarray:
-        """``<phi_i(a) phi_j(b)>``, ``[unit, feature, unit, feature]``; i = j may hold anything."""
+        """``<phi_i(a) phi_j(b)>``, ``[unit, feature, unit, feature]``; i = j may hold anything.
+
+        Symmetric to the last bit where a is b: trained couplings stay symmetric by themselves.
+        """
 
     def along(self, name: str, edges: np.ndarray) -> np.ndarray:
         """``<phi_i(a) phi_j(b)>`` on edges ``[edge, 2]``, as ``[edge, feature, feature]``."""

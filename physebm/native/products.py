@@ -8,11 +8,11 @@ same bits on any number of threads.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from os import cpu_count
 
 import numpy as np
 
@@ -72,7 +72,8 @@ def _each(block: Callable[[int], None], starts: range, work: int) -> None:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cpu_count() or 1, thread_name_prefix="product")
+    threads = os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1
+    return ThreadPoolExecutor(int(threads), thread_name_prefix="product")
 
 
 @cache

@@ -6,9 +6,9 @@ q = 21 and a few thousand samples this is twenty times faster, and exact in floa
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from os import cpu_count
 
 import numpy as np
 
@@ -57,4 +57,5 @@ def _compiled():
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cpu_count() or 1, thread_name_prefix="counts")
+    threads = os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1
+    return ThreadPoolExecutor(int(threads), thread_name_prefix="counts")
