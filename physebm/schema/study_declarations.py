@@ -12,6 +12,7 @@ from physebm.schema.axes import Axis, StartDeclaration, check_temperature
 from physebm.schema.convert import Problem, Quantity, Table, decode, table
 from physebm.schema.declarations import ModelDeclaration, TrainedArrays
 from physebm.schema.expressions import Expression, parse, resolve
+from physebm.schema.plot_declarations import PlotDeclaration
 
 METHODS = ("heat-bath", "metropolis", "swendsen-wang", "wolff", "zero-temperature")
 
@@ -154,37 +155,6 @@ class ClampDeclaration(msgspec.Struct, **_STRICT):
 def decode_clamp(kind: type, value: object) -> object:
     """Decode a `Table` in which nan is legal; raises `Problem`."""
     return table(value, nan=True) if kind is Table else decode(kind, value)
-
-
-class PlotDeclaration(msgspec.Struct, **_STRICT):
-    """One figure of [plot].
-
-    phase_diagram: colour `z` over axes `x` and `y`. curve: observable `y` over axis `x`, one line
-    per value of `by`. histogram: distribution `x`, one line per value of `by`. `panel` is an axis
-    with one panel per value; `theory` names the curves drawn over it.
-    """
-
-    kind: Literal["phase_diagram", "curve", "histogram"]
-    x: str
-    y: str | None = None
-    z: str | None = None
-    by: str | None = None
-    panel: str | None = None
-    theory: str | tuple[str, ...] = ()
-    title: str = ""
-
-    def __post_init__(self):
-        needs = {"phase_diagram": ("y", "z"), "curve": ("y",), "histogram": ()}[self.kind]
-        for key in ("y", "z"):
-            held = getattr(self, key)
-            if held is None and key in needs:
-                raise Problem(expected=f"a key `{key}`, which a {self.kind} needs")
-            if held is not None and key not in needs:
-                raise Problem(f".{key}", got=held, hint=f"a {self.kind} has no {key}")
-        if self.kind == "phase_diagram" and self.by is not None:
-            raise Problem(".by", got=self.by, hint="a phase_diagram has panels, no lines: `panel`")
-        if isinstance(self.theory, str):
-            msgspec.structs.force_setattr(self, "theory", (self.theory,))
 
 
 class StudyDeclaration(msgspec.Struct, frozen=True, kw_only=True):

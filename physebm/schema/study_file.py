@@ -10,7 +10,7 @@ A study file says::
                  model, sweeps or discard
     [sample] [tempering] [observe] [clamp] [plot]      see `study_declarations`
 
-Everything that needs the models themselves is in `check_study`.
+Checks across sections, and against the models, are in `study_checks`.
 """
 
 from __future__ import annotations
@@ -20,47 +20,30 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from physebm.errors import InputError, StudyFileError
-from physebm.schema.axes import (
-    Axis,
-    StartDeclaration,
-    check_temperature,
-    read_axis,
-    read_start,
-)
+from physebm.schema.axes import Axis, StartDeclaration, check_temperature, read_start
 from physebm.schema.convert import convert, parse_toml, read_toml, require_table
 from physebm.schema.declarations import ModelDeclaration, TrainedArrays
-from physebm.schema.expressions import Expression, check_names, parse
+from physebm.schema.expressions import Expression, parse
 from physebm.schema.model_file import decode_model, read_model
 from physebm.schema.overrides import apply_overrides
+from physebm.schema.plot_declarations import read_plots
+from physebm.schema.scan import read_scan
+from physebm.schema.study_checks import check_sections, check_study
 from physebm.schema.study_declarations import (
     BACKENDS,
-    OBSERVABLES,
-    REPLICA_OBSERVABLES,
-    RESERVED_AXES,
     SCHEDULE,
     ClampDeclaration,
     ObserveDeclaration,
-    PlotDeclaration,
     SampleDeclaration,
-    Schedule,
     StudyDeclaration,
     TemperingDeclaration,
     decode_clamp,
 )
+from physebm.schema.study_tables import study_to_dict
 
 __all__ = [
-    "Axis",
-    "ClampDeclaration",
-    "ObserveDeclaration",
-    "PlotDeclaration",
-    "SampleDeclaration",
-    "Schedule",
-    "StartDeclaration",
     "StudyDeclaration",
-    "TemperingDeclaration",
     "check_study",
     "read_study",
     "readdressed",
@@ -74,7 +57,6 @@ KEYS = (
     *("set", "scan", "sample", "tempering", "observe", "clamp", "plot"),
 )
 _NOT_YET = {"train": "training", "free_energy": "free energies"}
-_PLOTS = ("phase_diagram", "curve", "histogram")
 
 
 def read_study(path: str | Path, overrides: Iterable[str] = ()) -> StudyDeclaration:
@@ -106,70 +88,6 @@ def study_from_dict(
 ) -> StudyDeclaration:
     """The study of plain tables, such as `study_to_dict` gives."""
     return _read(dict(raw), name, overrides, name, directory)
-
-
-def study_to_dict(study: StudyDeclaration) -> dict[str, Any]:
-    """The study as plain tables with every default written out; `study_from_dict` reads it back.
-
-    Only keys that stand for "nothing" (no tempering, no colouring asked for) are left out, because
-    TOML has no word for them. Axes are written as lists of their values.
-    """
-    raw: dict[str, Any] = {"title": study.title, "source": study.source, "notes": study.notes}
-    if study.inline_table is not None:
-        raw["model"] = study.inline_table
-    elif study.axis("model") is None:
-        raw["model"] = study.models[0]
-    raw |= {"models": study.models_file, "seed": study.seed, "backend": study.backend}
-    raw["arrays"] = _plain(study.arrays)
-    raw["set"] = {
-        **{name: _plain(held) for name, held in study.set.items()},
-        "temperature": _plain(study.temperature),
-        "start": study.start.written if study.start else None,
-    }
-    raw["scan"] = {axis.name: [_plain(each) for each in axis.values] for axis in study.scan}
-    raw |= {"sample": _plain(study.sample), "tempering": _plain(study.tempering)}
-    for key in SCHEDULE:
-        if study.axis(key) is not None:
-            raw["sample"].pop(key)
-    raw["observe"] = _plain(study.observe)
-    raw["clamp"] = {name: _plain(held) for name, held in study.clamp.items()}
-    plots: dict[str, list] = {}
-    for plot in study.plots:
-        table = _plain(plot)
-        plots.setdefault(table.pop("kind"), []).append(table)
-    raw["plot"] = plots
-    raw["set"] = {key: held for key, held in raw["set"].items() if held is not None}
-    return {key: held for key, held in raw.items() if held is not None}
-
-
-def check_study(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> None:
-    """Raise where the study names a model, parameter or unit that does not exist in `models`."""
-    scan = study.axis("model")
-    for i, name in enumerate(study.models):
-        if name not in models and study.inline is None:
-            where = f"{scan.where}[{i}]" if scan else f"{study.where}: model"
-            raise StudyFileError(where, got=name, expected=list(models))
-        model = models[name] if study.inline is None else study.inline
-        point = {axis.name: axis.values[0] for axis in study.scan}
-        set_here = study.parameters_at(point)
-        for parameter, held in set_here.items():
-            if parameter not in model.parameters:
-                legal = [*model.parameters, *RESERVED_AXES]
-                hint = f"these are the parameters of {name}, and what any study may scan"
-                raise StudyFileError(held.where, got=parameter, expected=legal, hint=hint)
-            check_names(held, model.parameters)
-        if study.temperature is not None:
-            check_names(study.temperature, model.parameters)
-        for key in SCHEDULE:
-            held = getattr(study.sample, key)
-            check_names(held, [*SCHEDULE, *model.parameters])
-            if held.depends_on_temperature and study.tempering is not None:
-                hint = "all rungs of a tempered point take the same sweeps"
-                raise StudyFileError(held.where, got=held.text, hint=hint)
-        for group in study.clamp:
-            if group not in model.units:
-                where = f"{study.where}: clamp"
-                raise StudyFileError(where, got=group, expected=list(model.units))
 
 
 def _read(
@@ -230,9 +148,7 @@ def _study(raw: dict[str, Any], file: str, name: str, directory: str) -> StudyDe
     if models_file is not None and not isinstance(models_file, str):
         raise StudyFileError(f"{file}: models", got=models_file, expected="a path, as a string")
 
-    scan = tuple(
-        _axis(axis, values, f"{file}: scan.{axis}") for axis, values in entries("scan").items()
-    )
+    scan = read_scan(entries("scan"), file)
     scanned = [axis.name for axis in scan]
     models, inline = _models(raw, file, scan, directory)
     parameters, temperature, start = _set(entries("set"), file, scanned)
@@ -258,22 +174,13 @@ def _study(raw: dict[str, Any], file: str, name: str, directory: str) -> StudyDe
         tempering=section("tempering", TemperingDeclaration) if "tempering" in raw else None,
         observe=section("observe", ObserveDeclaration),
         clamp=_clamp(entries("clamp"), file),
-        plots=tuple(_plots(entries("plot"), file)),
+        plots=tuple(read_plots(entries("plot"), file)),
         arrays=section("arrays", TrainedArrays) if "arrays" in raw else None,
         directory=directory,
         where=file,
     )
-    _check(study, file)
+    check_sections(study)
     return study
-
-
-def _axis(name: str, raw: object, where: str) -> Axis:
-    if name in ("T", "beta"):
-        hint = f"{name} is a reserved word of expressions"
-        raise StudyFileError(where, got=name, expected="temperature", hint=hint)
-    if name in ("every", "chains", "method"):
-        raise StudyFileError(where, got=name, hint=f"`{name}` belongs to [sample] and is not scanned")
-    return read_axis(name, raw, where)
 
 
 def _models(
@@ -350,66 +257,3 @@ def _numbers(values: list) -> list:
         _numbers(each) if isinstance(each, list) else math.nan if each == "nan" else each
         for each in values
     ]
-
-
-def _plots(raw: Mapping[str, Any], file: str) -> Iterable[PlotDeclaration]:
-    for kind, held in raw.items():
-        if kind not in _PLOTS:
-            raise StudyFileError(f"{file}: plot", got=kind, expected=_PLOTS)
-        for i, each in enumerate(held if isinstance(held, list) else [held]):
-            where = f"{file}: plot.{kind}" + (f"[{i}]" if isinstance(held, list) else "")
-            table = require_table(each, where, StudyFileError)
-            if "kind" in table:
-                raise StudyFileError(
-                    f"{where}.kind", got=table["kind"], hint="the table's name says it"
-                )
-            yield convert({"kind": kind, **table}, PlotDeclaration, where, StudyFileError)
-
-
-def _check(study: StudyDeclaration, file: str) -> None:
-    """What concerns more than one section."""
-    temperatures = study.axis("temperature")
-    if study.tempering is not None and (temperatures is None or len(temperatures.values) < 2):
-        hint = "replica exchange needs a scanned `temperature` of two values or more"
-        raise StudyFileError(f"{file}: tempering", hint=hint)
-    if study.sample.method == "zero-temperature" and temperatures is not None:
-        hint = "zero-temperature dynamics has no temperature"
-        raise StudyFileError(f"{file}: scan.temperature", hint=hint)
-    if study.sample.chains < 2:
-        for i, name in enumerate(study.observe.record):
-            if name in REPLICA_OBSERVABLES:
-                hint = f"it compares two chains; [sample] chains = {study.sample.chains}"
-                raise StudyFileError(f"{file}: observe.record[{i}]", got=name, hint=hint)
-    axes = [axis.name for axis in study.scan]
-    seen: dict[str, int] = {}
-    for plot in study.plots:
-        number = seen[plot.kind] = seen.get(plot.kind, -1) + 1
-        where = f"{file}: plot.{plot.kind}" + (f"[{number}]" if number else "")
-        observed = {"phase_diagram": "z", "curve": "y", "histogram": "x"}[plot.kind]
-        for key in ("x", "y", "z", "by", "panel"):
-            name = getattr(plot, key)
-            if name is None:
-                continue
-            if key == observed:
-                if name not in study.observe.record:
-                    hint = "recorded in [observe]" if name in OBSERVABLES else None
-                    expected = study.observe.record
-                    raise StudyFileError(f"{where}.{key}", got=name, expected=expected, hint=hint)
-            elif name not in axes:
-                hint = "axes of [scan]"
-                raise StudyFileError(f"{where}.{key}", got=name, expected=axes, hint=hint)
-
-
-def _plain(held: Any) -> Any:
-    """A struct, expression or tuple as plain tables, lists and numbers, without None."""
-    if isinstance(held, Expression):
-        return held.text if held.constant is None else held.constant
-    if isinstance(held, StartDeclaration):
-        return held.written
-    if isinstance(held, tuple):
-        return [_plain(each) for each in held]
-    if isinstance(held, msgspec.Struct):
-        table = {f.encode_name: _plain(getattr(held, f.name)) for f in msgspec.structs.fields(held)}
-        return {key: each for key, each in table.items() if each is not None}
-    # JSON has no word for a free unit of [clamp]; `_clamp` reads this one back
-    return "nan" if isinstance(held, float) and math.isnan(held) else held
