@@ -22,7 +22,7 @@ energies use them too), everything else float64 or integers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,19 +118,91 @@ def _term_operands(plan, hamiltonian, params, t, read) -> dict[str, np.ndarray]:
         case Overlap(group=g):
             integer = read.weights is not Weights.REAL and plan.groups[g].prior.discrete
             return _pattern_operands(t, values, plan.groups[g].width, count, integer)
-        case Running(group=g):
-            width = plan.groups[g].width
-            J = [energy.dense_couplings(hamiltonian, params, t, i) for i in range(count)]
-            return {f"J{t}": np.stack(J).reshape(count, width, width).astype(np.float32)}
-        case Product(a=a, b=b):
-            shape = (count, plan.groups[a].width, plan.groups[b].width)
-            J = [energy.dense_couplings(hamiltonian, params, t, i) for i in range(count)]
-            to_b = np.stack(J).reshape(shape).astype(np.float32)
-            return {f"J{t}_to_b": to_b, f"J{t}_to_a": to_b.transpose(0, 2, 1).copy()}
+        case Running() | Product():
+            arrays = {
+                name: np.zeros(shape, np.float32) for name, shape in _dense_shapes(plan, t, count)
+            }
+            _fill_dense(plan, t, term.states, values, arrays)
+            return arrays
         case Neighbours(group=g):
             return _neighbour_operands(plan, hamiltonian, params, t, read)
         case Hyper():
             return _hyper_operands(plan, hamiltonian, params, t, read)
+
+
+def _dense_shapes(plan, t, count) -> list[tuple[str, tuple[int, int, int]]]:
+    read = plan.terms[t]
+    if isinstance(read, Running):
+        width = plan.groups[read.group].width
+        return [(f"J{t}", (count, width, width))]
+    a, b = plan.groups[read.a].width, plan.groups[read.b].width
+    return [(f"J{t}_to_b", (count, a, b)), (f"J{t}_to_a", (count, b, a))]
+
+
+def _fill_dense(plan, t, states: bool, values, arrays) -> None:
+    """Overwrite the couplings between all pairs, as `energy.dense_couplings` defines them."""
+    read = plan.terms[t]
+    within = isinstance(read, Running)
+    one, two = (read.group, read.group) if within else (read.a, read.b)
+    a, b = plan.groups[one], plan.groups[two]
+    out = arrays[f"J{t}" if within else f"J{t}_to_b"]
+    k, l = a.prior.features, b.prior.features
+    J = out.reshape(len(out), a.size, k, b.size, l)
+    values = np.ones((1, a.size, b.size)) if values is None else values
+    if states:
+        J[:] = values.reshape(-1, a.size, b.size, k, l).transpose(0, 1, 3, 2, 4)
+    else:
+        for f in range(k):
+            J[:, :, f, :, f] = values.reshape(-1, a.size, b.size)
+    if within:
+        J[:, np.arange(a.size), :, np.arange(a.size), :] = 0.0
+    else:
+        arrays[f"J{t}_to_a"][:] = out.transpose(0, 2, 1)
+
+
+def update(
+    operands: Operands,
+    plan: SweepPlan,
+    hamiltonian: Hamiltonian,
+    params: Params,
+    slots: Collection[str],
+) -> None:
+    """Overwrite in place what `bind` made of the named slots; for training, so nothing is checked.
+
+    `params` has the shapes that were bound. Launches of these operands see the new values at once; the
+    running fields of chains do not, so `Kernels.prepare` has to follow where a term is read as Running
+    or Overlap.
+
+    Raises
+    ------
+    LoweringError
+        for a slot whose values are part of the plan: read as integers or by clusters. Lower the model
+        with `Options.integers` free of the slots that change.
+    """
+    for t, read in enumerate(plan.terms):
+        name = array_of(hamiltonian.terms[t])
+        if name not in slots:
+            continue
+        _refuse_fixed(plan, t, name)
+        if isinstance(read, Running | Product):
+            _fill_dense(plan, t, hamiltonian.terms[t].states, params.arrays[name], operands.arrays)
+            continue
+        for key, values in _term_operands(plan, hamiltonian, params, t, read).items():
+            if not key.startswith("n"):
+                operands.arrays[key][:] = values
+
+
+def _refuse_fixed(plan: SweepPlan, t: int, name: str) -> None:
+    readers = [move for move in plan.moves if t in getattr(move, "reads", (t,))]
+    clusters = any(isinstance(move, ClusterMove) for move in readers)
+    tables = any(getattr(move, "decision", None) is Decision.WORD_TABLE for move in readers)
+    if clusters or tables or getattr(plan.terms[t], "weights", None) is Weights.INTEGER:
+        raise LoweringError(
+            f"{plan.name}.arrays.{name}",
+            got="new values for an array that was lowered as fixed integers",
+            expected="an array that is read as real numbers",
+            hint="lower with Options(integers=...) free of the slots that change, without clusters",
+        )
 
 
 def _pattern_operands(t, values, width, count, integer: bool) -> dict[str, np.ndarray]:

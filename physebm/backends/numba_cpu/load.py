@@ -60,7 +60,7 @@ class NumbaKernels:
         self._fixed: dict[str, np.ndarray] = {}
 
     def prepare(self, state: LaneState, lanes: Lanes, launch: Launch) -> None:
-        """Allocate and rebuild the running fields of every lane."""
+        """Allocate and rebuild the running fields of every lane; nothing where there are none."""
         for t, read in enumerate(self.plan.terms):
             if isinstance(read, Running):
                 width = self.plan.groups[read.group].width
@@ -71,7 +71,8 @@ class NumbaKernels:
                 patterns = launch.operands.arrays[f"xi{t}"].shape[2]
                 kind = np.int32 if integer else np.float64
                 state.work[f"work{t}"] = np.zeros((len(lanes), patterns), kind)
-        self._call(state, lanes, launch, 0, 0, True)
+        if state.work:
+            self._call(state, lanes, launch, 0, 0, True)
 
     def sweep(
         self, state: LaneState, lanes: Lanes, launch: Launch, first: int, count: int
