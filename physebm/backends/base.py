@@ -13,8 +13,9 @@ from typing import Protocol
 
 import numpy as np
 
-from physebm.lowering.operands import Operands, threshold_tables
+from physebm.lowering.operands import Operands
 from physebm.lowering.plan import SweepPlan
+from physebm.lowering.thresholds import threshold_tables
 from physebm.model.params import Coefficients
 from physebm.model.units import Prior
 

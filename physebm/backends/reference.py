@@ -13,7 +13,6 @@ from scipy.special import erfcx, ndtr, ndtri
 
 from physebm.backends import reference_clusters
 from physebm.backends.base import Lanes, LaneState, Launch
-from physebm.lowering.operands import TIE, up_probability
 from physebm.lowering.plan import (
     CHUNK,
     BlockUpdate,
@@ -32,6 +31,7 @@ from physebm.lowering.plan import (
     Weights,
     words_per_unit,
 )
+from physebm.lowering.thresholds import TIE, up_probability
 from physebm.model.units import UnitKind
 from physebm.rng.philox import philox4x32, uniform, uniform53
 from physebm.rng.streams import Purpose, last_word

@@ -28,28 +28,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from physebm.errors import LoweringError
-from physebm.lowering import colour, verify
+from physebm.lowering.orders import cluster_operands, order_operands, stack_ragged
 from physebm.lowering.plan import (
-    CHUNK,
-    BlockUpdate,
     ClusterMove,
     Constant,
     Decision,
     Hyper,
     Neighbours,
-    Order,
     Overlap,
     Product,
     Quadratic,
-    Rule,
     Running,
     SweepPlan,
     Weights,
 )
 from physebm.model import energy
 from physebm.model.hamiltonian import Hamiltonian
-from physebm.model.params import Coefficients, Params, validate
-from physebm.model.terms import Lattice, array_of
+from physebm.model.params import Params, validate
+from physebm.model.terms import array_of
 from physebm.model.units import UnitKind
 
 
@@ -92,9 +88,9 @@ def bind(
     ranges = {}
     for m, move in enumerate(plan.moves):
         if isinstance(move, ClusterMove):
-            arrays.update(_cluster_operands(plan, hamiltonian, params, m, move))
+            arrays.update(cluster_operands(plan, hamiltonian, params, m, move))
         else:
-            arrays.update(_order_operands(plan, hamiltonian, params, m, move, colours))
+            arrays.update(order_operands(plan, hamiltonian, params, m, move, colours))
             if move.decision is Decision.WORD_TABLE:
                 ranges[m] = tuple(_field_range(plan, arrays, t) for t in move.reads)
     arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
@@ -227,10 +223,10 @@ def _neighbour_operands(plan, hamiltonian, params, t, read) -> dict[str, np.ndar
         weights.append(filled)
     if read.shared:
         tables = tables[:1]
-    out = {f"n{t}": _stack_ragged(tables, -1).astype(np.int32)}
+    out = {f"n{t}": stack_ragged(tables, -1).astype(np.int32)}
     if read.weights is not Weights.UNIT:
         kind = np.int32 if read.weights is Weights.INTEGER else np.float64
-        out[f"w{t}"] = _stack_ragged(weights, 0).astype(kind)
+        out[f"w{t}"] = stack_ragged(weights, 0).astype(kind)
     return out
 
 
@@ -246,10 +242,10 @@ def _hyper_operands(plan, hamiltonian, params, t, read) -> dict[str, np.ndarray]
         weights.append(filled)
     if read.shared:
         tables = tables[:1]
-    out = {f"n{t}": _stack_ragged(tables, -1).astype(np.int32)}
+    out = {f"n{t}": stack_ragged(tables, -1).astype(np.int32)}
     if read.weights is not Weights.UNIT:
         kind = np.int32 if read.weights is Weights.INTEGER else np.float64
-        out[f"w{t}"] = _stack_ragged(weights, 0).astype(kind)
+        out[f"w{t}"] = stack_ragged(weights, 0).astype(kind)
     return out
 
 
@@ -267,76 +263,6 @@ def _incidence(n: int, owner: np.ndarray, others: np.ndarray, weights: np.ndarra
     return table, filled
 
 
-def _stack_ragged(rows: list[np.ndarray], fill: float) -> np.ndarray:
-    """Stack arrays whose second axis (the degree) differs, padded with `fill`."""
-    width = max(row.shape[1] for row in rows)
-    padded = []
-    for row in rows:
-        pad = [(0, 0)] * row.ndim
-        pad[1] = (0, width - row.shape[1])
-        padded.append(np.pad(row, pad, constant_values=fill))
-    return np.stack(padded)
-
-
-def _order_operands(plan, hamiltonian, params, m, move: BlockUpdate, colours) -> dict[str, np.ndarray]:
-    n = plan.groups[move.group].size
-    where = f"{plan.name}: block of '{plan.groups[move.group].name}'"
-    if move.order is not Order.COLOURED:
-        order = colour.sequential_order(n)
-        return {f"order{m}": order[None], f"class{m}": np.zeros((1, len(order) // CHUNK), np.int32)}
-    within = [t for t in move.reads if isinstance(plan.terms[t], Neighbours | Hyper)]
-    shared = all(plan.terms[t].shared for t in within)
-    orders, classes = [], []
-    for i in range(1 if shared else params.instances):
-        edges = [_all_edges(hamiltonian, params, t, i) for t in within]
-        pairs = np.concatenate([_pairs(e) for e in edges])
-        colours_of = colour.colour_units(n, pairs)
-        if colours is not None:
-            shape = hamiltonian.group(plan.groups[move.group].name).shape
-            colour.refuse_two_colours(shape, colours_of, colours, "sample.colours")
-        order = colour.padded_order(colours_of)
-        for e in edges:
-            verify.no_term_within_a_class(order, colours_of, e, where)
-        verify.every_unit_is_drawn_once(order, n, where)
-        orders.append(order)
-        classes.append(colours_of[order[::CHUNK]])
-    length = max(len(order) for order in orders)
-    padded = [np.pad(order, (0, length - len(order)), constant_values=-1) for order in orders]
-    chunks = length // CHUNK
-    marked = [np.pad(c, (0, chunks - len(c)), constant_values=c.max() + 1) for c in classes]
-    return {f"order{m}": np.stack(padded), f"class{m}": np.stack(marked).astype(np.int32)}
-
-
-def _all_edges(hamiltonian, params, t, instance) -> np.ndarray:
-    term = hamiltonian.terms[t]
-    if hasattr(term, "arity"):
-        return energy.hyperedges(hamiltonian, params, t, instance)[0]
-    return energy.weighted_edges(hamiltonian, params, t, instance)[0]
-
-
-def _pairs(edges: np.ndarray) -> np.ndarray:
-    arity = edges.shape[1]
-    parts = [edges[:, [a, b]] for a in range(arity) for b in range(a + 1, arity)]
-    return np.concatenate(parts)
-
-
-def _cluster_operands(plan, hamiltonian, params, m, move: ClusterMove) -> dict[str, np.ndarray]:
-    term = hamiltonian.terms[move.term]
-    parts = [energy.weighted_edges(hamiltonian, params, move.term, i) for i in range(params.instances)]
-    lattice = isinstance(term.graph, Lattice)
-    weights = _stack_ragged([np.asarray(w, float)[None, :] for _, w in parts], 0.0)[:, 0]
-    if np.any(weights < 0):
-        raise LoweringError(
-            "sample.method",
-            got=f"{move.kind} on a model with negative couplings",
-            expected=["heat-bath", "metropolis"],
-            hint="frustrated bonds: clusters percolate far above the transition and no longer "
-            "follow the correlations; use heat-bath with [tempering]",
-        )
-    edges = _stack_ragged([e[None] for e, _ in parts[: 1 if lattice else None]], 0)[:, 0]
-    return {f"edges{m}": edges.astype(np.int32), f"bond{m}": weights}
-
-
 def _field_range(plan: SweepPlan, arrays: Mapping[str, np.ndarray], t: int) -> int:
     """The largest absolute value of an integer local field."""
     read = plan.terms[t]
@@ -347,45 +273,3 @@ def _field_range(plan: SweepPlan, arrays: Mapping[str, np.ndarray], t: int) -> i
         present = (table if table.ndim == 3 else table[..., 0]) >= 0
         return max(int(present.sum(axis=2).max(initial=0)), 1)
     return max(int(np.abs(arrays[f"w{t}"]).sum(axis=2).max(initial=0)), 1)
-
-
-def threshold_tables(
-    plan: SweepPlan, operands: Operands, coefficients: Coefficients
-) -> dict[int, np.ndarray]:
-    """Per word-table move the thresholds ``[rung, 2 * fields]``: up iff word < threshold.
-
-    The index of a field is ``2 sum_t (n_t + R_t) stride_t + b``, last read fastest, b = 1 if the unit
-    is up now. P(up) = threshold / 2^32, rounded to nearest.
-    """
-    tables = {}
-    for m, ranges in operands.ranges.items():
-        move = plan.moves[m]
-        theta = np.zeros((coefficients.rungs, 1))
-        for t, limit in zip(move.reads, ranges):
-            field = coefficients.value[:, t, None] * np.arange(-limit, limit + 1)
-            theta = (theta[:, :, None] + field[:, None, :]).reshape(coefficients.rungs, -1)
-        gap = theta * (2.0 if plan.groups[move.group].prior.kind is UnitKind.ISING else 1.0)
-        p = up_probability(move.rule, gap[:, :, None], np.array([False, True]))
-        tables[m] = np.rint(p * 2.0**32).astype(np.int64).reshape(coefficients.rungs, -1)
-    return tables
-
-
-# Metropolis accepts a move between equal energies with probability 1/2, not 1. Certain moves in a
-# fixed order make chains reducible where ties are common: an Ising chain without a field, and small
-# models of equal bonds with an even number of neighbours, would not forget their start at any
-# temperature. The factor is a function of |gap| alone, so detailed balance is exact.
-TIE = 1e-6
-
-
-def up_probability(rule: Rule, gap: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """P(next state is up) of a two-state unit; ``gap = u(down) - u(up)``, `up` the present state."""
-    gap, up = np.broadcast_arrays(gap, up)
-    match rule:
-        case Rule.HEAT_BATH:
-            return 0.5 * (1.0 + np.tanh(0.5 * gap))
-        case Rule.METROPOLIS:
-            accept = np.exp(np.minimum(0.0, np.where(up, -gap, gap)))
-            accept = np.where(np.abs(gap) < TIE, 0.5 * accept, accept)
-            return np.where(up, 1.0 - accept, accept)
-        case Rule.ZERO_TEMPERATURE:
-            return np.where(gap == 0, up, gap > 0).astype(np.float64)

@@ -15,7 +15,7 @@ _M0, _M1 = uint64(0xD2511F53), uint64(0xCD9E8D57)
 _W0, _W1 = uint32(0x9E3779B9), uint32(0xBB67AE85)
 _32 = uint64(32)
 _INV32 = 2.0**-32
-_TIE = 1e-6  # operands.TIE, written out because cached kernels are named by the hash of this text
+_TIE = 1e-6  # thresholds.TIE, written out because cached kernels are named by the hash of this text
 _INV52 = 2.0**-52
 # Sums that may be split over vector lanes: the same bits on one machine, at any number of threads.
 _REASSOCIATED = {"reassoc", "contract"}
@@ -77,7 +77,7 @@ def heat_bath_up(gap, word):
 
 @njit(inline="always")
 def metropolis_accept(gain):
-    """``min(1, exp(gain))``, half of it for equal energies; see `physebm.lowering.operands.TIE`."""
+    """``min(1, exp(gain))``, half of it for equal energies; see `physebm.lowering.thresholds.TIE`."""
     accept = math.exp(min(0.0, gain))
     return 0.5 * accept if abs(gain) < _TIE else accept
 
