@@ -1,0 +1,65 @@
+"""Legends outside the axes, where they cover no data, and what marked points are called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from physebm.plots.style import COLUMN
+
+BAD, METASTABLE = "failed or still drifting", "stationary, but starts or chains disagree"
+BAD_CROSS = {
+    "linestyle": "",
+    "marker": "x",
+    "color": "#D55E00",
+    "markersize": 3.2,
+    "markeredgewidth": 0.8,
+    "label": BAD,
+}
+METASTABLE_DOT = {
+    "linestyle": "",
+    "marker": ".",
+    "color": "white",
+    "markersize": 2.4,
+    "markeredgecolor": "black",
+    "markeredgewidth": 0.35,
+    "label": METASTABLE,
+}
+
+
+def legend(fig: Figure, handles: Sequence[Line2D]) -> None:
+    """A legend above the axes, where it can cover no data; as many columns as fit the width."""
+    if not handles:
+        return
+    longest = max(len(re.sub(r"\\[a-z]+", "x", handle.get_label())) for handle in handles)
+    fitting = max(1, int(0.95 * fig.get_figwidth() / (0.55 + 0.055 * longest)))
+    rows = -(-len(handles) // fitting)
+    fig.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=-(-len(handles) // rows),
+        columnspacing=1.2,
+        handletextpad=0.5,
+        handlelength=2.2,
+    )
+
+
+def mark(label: str, **look: Any) -> Line2D:
+    """A marker alone, for a legend."""
+    return Line2D([], [], linestyle="", markerfacecoloralt="white", label=label, **look)
+
+
+def explain(fig: Figure, handles: Sequence[Line2D]) -> None:
+    """One line below the axes that says what marked points are."""
+    if handles:
+        fig.legend(
+            handles=handles,
+            loc="outside lower right",
+            handletextpad=0.1,
+            columnspacing=1.2,
+            ncols=len(handles) if fig.get_figwidth() > COLUMN else 1,
+        )

@@ -1,0 +1,69 @@
+"""The house style: widths, colours, markers, and figures that are never shown on a screen.
+
+One column is 3.4 inches, two are 7. Colours (Okabe & Ito; viridis, cividis) and markers can be told
+apart by colour-blind readers and in grey.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+COLUMN, DOUBLE = 3.4, 7.0
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+STYLE = {
+    "font.size": 8,
+    "axes.labelsize": 9,
+    "axes.titlesize": 8,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "mathtext.fontset": "dejavusans",
+    "axes.linewidth": 0.7,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 4,
+    "errorbar.capsize": 1.5,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "image.cmap": "viridis",
+    "figure.dpi": 100,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+}
+
+
+def styled(draw):
+    """Decorate a drawing function: it draws in the house style and leaves matplotlib's alone."""
+
+    @functools.wraps(draw)
+    def in_style(*args, **kwargs):
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return in_style
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in inches, with a canvas of its own and no window."""
+    fig = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(fig)
+    return fig
+
+
+def colours_of(ds: xr.Dataset, by: str | None) -> list[Any]:
+    """Distinct colours for names and few values, an ordered scale for many numbers."""
+    count = ds.sizes[by] if by else 1
+    if by and ds[by].dtype.kind in "if" and count > 3:
+        return [mpl.colormaps["viridis"](fraction) for fraction in np.linspace(0.0, 0.85, count)]
+    return [COLOURS[number % len(COLOURS)] for number in range(count)]
