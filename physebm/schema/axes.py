@@ -23,10 +23,17 @@ import numpy as np
 
 from physebm.errors import StudyFileError
 from physebm.schema.convert import Problem, convert
+from physebm.schema.written import toml_text
 
 MAX_POINTS = 100_000
 # Squares of beta and of energies times beta must stay far from overflow.
 LEAST_TEMPERATURE = 1e-50
+RESERVED_AXES = ("temperature", "start", "disorder", "model", "sweeps", "discard")
+"""Axes of a scan that are no parameters of a model."""
+
+AFTER_TRAINING = ("temperature", "start", "sweeps", "discard")
+"""Axes of sampling alone: along them nothing is learned again."""
+
 SPACINGS = ("linspace", "logspace", "geomspace", "range")
 STARTS = ("random", "all-up", "pattern")
 START_KEYS = ("pattern", "file", "data")
@@ -68,23 +75,49 @@ class StartDeclaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return self.kind
 
 
-AxisValue: TypeAlias = int | float | str | StartDeclaration
+class Written(msgspec.Struct, frozen=True):
+    """A value of a scanned key that is a table, a list or a flag, as it stands in the file."""
+
+    written: Any
+
+    @property
+    def label(self) -> str:
+        """Canonical text, whatever the order of the keys."""
+        return toml_text(self.written)
+
+
+AxisValue: TypeAlias = int | float | str | StartDeclaration | Written
 
 
 class Axis(msgspec.Struct, frozen=True):
     """A dimension of the result: its name and its values in order.
 
-    `where` is the address for messages.
+    `where` is the address for messages; `key` the dotted key of the study that the values replace
+    (``train.data.samples``), "" for parameters and the reserved axes.
     """
 
     name: str
     values: tuple[AxisValue, ...]
     where: str = ""
+    key: str = ""
 
     @property
     def coordinates(self) -> tuple[int | float | str, ...]:
-        """The values as coordinates of a dataset: starts become their labels."""
-        return tuple(v.label if isinstance(v, StartDeclaration) else v for v in self.values)
+        """The values as coordinates of a dataset: texts for what is no number.
+
+        Where some are texts all are, since a coordinate has one type.
+        """
+        labels = tuple(v.label if isinstance(v, StartDeclaration | Written) else v for v in self.values)
+        if any(isinstance(each, str) for each in labels):
+            return tuple(map(str, labels))
+        return labels
+
+    def value_at(self, held: object) -> AxisValue:
+        """The value that is `held`, or that has it for a coordinate."""
+        for value, label in zip(self.values, self.coordinates):
+            if held is value or held == label or held == value:
+                return value
+        raise StudyFileError(self.where, got=held, expected=[str(each) for each in self.coordinates])
 
 
 class _StartTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -137,28 +170,38 @@ def read_axis(name: str, raw: object, where: str) -> Axis:
             expected = f"a number of realisations, 1 to {MAX_POINTS}"
             raise StudyFileError(where, got=raw, expected=expected)
         values = tuple(range(raw))
-    elif isinstance(raw, dict):
-        values = _spaced(raw, where)
-    elif isinstance(raw, list | tuple):
-        values = tuple(raw)
     else:
-        expected = "a list of values, or a table with one of: " + ", ".join(SPACINGS)
-        hint = "`disorder` may be a count" if name != "disorder" else None
-        raise StudyFileError(where, got=raw, expected=expected, hint=hint)
-    if not values:
-        raise StudyFileError(where, got=[], expected="at least one value")
+        values = listed_values(raw, where)
     if name == "start":
         values = tuple(read_start(each, f"{where}[{i}]") for i, each in enumerate(values))
     else:
         check = _CHECKS.get(name, _number)
         values = tuple(check(each, f"{where}[{i}]") for i, each in enumerate(values))
-    axis = Axis(name, values, where)
+    return distinct(Axis(name, values, where))
+
+
+def listed_values(raw: object, where: str) -> tuple[Any, ...]:
+    """The entries of a list, or the numbers of a spacing; at least one."""
+    if isinstance(raw, dict):
+        values = _spaced(raw, where)
+    elif isinstance(raw, list | tuple):
+        values = tuple(raw)
+    else:
+        expected = "a list of values, or a table with one of: " + ", ".join(SPACINGS)
+        hint = None if where.endswith(".disorder") else "`disorder` may be a count"
+        raise StudyFileError(where, got=raw, expected=expected, hint=hint)
+    if not values:
+        raise StudyFileError(where, got=[], expected="at least one value")
+    return values
+
+
+def distinct(axis: Axis) -> Axis:
+    """The axis, unless a value stands in it twice."""
     first: dict[object, int] = {}
     for i, each in enumerate(axis.coordinates):
         if each in first:
-            raise StudyFileError(
-                f"{where}[{i}]", got=each, hint=f"entry {first[each]} has this value already"
-            )
+            hint = f"entry {first[each]} has this value already"
+            raise StudyFileError(f"{axis.where}[{i}]", got=each, hint=hint)
         first[each] = i
     return axis
 

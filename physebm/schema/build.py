@@ -6,7 +6,7 @@ its prior. A term whose strength is the plain number 0 is left out: it does not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 from physebm.errors import ModelFileError
@@ -17,6 +17,7 @@ from physebm.model.units import Prior, UnitKind
 from physebm.schema.array_files import read_array
 from physebm.schema.declarations import ArrayDeclaration, ModelDeclaration, TermDeclaration
 from physebm.schema.expressions import Expression, parse
+from physebm.schema.trained_slots import Snapshot, check_used, refuse_shape, snapshot_of
 
 # A slot axis of this length is the number of bonds of a random graph, which differs by realisation.
 EDGES = -1
@@ -42,6 +43,8 @@ class Structure:
         Per slot where its numbers come from.
     mirrored
         Slots that are symmetric couplings of one group.
+    snapshots
+        Slots whose numbers a training left in a result.
     """
 
     env: dict[str, float]
@@ -50,6 +53,7 @@ class Structure:
     kept: tuple[int | str, ...]
     sources: dict[str, ArrayDeclaration]
     mirrored: frozenset[str]
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
 
 
 def build(declaration: ModelDeclaration, overrides: dict[str, Expression]) -> Structure:
@@ -67,6 +71,7 @@ class _Builder:
         self.slots: dict[str, Slot] = {}
         self.sources: dict[str, ArrayDeclaration] = {}
         self.mirrored: set[str] = set()
+        self.snapshots: dict[str, Snapshot] = {}
         self.terms: list[Term] = []
         self.strengths: list[Expression] = []
         self.kept: list[int | str] = []
@@ -89,6 +94,7 @@ class _Builder:
         for name, unit in self.declaration.units.items():
             if unit.variance is not None:
                 self._prior(name, unit)
+        check_used(self.declaration, self.slots, self.snapshots)
         return Structure(
             self.env,
             Hamiltonian(
@@ -101,6 +107,7 @@ class _Builder:
             tuple(self.kept),
             self.sources,
             frozenset(self.mirrored),
+            self.snapshots,
         )
 
     def _term(self, index: int, term: TermDeclaration) -> None:
@@ -223,21 +230,25 @@ class _Builder:
             self._register(held.name, self.declaration.arrays[held.name])
             return held.name
         if self.declaration.trained is not None and held.name and held.name not in self.env:
-            raise ModelFileError(
-                f"{self.declaration.where}.arrays.from",
-                got=self.declaration.trained.from_result,
-                hint="this version does not train models, so it has no trained results to read",
-            )
+            self._register(held.name, None)
+            return held.name
         return None
 
-    def _register(self, name: str, held: ArrayDeclaration) -> None:
+    def _register(self, name: str, held: ArrayDeclaration | None) -> None:
+        """A slot and where its numbers come from; None: the result of a training has to hold it."""
+        snapshot = snapshot_of(self.declaration, name, held)
+        if snapshot is not None:
+            shape = snapshot.read().shape
+            if held is not None and held.shape is not None:
+                sizes = [EDGES if n.name == "edges" else n.integer(self.env) for n in held.shape]
+                if not _fits(shape, sizes):
+                    needs = f"{_shown(sizes)}, as {self.declaration.name} has it"
+                    refuse_shape(snapshot, shape, needs, held.shape, self.env)
+            self.slots[name] = Slot(name, shape, False, False)
+            self.sources[name] = snapshot.declaration
+            self.snapshots[name] = snapshot
+            return
         where = f"{self.declaration.where}.arrays.{name}"
-        if held.from_result is not None:
-            raise ModelFileError(
-                f"{where}.from",
-                got=held.from_result,
-                hint="this version does not train models, so it has no trained results to read",
-            )
         for each in held.expressions:
             if each.depends_on_temperature:
                 raise ModelFileError(
@@ -266,13 +277,14 @@ class _Builder:
         if isinstance(getattr(term, "graph", None), EdgeList) and shape:
             legal = [(shape[0], *one[1:]) for one in legal]
         if shape not in legal:
-            shapes = [str([n if n != EDGES else "edges" for n in one]) for one in legal]
-            shown = " or ".join(dict.fromkeys(shapes))
-            raise ModelFileError(
-                f"{self.declaration.where}.arrays.{array}.shape",
-                got=list(shape),
-                expected=f"{shown}, as {where} needs",
-            )
+            needs = f"{' or '.join(dict.fromkeys(map(_shown, legal)))}, as {where} needs"
+            if array in self.snapshots:
+                units = [self.declaration.units[group.name] for group in groups]
+                sizes = [each for unit in units for each in unit.shape]
+                sizes += [unit.q for unit in units if unit.q is not None]
+                refuse_shape(self.snapshots[array], shape, needs, sizes, self.env)
+            at = f"{self.declaration.where}.arrays.{array}.shape"
+            raise ModelFileError(at, got=list(shape), expected=needs)
         return bool(states) and isinstance(term, Pair) and shape == legal[-1] and len(legal) > 1
 
     def _prior(self, name: str, unit) -> None:
@@ -312,3 +324,11 @@ class _Builder:
                 )
         elif lower is not None:
             self._array_name(lower, f"units.{name}.lower")
+
+
+def _fits(shape: tuple[int, ...], sizes: list[int]) -> bool:
+    return len(shape) == len(sizes) and all(size in (EDGES, n) for size, n in zip(sizes, shape))
+
+
+def _shown(shape) -> str:
+    return str([n if n != EDGES else "edges" for n in shape])

@@ -112,6 +112,16 @@ def convert(
     return locate(result, where, error)
 
 
+def nested(raw: object, kind: type[S], hook: Callable[[type, object], object] | None = None) -> S:
+    """`convert` for use inside a hook: its error becomes a `Problem`."""
+    try:
+        return convert(raw, kind, "", InputError, hook)
+    except InputError as problem:
+        raise Problem(
+            problem.where, got=problem.got, expected=problem.expected, hint=problem.hint
+        ) from None
+
+
 def decode(kind: type, value: object) -> object:
     """Decode a `Quantity`, a `Shape` or a `Table`; raises `Problem`."""
     if kind is Quantity:
@@ -156,12 +166,14 @@ def locate(value: Any, where: str, error: type[InputError]) -> Any:
     """The same value with every expression inside knowing where it stands; structs in place."""
     if isinstance(value, Expression):
         return located(value, where, error)
+    if isinstance(value, dict):
+        return {key: locate(each, f"{where}.{key}", error) for key, each in value.items()}
     if isinstance(value, tuple):
         return tuple(locate(each, f"{where}[{i}]", error) for i, each in enumerate(value))
     if isinstance(value, msgspec.Struct):
         for field in msgspec.structs.fields(value):
             held = getattr(value, field.name)
-            if isinstance(held, Expression | tuple | msgspec.Struct):
+            if isinstance(held, Expression | tuple | dict | msgspec.Struct):
                 found = locate(held, f"{where}.{field.encode_name}", error)
                 msgspec.structs.force_setattr(value, field.name, found)
     return value

@@ -26,7 +26,7 @@ import msgspec
 
 from physebm.errors import InputError, ModelFileError
 from physebm.model.graphs import LATTICES
-from physebm.schema.convert import Problem, Quantity, Shape, Table, convert, decode, expression
+from physebm.schema.convert import Problem, Quantity, Shape, Table, decode, expression, nested
 from physebm.schema.expressions import Expression, parse, resolve
 
 LAWS = {
@@ -55,13 +55,21 @@ class ArrayValue(ABC):  # noqa: B024 - a union that msgspec accepts
     """An `Expression` (number, parameters or one array name) or an `ArrayDeclaration`."""
 
 
+class Place(ABC):  # noqa: B024 - a type that msgspec leaves to `decode_model`
+    """Axis name -> number or text: where in a result."""
+
+
+Place.register(dict)
+
+
 class ArrayDeclaration(msgspec.Struct, rename={"from_result": "from"}, **_STRICT):
     """Where the numbers of an array come from: exactly one of law, file, values and from.
 
     `shape` may be left out where the numbers themselves have one (file, values, from); an entry
     whose `name` is ``edges`` stands for the bonds of the term's graph. `trainable` arrays need a
-    law, file or values to start from. `variable` names an entry of an npz or nc file; `update`
-    is the training update to take from a result (an integer or "last").
+    law, file or values to start from. `variable` names an entry of an npz or nc file, or the array
+    of a result where it has another name; `update` is the training age to take from a result (an
+    integer or "last") and `at` the values of the axes that it was trained along.
     """
 
     law: Literal["constant", "normal", "uniform", "rademacher"] | None = None
@@ -70,6 +78,7 @@ class ArrayDeclaration(msgspec.Struct, rename={"from_result": "from"}, **_STRICT
     values: Table | None = None
     from_result: str | None = None
     update: int | str | None = None
+    at: Place | None = None
     shape: Shape | None = None
     trainable: bool = False
     value: Quantity | None = None
@@ -99,10 +108,11 @@ class ArrayDeclaration(msgspec.Struct, rename={"from_result": "from"}, **_STRICT
         if self.update is not None:
             if self.from_result is None:
                 raise Problem(".update", got=self.update, hint="`update` belongs to `from`")
-            if isinstance(self.update, str) and self.update != "last":
-                raise Problem(".update", got=self.update, expected='an integer or "last"')
+            _check_update(self.update)
             if self.trainable:
                 raise Problem(".trainable", got=True, hint="trained arrays are used as they are")
+        if self.at is not None and self.from_result is None:
+            raise Problem(".at", got=self.at, hint="`at` belongs to `from`")
 
     def _check_law(self):
         if self.shape is None:
@@ -252,14 +262,26 @@ class TermDeclaration(msgspec.Struct, **_STRICT):
 
 
 class TrainedArrays(msgspec.Struct, rename={"from_result": "from"}, **_STRICT):
-    """All arrays of a model taken from the result of a training study."""
+    """The arrays of a model taken from the result of a training study, as many as it holds.
+
+    `update` is the training age, `at` the values of the axes that were trained along.
+    """
 
     from_result: str
     update: int | str = "last"
+    at: Place | None = None
 
     def __post_init__(self):
-        if isinstance(self.update, str) and self.update != "last":
-            raise Problem(".update", got=self.update, expected='an integer or "last"')
+        _check_update(self.update)
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """`TrainedArrays` with the folder where the file name starts and the address for messages."""
+
+    arrays: TrainedArrays
+    directory: str
+    where: str
+    error: type[InputError] = ModelFileError
 
 
 class ModelDeclaration(msgspec.Struct, **_STRICT):
@@ -276,11 +298,21 @@ class ModelDeclaration(msgspec.Struct, **_STRICT):
     parameters: dict[str, Expression] = {}
     units: dict[str, UnitDeclaration]
     arrays: dict[str, ArrayDeclaration] = {}
-    trained: TrainedArrays | None = None
+    trained: Trained | None = None
     terms: tuple[TermDeclaration, ...]
     small: dict[str, Expression] = {}
     directory: str = "."
     where: str = ""
+
+    @property
+    def trainable(self) -> tuple[str, ...]:
+        """Names of the arrays that training changes; those written in place are called by their key."""
+        held = dict(self.arrays)
+        for i, term in enumerate(self.terms):
+            key = "h" if term.field is not None else "J" if term.patterns is None else "patterns"
+            held[f"terms[{i}].{key}"] = term.coupling
+        held |= {f"units.{name}.variance": unit.variance for name, unit in self.units.items()}
+        return tuple(name for name, each in held.items() if getattr(each, "trainable", False))
 
     def values(self, overrides: Mapping[str, Expression] | None = None) -> dict[str, float]:
         """The numbers of all parameters, with some of them set otherwise.
@@ -301,16 +333,27 @@ class ModelDeclaration(msgspec.Struct, **_STRICT):
 
 def decode_model(kind: type, value: object) -> object:
     """Decode the types of the structs above; raises `Problem`."""
+    if kind is Place:
+        return _place(value)
     if kind is not ArrayValue:
         return decode(kind, value)
     if not isinstance(value, dict):
         return expression(value)
-    try:
-        return convert(value, ArrayDeclaration, "", ModelFileError)
-    except InputError as problem:
-        raise Problem(
-            problem.where, got=problem.got, expected=problem.expected, hint=problem.hint
-        ) from None
+    return nested(value, ArrayDeclaration, decode_model)
+
+
+def _place(value: object) -> dict[str, int | float | str]:
+    if not isinstance(value, dict):
+        raise Problem(got=value, expected='a table, axis = value, as in { method = "pcd" }')
+    for name, held in value.items():
+        if isinstance(held, bool) or not isinstance(held, int | float | str):
+            raise Problem(f".{name}", got=held, expected="a number or a text")
+    return dict(value)
+
+
+def _check_update(update: int | str) -> None:
+    if update != "last" and (isinstance(update, str) or update < 0):
+        raise Problem(".update", got=update, expected='a training age, 0 or more, or "last"')
 
 
 def _one_of(names: Mapping[str, object]) -> str:

@@ -103,7 +103,9 @@ def draw_params(loaded: Loaded, seed: int, realisation: int) -> Params:
         shape = tuple(count if n == EDGES else n for n in slot.shape)
         held = loaded.sources[slot.name]
         where = f"{declaration.where}.arrays.{slot.name}"
-        if held.law is None:
+        if slot.name in loaded.structure.snapshots:
+            values = loaded.structure.snapshots[slot.name].read()
+        elif held.law is None:
             values = read_array(held, declaration.directory, where)
         else:
             options = {

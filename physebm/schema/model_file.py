@@ -18,6 +18,7 @@ from physebm.schema.declarations import (
     GraphDeclaration,
     ModelDeclaration,
     TermDeclaration,
+    Trained,
     TrainedArrays,
     UnitDeclaration,
     decode_model,
@@ -90,9 +91,7 @@ def read_model(
         parameters=expressions("parameters"),
         units=structs("units", UnitDeclaration),
         arrays={} if trained else structs("arrays", ArrayDeclaration),
-        trained=convert(entries("arrays"), TrainedArrays, f"{where}.arrays", error)
-        if trained
-        else None,
+        trained=_trained(entries("arrays"), directory, f"{where}.arrays", error) if trained else None,
         terms=tuple(
             convert(term, TermDeclaration, f"{where}.terms[{i}]", error, decode_model)
             for i, term in enumerate(terms)
@@ -103,6 +102,13 @@ def read_model(
     )
     _check(model, where, error)
     return model
+
+
+def _trained(
+    raw: Mapping[str, Any], directory: str | Path, where: str, error: type[InputError]
+) -> Trained:
+    arrays = convert(raw, TrainedArrays, where, error, decode_model)
+    return Trained(arrays=arrays, directory=str(directory), where=where, error=error)
 
 
 def _check(model: ModelDeclaration, where: str, error: type[InputError]) -> None:
@@ -150,13 +156,22 @@ def _check(model: ModelDeclaration, where: str, error: type[InputError]) -> None
         check_names(held, parameters)
         return False
 
-    for unit in model.units.values():
+    for name, unit in model.units.items():
         for each in unit.shape:
             size(each)
         if unit.q is not None:
             size(unit.q)
         array(unit.variance)
         array(unit.lower)
+        lower = model.arrays.get(getattr(unit.lower, "name", None), unit.lower)
+        if getattr(lower, "trainable", False):
+            got = getattr(unit.lower, "name", None) or "an array with trainable = true"
+            raise error(
+                f"{where}.units.{name}.lower",
+                got=got,
+                expected="an array that is not trainable",
+                hint="the lower edge of a unit is not learned",
+            )
     for declaration in model.arrays.values():
         array(declaration)
     for i, term in enumerate(model.terms):

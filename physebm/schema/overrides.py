@@ -4,7 +4,9 @@ KEY is a dotted key of the study (``sample.sweeps``, ``scan.temperature``, ``mod
 A bare name means ``set.NAME``, except for the study's own top-level keys (title, model, models,
 seed, backend) and ``disorder``, which is always scanned. VALUE is a TOML literal; a single bare
 word is a string.
-Setting a scanned name fixes it and removes the axis; scanning a set name removes the set one.
+Setting a scanned name fixes it and removes the axis; scanning a set name removes the set one. The same
+holds between ``train.KEY`` and ``scan.train.KEY``. Data have one source: setting ``train.data.path``
+removes `source`, and the other way round.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from physebm.errors import StudyFileError
+from physebm.schema.train_scan import axis_names
 
 TOP_LEVEL = ("title", "model", "models", "seed", "backend")
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*\Z")
+_WORD = re.compile(r"(?:[A-Za-z_]|~?/|\.\.?/)[A-Za-z0-9_./+~-]*\Z")
 _KEY = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")
 
 
@@ -40,6 +43,8 @@ def apply_overrides(raw: Mapping[str, Any], overrides: Iterable[str]) -> Overrid
     for text in overrides:
         key, value = read_override(text)
         parts = key.split(".")
+        if parts[0] == "train":
+            lost |= _fix(raw, key.removeprefix("train."))
         table = raw
         for i, part in enumerate(parts[:-1]):
             table = table.setdefault(part, {})
@@ -60,6 +65,11 @@ def apply_overrides(raw: Mapping[str, Any], overrides: Iterable[str]) -> Overrid
                 lost.discard(name)
             case ["model"]:
                 lost |= _drop(raw, "scan", "model")
+            case ["train", "data", "path" | "source" as given]:
+                table.pop("source" if given == "path" else "path", None)
+            case ["scan", "train", *rest] if rest:
+                _drop_train(raw.get("train"), rest)
+                lost.discard(axis_names(raw).get(".".join(rest)))
     if lost and isinstance(raw.get("plot"), dict):
         raw["plot"] = {kind: _kept(held, lost) for kind, held in raw["plot"].items()}
     return Overridden(raw, tuple(keys))
@@ -71,6 +81,27 @@ def _drop(raw: dict[str, Any], section: str, name: str) -> set[str]:
         del held[name]
         return {name}
     return set()
+
+
+def _fix(raw: dict[str, Any], key: str) -> set[str]:
+    """Remove the axes of [scan] train that are this key, stand above it or below it; their names."""
+    names = axis_names(raw)
+    gone = [
+        each for each in names if f"{each}.".startswith(f"{key}.") or f"{key}.".startswith(f"{each}.")
+    ]
+    for each in gone:
+        _drop_train(raw["scan"]["train"], each.split("."))
+    return {names[each] for each in gone}
+
+
+def _drop_train(table: Any, parts: list[str]) -> None:
+    """Remove one key of nested tables, and the tables that it leaves empty."""
+    if isinstance(table, dict) and parts[0] in table:
+        held = table[parts[0]]
+        if parts[1:] and isinstance(held, dict):
+            _drop_train(held, parts[1:])
+        if not parts[1:] or held == {} or not isinstance(held, dict):
+            del table[parts[0]]
 
 
 def _kept(plots: Any, lost: set[str]) -> Any:

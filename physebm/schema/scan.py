@@ -7,11 +7,18 @@ from typing import Any
 
 from physebm.errors import StudyFileError
 from physebm.schema.axes import Axis, read_axis
+from physebm.schema.train_scan import read_train_axes
 
 
 def read_scan(raw: Mapping[str, Any], file: str) -> tuple[Axis, ...]:
-    """The axes of [scan], outermost first."""
-    return tuple(_axis(name, values, f"{file}: scan.{name}") for name, values in raw.items())
+    """The axes of a study's [scan], outermost first; `raw` holds all of its tables."""
+    axes: list[Axis] = []
+    for name, values in raw.get("scan", {}).items():
+        if name == "train":
+            axes += read_train_axes(raw, file)
+        else:
+            axes.append(_axis(name, values, f"{file}: scan.{name}"))
+    return tuple(axes)
 
 
 def _axis(name: str, raw: object, where: str) -> Axis:

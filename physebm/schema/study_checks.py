@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from physebm.errors import StudyFileError
+from physebm.schema.axes import AFTER_TRAINING, RESERVED_AXES
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.expressions import check_names
+from physebm.schema.plot_declarations import TRAINING_KINDS, PlotDeclaration
 from physebm.schema.study_declarations import (
     OBSERVABLES,
     REPLICA_OBSERVABLES,
-    RESERVED_AXES,
     SCHEDULE,
     StudyDeclaration,
 )
@@ -31,7 +32,21 @@ def check_sections(study: StudyDeclaration) -> None:
             if name in REPLICA_OBSERVABLES:
                 hint = f"it compares two chains; [sample] chains = {study.sample.chains}"
                 raise StudyFileError(f"{file}: observe.record[{i}]", got=name, hint=hint)
+    if study.train is not None:
+        _check_train(study)
     _check_plots(study)
+
+
+def _check_train(study: StudyDeclaration) -> None:
+    if study.arrays is not None:
+        hint = "[train] learns the arrays; `arrays` takes them from a result: keep one of them"
+        raise StudyFileError(f"{study.where}: arrays", got=study.arrays.from_result, hint=hint)
+    if study.sampling_asked:
+        return
+    for axis in study.scan:
+        if axis.name in AFTER_TRAINING:
+            hint = "nothing is sampled after the training; add [sample] or [observe]"
+            raise StudyFileError(axis.where, got=axis.name, hint=hint)
 
 
 def check_study(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> None:
@@ -62,24 +77,71 @@ def check_study(study: StudyDeclaration, models: Mapping[str, ModelDeclaration])
             if group not in model.units:
                 where = f"{study.where}: clamp"
                 raise StudyFileError(where, got=group, expected=list(model.units))
+    if study.train is not None:
+        _check_teachers(study, models)
+        _check_pictured(study, models)
+
+
+def _check_teachers(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> None:
+    """The models that make training data exist, and have the parameters that are set."""
+    axes = [axis for axis in study.train_axes if axis.key.startswith("train.data")]
+    points = [{axis.name: axis.values[0] for axis in study.train_axes}]
+    points += [points[0] | {axis.name: value} for axis in axes for value in axis.values]
+    for point in points:
+        data = study.train_at(point).data
+        if data.model is None:
+            continue
+        if data.model not in models:
+            where = f"{study.where}: train.data.model"
+            raise StudyFileError(where, got=data.model, expected=list(models))
+        parameters = models[data.model].parameters
+        for name, held in data.set.items():
+            if name not in parameters:
+                hint = f"these are the parameters of {data.model}"
+                raise StudyFileError(held.where, got=name, expected=list(parameters), hint=hint)
+            check_names(held, parameters)
+
+
+def _check_pictured(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> None:
+    """The arrays of spectra and features are learned by one of the models at least."""
+    own = [models[name] if study.inline is None else study.inline for name in study.models]
+    learned = dict.fromkeys(name for model in own for name in model.trainable)
+    for where, plot in addressed_plots(study):
+        if plot.array is not None and plot.array not in learned:
+            hint = "the trainable arrays"
+            raise StudyFileError(f"{where}.array", got=plot.array, expected=list(learned), hint=hint)
+
+
+def addressed_plots(study: StudyDeclaration) -> list[tuple[str, PlotDeclaration]]:
+    """The [plot] tables with their addresses for messages, ``FILE: plot.KIND[number]``."""
+    seen: dict[str, int] = {}
+    found = []
+    for plot in study.plots:
+        number = seen[plot.kind] = seen.get(plot.kind, -1) + 1
+        found.append((f"{study.where}: plot.{plot.kind}" + (f"[{number}]" if number else ""), plot))
+    return found
 
 
 def _check_plots(study: StudyDeclaration) -> None:
     axes = [axis.name for axis in study.scan]
-    seen: dict[str, int] = {}
-    for plot in study.plots:
-        number = seen[plot.kind] = seen.get(plot.kind, -1) + 1
-        where = f"{study.where}: plot.{plot.kind}" + (f"[{number}]" if number else "")
-        observed = {"phase_diagram": "z", "curve": "y", "histogram": "x"}[plot.kind]
+    for where, plot in addressed_plots(study):
+        learned = plot.kind in TRAINING_KINDS
+        if learned and study.train is None:
+            raise StudyFileError(where, hint=f"a figure `{plot.kind}` needs a table [train]")
+        legal = [name for name in axes if name not in AFTER_TRAINING] if learned else axes
+        hint = "axes of [scan]" + (" that the training depends on" if learned else "")
         for key in ("x", "y", "z", "by", "panel"):
             name = getattr(plot, key)
             if name is None:
                 continue
-            if key == observed:
-                if name not in study.observe.record:
-                    hint = "recorded in [observe]" if name in OBSERVABLES else None
-                    expected = study.observe.record
-                    raise StudyFileError(f"{where}.{key}", got=name, expected=expected, hint=hint)
-            elif name not in axes:
-                hint = "axes of [scan]"
-                raise StudyFileError(f"{where}.{key}", got=name, expected=axes, hint=hint)
+            if key == plot.observed:
+                _check_observed(study, name, f"{where}.{key}")
+            elif name not in legal:
+                raise StudyFileError(f"{where}.{key}", got=name, expected=legal, hint=hint)
+
+
+def _check_observed(study: StudyDeclaration, name: str, where: str) -> None:
+    # what a training records depends on its model: such names are checked when they are drawn
+    if name not in study.observe.record and study.train is None:
+        hint = "recorded in [observe]" if name in OBSERVABLES else None
+        raise StudyFileError(where, got=name, expected=study.observe.record, hint=hint)

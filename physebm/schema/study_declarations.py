@@ -8,11 +8,13 @@ from typing import Any, Literal
 import msgspec
 
 from physebm.errors import StudyFileError
-from physebm.schema.axes import Axis, StartDeclaration, check_temperature
+from physebm.schema import train_scan
+from physebm.schema.axes import RESERVED_AXES, Axis, StartDeclaration, check_temperature
 from physebm.schema.convert import Problem, Quantity, Table, decode, table
-from physebm.schema.declarations import ModelDeclaration, TrainedArrays
+from physebm.schema.declarations import ModelDeclaration, Trained, TrainedArrays
 from physebm.schema.expressions import Expression, parse, resolve
 from physebm.schema.plot_declarations import PlotDeclaration
+from physebm.schema.train_declarations import TrainDeclaration
 
 METHODS = ("heat-bath", "metropolis", "swendsen-wang", "wolff", "zero-temperature")
 
@@ -164,6 +166,10 @@ class StudyDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     is None. `models` are names, in order: several when the axis ``model`` scans them, the inline
     model's own when it stands in the study. `models_file` is the path given, None for the usual
     places. `directory` is where relative file names start.
+
+    `train` is [train] at the first value of every axis (`train_at` gives the others), `train_table`
+    the table as it is written. `sampling_asked` is False for a study that only trains: its [sample],
+    [observe] and [tempering] do not stand in the file.
     """
 
     name: str
@@ -186,6 +192,9 @@ class StudyDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     clamp: dict[str, ClampDeclaration] = {}
     plots: tuple[PlotDeclaration, ...] = ()
     arrays: TrainedArrays | None = None
+    train: TrainDeclaration | None = None
+    train_table: dict[str, Any] | None = None
+    sampling_asked: bool = True
     directory: str = "."
     where: str = ""
 
@@ -198,9 +207,45 @@ class StudyDeclaration(msgspec.Struct, frozen=True, kw_only=True):
         scanned = {
             axis.name: parse(point[axis.name], axis.where, StudyFileError)
             for axis in self.scan
-            if axis.name not in RESERVED_AXES
+            if axis.name not in RESERVED_AXES and not axis.key
         }
         return {**self.set, **scanned}
+
+    def with_arrays(self, model: ModelDeclaration) -> ModelDeclaration:
+        """The model with the arrays of the result that the study names, where it names one."""
+        if self.arrays is None:
+            return model
+        held = Trained(
+            arrays=self.arrays,
+            directory=self.directory,
+            where=f"{self.where}: arrays",
+            error=StudyFileError,
+        )
+        return msgspec.structs.replace(model, trained=held)
+
+    @property
+    def train_axes(self) -> tuple[Axis, ...]:
+        """The axes that are keys of [train]."""
+        return tuple(axis for axis in self.scan if axis.key)
+
+    def train_at(self, point: Mapping[str, object]) -> TrainDeclaration | None:
+        """[train] at a point ``{axis: value or coordinate}`` of the grid, None where there is none."""
+        if self.train is None:
+            return None
+        axes = self.train_axes
+        values = {axis.key: axis.value_at(point[axis.name]) for axis in axes}
+        return train_scan.train_at(self.train_table, axes, values, self.where)
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The models that training data are sampled from, at all points."""
+        if self.train is None:
+            return ()
+        models = [self.train.data.model]
+        for axis in self.train_axes:
+            first = {each.name: each.values[0] for each in self.train_axes}
+            models += [self.train_at(first | {axis.name: v}).data.model for v in axis.values]
+        return tuple(dict.fromkeys(name for name in models if name is not None))
 
     def temperature_at(self, point: Mapping[str, object], env: Mapping[str, float]) -> float:
         """The temperature of a point; `env` holds the values of the parameters there."""
@@ -226,7 +271,3 @@ class StudyDeclaration(msgspec.Struct, frozen=True, kw_only=True):
             hint = f"with {schedule.sweeps} sweeps nothing would be measured"
             raise StudyFileError(where, got=schedule.every, hint=hint)
         return schedule
-
-
-RESERVED_AXES = ("temperature", "start", "disorder", "model", "sweeps", "discard")
-"""Axes of a scan that are no parameters of a model."""

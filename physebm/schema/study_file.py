@@ -7,8 +7,10 @@ A study file says::
     backend  auto | reference | numba | cuda    arrays   { from = RESULT, update = "last" }
     [set]        PARAMETER = number | "expression"; temperature; start
     [scan]       AXIS = values (see `axes`); AXIS is a parameter, temperature, start, disorder,
-                 model, sweeps or discard
-    [sample] [tempering] [observe] [clamp] [plot]      see `study_declarations`
+                 model, sweeps, discard or a key train.KEY (see `train_scan`)
+    [train]      see `train_declarations` and `data_declarations`
+    [sample] [tempering] [observe] [clamp]      see `study_declarations`
+    [plot]       see `plot_declarations`
 
 Checks across sections, and against the models, are in `study_checks`.
 """
@@ -41,6 +43,7 @@ from physebm.schema.study_declarations import (
     decode_clamp,
 )
 from physebm.schema.study_tables import study_to_dict
+from physebm.schema.train_scan import check_train
 
 __all__ = [
     "StudyDeclaration",
@@ -54,9 +57,10 @@ __all__ = [
 
 KEYS = (
     *("title", "source", "notes", "model", "models", "seed", "backend", "arrays"),
-    *("set", "scan", "sample", "tempering", "observe", "clamp", "plot"),
+    *("set", "scan", "train", "sample", "tempering", "observe", "clamp", "plot"),
 )
-_NOT_YET = {"train": "training", "free_energy": "free energies"}
+SAMPLING = ("sample", "observe", "tempering")
+_NOT_YET = {"free_energy": "free energies"}
 
 
 def read_study(path: str | Path, overrides: Iterable[str] = ()) -> StudyDeclaration:
@@ -148,7 +152,8 @@ def _study(raw: dict[str, Any], file: str, name: str, directory: str) -> StudyDe
     if models_file is not None and not isinstance(models_file, str):
         raise StudyFileError(f"{file}: models", got=models_file, expected="a path, as a string")
 
-    scan = read_scan(entries("scan"), file)
+    entries("scan")
+    scan = read_scan(raw, file)
     scanned = [axis.name for axis in scan]
     models, inline = _models(raw, file, scan, directory)
     parameters, temperature, start = _set(entries("set"), file, scanned)
@@ -156,6 +161,11 @@ def _study(raw: dict[str, Any], file: str, name: str, directory: str) -> StudyDe
         if key in scanned and key in entries("sample"):
             hint = f"`{key}` is scanned; leave it out of [sample]"
             raise StudyFileError(f"{file}: sample.{key}", got=entries("sample")[key], hint=hint)
+
+    train_axes = tuple(axis for axis in scan if axis.key)
+    if train_axes and "train" not in raw:
+        hint = "there is no table [train] whose keys could be scanned"
+        raise StudyFileError(train_axes[0].where, hint=hint)
 
     study = StudyDeclaration(
         name=name,
@@ -176,6 +186,9 @@ def _study(raw: dict[str, Any], file: str, name: str, directory: str) -> StudyDe
         clamp=_clamp(entries("clamp"), file),
         plots=tuple(read_plots(entries("plot"), file)),
         arrays=section("arrays", TrainedArrays) if "arrays" in raw else None,
+        train=check_train(entries("train"), train_axes, file) if "train" in raw else None,
+        train_table=raw.get("train"),
+        sampling_asked="train" not in raw or any(key in raw for key in SAMPLING),
         directory=directory,
         where=file,
     )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import msgspec
-
-from physebm.schema.axes import StartDeclaration
-from physebm.schema.expressions import Expression
 from physebm.schema.study_declarations import SCHEDULE, StudyDeclaration
+from physebm.schema.train_scan import written_train
+from physebm.schema.written import plain
 
 
 def study_to_dict(study: StudyDeclaration) -> dict[str, Any]:
@@ -24,38 +21,38 @@ def study_to_dict(study: StudyDeclaration) -> dict[str, Any]:
     elif study.axis("model") is None:
         raw["model"] = study.models[0]
     raw |= {"models": study.models_file, "seed": study.seed, "backend": study.backend}
-    raw["arrays"] = _plain(study.arrays)
+    raw["arrays"] = plain(study.arrays)
     raw["set"] = {
-        **{name: _plain(held) for name, held in study.set.items()},
-        "temperature": _plain(study.temperature),
+        **{name: plain(held) for name, held in study.set.items()},
+        "temperature": plain(study.temperature),
         "start": study.start.written if study.start else None,
     }
-    raw["scan"] = {axis.name: [_plain(each) for each in axis.values] for axis in study.scan}
-    raw |= {"sample": _plain(study.sample), "tempering": _plain(study.tempering)}
-    for key in SCHEDULE:
-        if study.axis(key) is not None:
-            raw["sample"].pop(key)
-    raw["observe"] = _plain(study.observe)
-    raw["clamp"] = {name: _plain(held) for name, held in study.clamp.items()}
+    raw["scan"] = _scan(study)
+    if study.train is not None:
+        raw["train"] = written_train(study.train_table, study.train_axes, study.where)
+    if study.sampling_asked:
+        raw |= {"sample": plain(study.sample), "tempering": plain(study.tempering)}
+        for key in SCHEDULE:
+            if study.axis(key) is not None:
+                raw["sample"].pop(key)
+        raw["observe"] = plain(study.observe)
+    raw["clamp"] = {name: plain(held) for name, held in study.clamp.items()}
     plots: dict[str, list] = {}
     for plot in study.plots:
-        table = _plain(plot)
+        table = plain(plot)
         plots.setdefault(table.pop("kind"), []).append(table)
     raw["plot"] = plots
     raw["set"] = {key: held for key, held in raw["set"].items() if held is not None}
     return {key: held for key, held in raw.items() if held is not None}
 
 
-def _plain(held: Any) -> Any:
-    """A struct, expression or tuple as plain tables, lists and numbers, without None."""
-    if isinstance(held, Expression):
-        return held.text if held.constant is None else held.constant
-    if isinstance(held, StartDeclaration):
-        return held.written
-    if isinstance(held, tuple):
-        return [_plain(each) for each in held]
-    if isinstance(held, msgspec.Struct):
-        table = {f.encode_name: _plain(getattr(held, f.name)) for f in msgspec.structs.fields(held)}
-        return {key: each for key, each in table.items() if each is not None}
-    # JSON has no word for a free unit of [clamp]; `_clamp` reads this one back
-    return "nan" if isinstance(held, float) and math.isnan(held) else held
+def _scan(study: StudyDeclaration) -> dict[str, Any]:
+    """The axes as lists of their values; keys of [train] in tables of their own."""
+    scan: dict[str, Any] = {}
+    for axis in study.scan:
+        *above, last = (axis.key or axis.name).split(".")
+        table = scan
+        for part in above:
+            table = table.setdefault(part, {})
+        table[last] = [plain(each) for each in axis.values]
+    return scan

@@ -97,7 +97,8 @@ def test_all_arrays_may_come_from_a_result(tmp_path):
     i, j = BASE.index("[m.arrays]"), BASE.index("[[m.terms]]")
     text = BASE[:i] + '[m.arrays]\nfrom = "results/rbm.nc"\n' + BASE[j:]
     model = read(tmp_path, text)
-    assert (model.trained.from_result, model.trained.update) == ("results/rbm.nc", "last")
+    trained = model.trained.arrays
+    assert (trained.from_result, trained.update, trained.at) == ("results/rbm.nc", "last", None)
     assert model.arrays == {} and model.terms[0].J.name == "J"
 
 
