@@ -200,7 +200,7 @@ class Trainer:
             self.info.objective, averages = pseudo_likelihood(conditionals, batch, weights)
             return self._statistics(averages)
         data = self._data_phase(conditionals, number, rows, batch, weights)
-        model = self._statistics(self._model_phase(conditionals, number, batch))
+        model = self._statistics(self._model_phase(conditionals, number, batch, weights))
         return {slot: data[slot] - model[slot] for slot in self.slots}
 
     def rows(self, number: int) -> np.ndarray | None:
@@ -258,12 +258,21 @@ class Trainer:
         found = mean_field_posterior(conditionals, known, self.hidden, damping=self._damping)
         return known | dict(found.moments)
 
-    def _model_phase(self, conditionals: Conditionals, number: int, batch) -> Averages:
+    def _model_phase(self, conditionals: Conditionals, number: int, batch, weights) -> Averages:
         problem = self.problem
         if self.chains is None:
             return exact.exact_averages(self._summed, self.params, problem.coefficients)
         states = self.chains.advance(number, batch)
-        return RowAverages(problem.hamiltonian, self.chain_moments(conditionals, states))
+        moments = self.chain_moments(conditionals, states)
+        return RowAverages(problem.hamiltonian, moments, self._chain_weights(weights))
+
+    def _chain_weights(self, weights: np.ndarray) -> np.ndarray | None:
+        """In CD the chains of a sample share its weight; otherwise all count alike (None)."""
+        if self.recipe.method != "cd":
+            return None
+        start = np.arange(self.recipe.chains.chains) % len(weights)
+        of_chains = weights[start] / np.bincount(start)[start]
+        return None if np.ptp(of_chains) == 0 else of_chains / of_chains.sum()
 
     def chain_moments(self, conditionals: Conditionals, states: Mapping[str, np.ndarray]):
         """Moments of the chains: hidden units by their conditional means where they factorise."""
