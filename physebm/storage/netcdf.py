@@ -13,7 +13,8 @@ Also here, so that nothing else need know a format: `write_arrays` and `read_arr
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from physebm.storage.arrays_file import read_arrays, write_arrays
 from physebm.storage.atomic import replacing
 
 __all__ = [
+    "lazily",
     "open_group",
     "open_summary",
     "open_tree",
@@ -87,6 +89,27 @@ def open_group(path: str | os.PathLike, group: str) -> xr.Dataset:
     if name not in there:
         raise ResultFileError(f"{path}: group {name}", got=name, expected=there)
     return tree[name].to_dataset()
+
+
+@contextmanager
+def lazily(path: str | os.PathLike, group: str) -> Iterator[xr.Dataset]:
+    """One group with its values still in the file: within the block only what is used is read.
+
+    Raises
+    ------
+    ResultFileError
+        for a file that is no result, or has no such group.
+    """
+    path = Path(path)
+    study_hash_of(path)
+    try:
+        ds = xr.open_dataset(path, group=group, engine=_ENGINE)
+    except OSError as err:
+        raise ResultFileError(
+            f"{path}: group /{group}", got="no such group", hint="what the study did does not fill it"
+        ) from err
+    with _refusing(path), ds:
+        yield ds
 
 
 def study_hash_of(path: str | os.PathLike) -> str:
@@ -205,8 +228,11 @@ def _restore(data: Any) -> None:
 
 def _encoding(ds: xr.Dataset) -> dict[str, dict[str, Any]]:
     packed = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
-    return {
-        name: dict(packed)
-        for name, variable in ds.variables.items()
-        if variable.dtype.kind in "biuf" and variable.nbytes >= COMPRESS_FROM and variable.ndim
-    }
+    found = {}
+    for name, variable in ds.variables.items():
+        if variable.dtype.kind in "biuf" and variable.nbytes >= COMPRESS_FROM and variable.ndim:
+            found[name] = dict(packed)
+            chunks = variable.encoding.get("chunksizes") or ()
+            if len(chunks) == variable.ndim and all(c <= n for c, n in zip(chunks, variable.shape)):
+                found[name]["chunksizes"] = tuple(chunks)
+    return found
