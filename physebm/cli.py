@@ -29,7 +29,15 @@ from physebm.study.describe import STAGES, describe
 from physebm.study.estimate import estimate_study
 from physebm.study.figures import draw_figures
 from physebm.study.models import load_model, models_of
-from physebm.study.runner import open_study, progress_of, run_study
+from physebm.study.jobs import progress_of
+from physebm.study.runner import open_study, run_study
+from physebm.study.trained_files import (
+    generate_file,
+    read_age_option,
+    read_at_options,
+    score_file,
+    write_scores,
+)
 from physebm.study.workfolder import complete, holder
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -61,6 +69,7 @@ def main() -> None:
       physebm show hopfield                    its Hamiltonian as mathematics
       physebm check hopfield                   its kernels against exact enumeration
       physebm run studies/hopfield_phase.toml  a study: result and figures
+      physebm run studies/rbm_digits.toml      training on data; then score and generate
 
     Exit status: 0 success, 1 failure, 2 bad input, 130 interrupted.
     """  # noqa: D301 - click reads the control character
@@ -134,13 +143,16 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
     with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         line = bar.add_task(Path(study).stem, total=1.0)
 
-        told = [0]
+        told, heard = [0], [""]
 
-        def watch(fraction: float, done: int, tasks: int) -> None:
+        def watch(fraction: float, done: int, jobs: int, note: str) -> None:
             if quiet and done > told[0]:
                 told[0] = done
-                click.echo(f"{100 * fraction:.0f} %, {done} of {tasks} tasks done", err=True)
-            name = f"{Path(study).stem}  task {min(done + 1, tasks)} of {tasks}"
+                click.echo(f"{100 * fraction:.0f} %, {done} of {jobs} tasks done", err=True)
+            if quiet and note != heard[0]:
+                heard[0] = note
+                click.echo(f"{100 * fraction:.0f} %  {note}", err=True)
+            name = f"{Path(study).stem}  task {min(done + 1, jobs)} of {jobs}  {note}".rstrip()
             bar.update(line, completed=fraction, description=name)
 
         outcome = run_study(
@@ -215,7 +227,7 @@ def status(study, overrides, out) -> None:
     state = f"running ({running})" if running else "stopped" if begun else "not begun"
     click.echo(f"{state}: {opened.path}")
     click.echo(f"{100 * fraction:.1f} % done, {done} of {tasks} tasks, {opened.grid.points} points")
-    for task in opened.grid.tasks:
+    for task in (*opened.grid.trainings, *opened.grid.tasks):
         folder = opened.work / task.name
         if (folder / "error.txt").exists() and not (folder / "result.npz").exists():
             click.echo(f"  {task.name}: failed; the next run tries it again ({folder / 'error.txt'})")
@@ -245,6 +257,69 @@ def estimate(study, overrides, backend) -> None:
         f"{sum(row.seconds for row in rows):.0f} s of sweeps on this machine with one worker "
         "(rehearsed; compiling, measuring and inserted rungs not counted)"
     )
+
+
+update_option = click.option(
+    "--update", default="last", show_default=True, help="Recorded age of the training to take."
+)
+at_option = click.option(
+    "--at", multiple=True, metavar="AXIS=VALUE",
+    help="Which training, where the study scanned some, e.g. method=pcd. May be repeated.",
+)  # fmt: skip
+
+
+@main.command(context_settings=CONTEXT)
+@click.argument("result", type=click.Path())
+@click.argument("data", type=click.Path())
+@update_option
+@at_option
+@click.option("--out", type=click.Path(), help="Write the scores of all samples to this .nc file.")
+@_guarded
+def score(result, data, update, at, out) -> None:
+    """Energies and free energies of the samples in DATA under the trained model of RESULT.
+
+    DATA is read like the training data of the study: same variable, alphabet, threshold.
+    """
+    scores = score_file(result, data, read_age_option(update), read_at_options(at))
+    for name in scores.data_vars:
+        values = scores[name]
+        click.echo(
+            f"{name:<16} mean {float(values.mean()):.6g}  standard deviation {float(values.std()):.4g}"
+            f"  least {float(values.min()):.6g}  greatest {float(values.max()):.6g}  ({values.units})"
+        )
+    click.echo(f"{scores.sizes['sample']} samples, update {scores.attrs['update']}")
+    if out:
+        click.echo(f"scores   {write_scores(out, scores)}")
+
+
+@main.command(context_settings=CONTEXT)
+@click.argument("result", type=click.Path())
+@click.option("--samples", type=click.IntRange(1), required=True, help="How many to draw.")
+@click.option("--out", type=click.Path(), required=True, help="File to write, .npy or .nc.")
+@click.option(
+    "--sweeps", type=click.IntRange(1), default=1000, show_default=True,
+    help="Sweeps of each chain from its random start.",
+)  # fmt: skip
+@click.option("--temperature", type=float, default=1.0, show_default=True, help="H is divided by it.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--clamp", type=click.Path(), help="Visible values to hold (.npy; nan or -1 is free).")
+@update_option
+@at_option
+@_guarded
+def generate(result, samples, out, sweeps, temperature, seed, clamp, update, at) -> None:
+    """Draw samples from the trained model of RESULT: independent chains from random starts."""
+    path = generate_file(
+        result,
+        out,
+        samples,
+        sweeps=sweeps,
+        temperature=temperature,
+        seed=seed,
+        clamp=clamp,
+        update=read_age_option(update),
+        at=read_at_options(at),
+    )
+    click.echo(f"samples  {path}")
 
 
 @main.command(context_settings=CONTEXT)

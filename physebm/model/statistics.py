@@ -111,7 +111,9 @@ def _statistic(hamiltonian: Hamiltonian, params: Params, averages: Averages, t: 
             C = averages.pair(a, b)
             if a == b:
                 C = _off_diagonal(C)
-            return C.transpose(0, 2, 1, 3) if term.states else np.einsum("ifjf->ij", C)
+            if term.states:
+                return C.transpose(0, 2, 1, 3)
+            return C[:, 0, :, 0] if C.shape[1] == 1 else np.einsum("ifjf->ij", C)
         case Pair(a=a):
             return _edge_statistic(hamiltonian, params, averages, t, instance)
     raise AssertionError(term)

@@ -6,6 +6,7 @@ For every legal method, and for heat bath inside replica exchange ("tempering"),
     reference    single sweeps of the compiled kernels against the reference, unit by unit
     stationary   exact samples, swept, are still exact samples: chi-square of the states (at most 12
                  discrete units), moments, energy, continuous units by Kolmogorov-Smirnov
+    gradient     of trainable arrays: exact against finite differences of log Z, sampled against exact
     ergodic      chains that all start ordered reach the exact distribution (a frozen chain keeps exact
                  samples exact), at the last temperature: the one where the model mixes
 
@@ -25,6 +26,7 @@ from scipy.stats import poisson
 from physebm.backends.base import Kernels, Lanes, LaneState, Launch, launch
 from physebm.backends.select import select
 from physebm.errors import InputError, LoweringError
+from physebm.learning.roles import trained_slots
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
 from physebm.lowering.plan import ClusterMove, Decision, SweepPlan
@@ -36,7 +38,7 @@ from physebm.sampling import initial
 from physebm.sampling.chain import PlanSampler
 from physebm.sampling.tempering import Ladders, ParallelTempering
 from physebm.schema.load import Loaded, load
-from physebm.study import check_statistics
+from physebm.study import check_gradients, check_statistics
 from physebm.theory.enumeration import UNITS, Exact, enumerate_states, sample_exact
 
 METHODS = ("heat-bath", "metropolis", "swendsen-wang", "wolff", "tempering")
@@ -142,6 +144,8 @@ def check_model(
     if not rows:
         where = f"{model.declaration.where}.small"
         raise InputError(where, hint=f"no method can sample this model: {refused[0][1]}")
+    if trained_slots(hamiltonian) and exact.probabilities is not None:
+        rows += _gradients(model, params, exact, temperatures[0], backend, seed)
     threshold = alpha / len(rows)
     return CheckReport(
         hamiltonian.name,
@@ -205,6 +209,17 @@ def _discrete_states(model: Loaded) -> int:
         if group.prior.discrete:
             count *= len(group.prior.states) ** group.size
     return count
+
+
+def _gradients(model: Loaded, params: Params, exact: Exact, temperature, backend, seed):
+    """Rows of the trainable arrays, at the first temperature."""
+    error = check_gradients.finite_difference_error(model, params, exact)
+    statistic, p = check_gradients.sampled(exact, params, backend, seed)
+    ok = error < check_gradients.TOLERANCE
+    return [
+        CheckRow("heat-bath", temperature, "gradient, log Z", error, None, ok),
+        CheckRow("heat-bath", temperature, "gradient, sampled", float(statistic), p, True),
+    ]
 
 
 def _judged(row: CheckRow, threshold: float) -> CheckRow:

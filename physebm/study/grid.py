@@ -4,6 +4,7 @@
     cell    the points that differ in temperature and start only: one set of arrays, one ladder
     task    cells of one structure and one schedule, batched in one kernel call; the unit of work,
             of checkpoints and of resumption
+    training  what the points share that differ in temperature, start and schedule only
 
 The cut depends on the study alone, never on workers; and results do not depend on the cut, because
 every lane has its own key and counter.
@@ -12,7 +13,7 @@ every lane has its own key and counter.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 
@@ -22,11 +23,14 @@ from physebm.schema.axes import StartDeclaration
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.load import Loaded, load
 from physebm.schema.study_declarations import Schedule, StudyDeclaration
+from physebm.schema.train_declarations import TrainDeclaration
 
 # Lanes of one task: enough to fill the cores for many sweeps, few enough to checkpoint often.
 LANES_PER_TASK = 512
 MIN_DRAWS = 64
 MAX_POINTS = 1_000_000
+# Axes along which a trained model is only looked at: nothing is learned again.
+AFTER_TRAINING = ("temperature", "start", "sweeps", "discard")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Point:
     start: StartDeclaration
     disorder: int
     loaded: Loaded = field(repr=False, compare=False)
+    training: int = 0
 
     def key(self, seed: int, tempered: bool) -> tuple[int, int]:
         """The key of its chains: the study's seed and its own coordinates, values not indices."""
@@ -71,11 +76,31 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Training:
+    """One training: its own coordinates, the first point that needs it, and its [train] table."""
+
+    number: int
+    own: tuple[tuple[str, object], ...]
+    point: Point
+    declared: TrainDeclaration
+
+    @property
+    def name(self) -> str:
+        """Folder name, ``train0001``."""
+        return f"train{self.number:04d}"
+
+
+@dataclass(frozen=True)
 class Grid:
-    """The axes of a study and its tasks in a fixed order."""
+    """The axes of a study, its trainings and its sampling tasks, each in a fixed order.
+
+    `all_points` are the points of the grid whether they are sampled or not.
+    """
 
     axes: dict[str, tuple]
     tasks: tuple[Task, ...]
+    trainings: tuple[Training, ...] = ()
+    all_points: tuple[Point, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,7 +110,16 @@ class Grid:
     @property
     def points(self) -> int:
         """Number of points."""
-        return sum(len(task.points) for task in self.tasks)
+        return len(self.all_points)
+
+    def axes_index(self, name: str) -> int:
+        """Position of an axis in a point's index."""
+        return list(self.axes).index(name)
+
+    @property
+    def training_axes(self) -> dict[str, tuple]:
+        """The axes that a training depends on."""
+        return {name: values for name, values in self.axes.items() if name not in AFTER_TRAINING}
 
 
 def expand(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> Grid:
@@ -105,6 +139,8 @@ def expand(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> G
     cells: dict[tuple, list[Point]] = {}
     cache: dict[tuple, Loaded] = {}
     schedules: dict[tuple, Schedule] = {}
+    trainings: dict[tuple, Training] = {}
+    every: list[Point] = []
     for index in product(*(range(len(axis.values)) for axis in study.scan)):
         values = {axis.name: axis.values[i] for axis, i in zip(study.scan, index)}
         labels = {axis.name: axis.coordinates[i] for axis, i in zip(study.scan, index)}
@@ -114,8 +150,6 @@ def expand(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> G
             cache[model, own] = load(models[model], study.parameters_at(values))
         loaded = cache[model, own]
         temperature = study.temperature_at(values, loaded.env)
-        schedule = study.schedule_at(values, {**loaded.env, "T": temperature, "beta": 1 / temperature})
-        _check_draws(study, schedule)
         point = Point(
             index,
             (("model", model), *((n, labels[n]) for n in names if n != "model")),
@@ -124,10 +158,29 @@ def expand(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> G
             int(values.get("disorder", 0)),
             loaded,
         )
+        if study.train is not None:
+            point = _trained(study, point, values, trainings)
+        every.append(point)
+        if not study.sampling_asked:
+            continue
+        schedule = study.schedule_at(values, {**loaded.env, "T": temperature, "beta": 1 / temperature})
+        _check_draws(study, schedule)
         key = (model, own, point.disorder, schedule)
         cells.setdefault(key, []).append(point)
         schedules[key] = schedule
-    return Grid({axis.name: axis.coordinates for axis in study.scan}, _tasks(study, cells, schedules))
+    axes = {axis.name: axis.coordinates for axis in study.scan}
+    tasks = _tasks(study, cells, schedules)
+    return Grid(axes, tasks, tuple(trainings.values()), tuple(every))
+
+
+def _trained(study: StudyDeclaration, point: Point, values, trainings: dict[tuple, Training]) -> Point:
+    """The point with the number of the training that it needs, which is listed if it is new."""
+    own = tuple(pair for pair in point.coordinates if pair[0] not in AFTER_TRAINING)
+    if own not in trainings:
+        number = len(trainings) + 1
+        declared = study.train_at(values)
+        trainings[own] = Training(number, own, replace(point, training=number), declared)
+    return replace(point, training=trainings[own].number)
 
 
 def _check_draws(study: StudyDeclaration, schedule: Schedule) -> None:

@@ -25,6 +25,7 @@ from physebm.storage.dataset import (
 )
 from physebm.storage.quantities import quantity
 from physebm.study.grid import Grid, Task
+from physebm.study.merge_training import TrainingOutcome, training_groups, training_summary
 
 # Channels that are reported as draws of an observable in /series.
 SERIES_NAMES = {"du_dbeta": "energy", "m": "magnetisation", "q1": "replica_overlap"}
@@ -49,11 +50,16 @@ def read_outcome(task: Task, result: Path | None, failure: str = "") -> TaskOutc
     return TaskOutcome(task, arrays, meta)
 
 
-def merge(study: StudyDeclaration, grid: Grid, outcomes: list[TaskOutcome]) -> dict[str, xr.Dataset]:
+def merge(
+    study: StudyDeclaration,
+    grid: Grid,
+    outcomes: list[TaskOutcome],
+    trainings: list[TrainingOutcome] = (),
+) -> dict[str, xr.Dataset]:
     """The groups of the result file, ``/`` (summary) and those that the study asks for."""
     done = [outcome for outcome in outcomes if outcome.arrays]
     estimates = {}
-    for name in study.observe.record:
+    for name in study.observe.record if outcomes else ():
         given = _direct(grid, done, name) if name not in DERIVED else _derived(grid, done, name)
         if given is not None:
             estimates[name] = given
@@ -63,15 +69,18 @@ def merge(study: StudyDeclaration, grid: Grid, outcomes: list[TaskOutcome]) -> d
     summary = summary_dataset(
         grid.axes,
         estimates,
-        status=_status(grid, outcomes),
-        messages=_messages(grid, outcomes),
+        status=_status(grid, outcomes, trainings),
+        messages=_messages(grid, outcomes, trainings),
         equilibration=_place(grid, done, "equilibration", fill=0, dtype=np.int8),
         equilibration_messages=_place(grid, done, "equilibration_message", fill="", dtype=object),
         coords=coords,
         attrs=_attributes(grid, done, estimates),
         title=study.title,
     )
-    groups = {"/": summary}
+    learned = training_groups(grid, list(trainings))
+    if learned:
+        summary = summary.merge(training_summary(grid, learned["/training"]), combine_attrs="override")
+    groups = {"/": summary, **learned}
     if study.observe.series:
         groups["/series"] = _series(grid, done, study)
     if study.observe.states:
@@ -162,8 +171,16 @@ def _overlap_coordinates(grid: Grid, done) -> dict[str, Any]:
     return {"overlap_value": ((*grid.axes, "overlap"), values)}
 
 
-def _status(grid: Grid, outcomes) -> np.ndarray:
+def _status(grid: Grid, outcomes, trainings) -> np.ndarray:
+    """Per point: a sampled point is done when it was sampled, others when their training ended."""
     status = np.full(grid.shape, NOT_RUN, dtype=np.int8)
+    ended = {
+        o.training.number: FAILED if o.failure else DONE if o.arrays else NOT_RUN for o in trainings
+    }
+    for point in grid.all_points:
+        state = ended.get(point.training, NOT_RUN)
+        if state == FAILED or not grid.tasks:
+            status[point.index] = state
     for outcome in outcomes:
         code = DONE if outcome.arrays else FAILED if outcome.failure else NOT_RUN
         for point in outcome.task.points:
@@ -171,8 +188,11 @@ def _status(grid: Grid, outcomes) -> np.ndarray:
     return status
 
 
-def _messages(grid: Grid, outcomes) -> np.ndarray:
+def _messages(grid: Grid, outcomes, trainings) -> np.ndarray:
     messages = np.full(grid.shape, "", dtype=object)
+    failures = {o.training.number: o.failure for o in trainings}
+    for point in grid.all_points:
+        messages[point.index] = failures.get(point.training, "")
     for outcome in outcomes:
         for point in outcome.task.points:
             messages[point.index] = outcome.failure

@@ -70,9 +70,14 @@ def models_file(study: StudyDeclaration) -> Path:
 
 def declared_models(study: StudyDeclaration) -> dict[str, ModelDeclaration]:
     """The models that a study uses, by name; checked against what the study sets and scans."""
+    teachers = study.teachers if study.train is not None else ()
+    models = {} if study.inline is not None and not teachers else models_of(models_file(study))
     if study.inline is not None:
-        models = {study.models[0]: study.inline}
-    else:
-        models = models_of(models_file(study))
+        models = {**models, study.models[0]: study.inline}
     check_study(study, models)
-    return {name: models[name] for name in study.models}
+    wanted = dict.fromkeys([*study.models, *teachers])
+    for name in wanted:
+        if name not in models:
+            where = f"{study.where}: train.data.model"
+            raise StudyFileError(where, got=name, expected=list(models))
+    return {name: models[name] for name in wanted}

@@ -7,35 +7,32 @@ a task that failed is tried again by the next run.
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from physebm.errors import InputError, PhysebmError, StudyError, StudyFileError
+from physebm.errors import InputError, StudyError, StudyFileError
+from physebm.learning.checks import check_recipe
 from physebm.lowering.pipeline import Options, lower
 from physebm.observables.derived import DERIVED
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.overrides import read_override
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.schema.study_file import readdressed, study_from_text, study_to_dict
-from physebm.storage.atomic import replacing
 from physebm.storage.dataset import record_dataset
 from physebm.storage.netcdf import write_tree
 from physebm.storage.provenance import provenance, study_hash
-from physebm.study import executors, workfolder
-from physebm.study.grid import Grid, Task, expand
+from physebm.study import workfolder
+from physebm.study.grid import Grid, expand
+from physebm.study.jobs import Done, Watch, addressed, run_jobs
 from physebm.study.measure import Subject
 from physebm.study.merge import merge, read_outcome
+from physebm.study.merge_training import read_training
 from physebm.study.models import declared_models, models_file
-from physebm.study.task import run_task
 from physebm.study.theory_curves import check_theories
-
-PROGRESS_SECONDS = 0.3
+from physebm.study.training import recipe_of
+from physebm.study.training_data import data_hashes
 
 
 @dataclass(frozen=True)
@@ -87,8 +84,8 @@ def open_study(
     except InputError as problem:
         raise readdressed(problem, str(path), [read_override(each)[0] for each in overrides]) from None
     source = "inline" if study.inline is not None else models_file(study).read_text(encoding="utf-8")
-    own = "\n".join(_table_text(source, name) for name in study.models)
-    digest = study_hash(study_to_dict(study), own)
+    own = "\n".join(_table_text(source, name) for name in models)
+    digest = study_hash(study_to_dict(study), "\n".join([own, *data_hashes(study, grid)]))
     out = Path(out) if out is not None else Path("results") / f"{path.stem}.nc"
     if out.suffix != ".nc":
         raise StudyFileError("--out", got=str(out), expected="a path that ends in .nc")
@@ -150,20 +147,13 @@ def _check(study: StudyDeclaration, grid: Grid) -> None:
             try:
                 lower(loaded.hamiltonian, Options(study.sample.method, loaded.integer_slots))
             except InputError as problem:
-                raise _addressed(problem, study, task) from None
-
-
-def _addressed(problem: InputError, study: StudyDeclaration, task: Task) -> InputError:
-    """The same problem with the file in its address, where a lower floor did not know it."""
-    model = task.points[0].loaded.declaration
-    head, _, rest = problem.where.partition(".")
-    if head in ("sample", "backend", "tempering"):
-        where = f"{study.where}: {problem.where}"
-    elif head == model.name and model.where:
-        where = f"{model.where}.{rest}" if rest else model.where
-    else:
-        return problem
-    return type(problem)(where, got=problem.got, expected=problem.expected, hint=problem.hint)
+                raise addressed(problem, study, loaded.declaration) from None
+    for training in grid.trainings:
+        loaded = training.point.loaded
+        try:
+            check_recipe(loaded.hamiltonian, recipe_of(training.declared), f"{study.where}: train")
+        except InputError as problem:
+            raise addressed(problem, study, loaded.declaration) from None
 
 
 def run_study(
@@ -175,7 +165,7 @@ def run_study(
     workers: int = 1,
     restart: bool = False,
     command: str = "",
-    watch: Callable[[float, int, int], None] = lambda fraction, done, tasks: None,
+    watch: Watch = lambda fraction, done, jobs, note: None,
 ) -> Outcome:
     """Run a study to its result file, or continue one that was interrupted.
 
@@ -190,7 +180,8 @@ def run_study(
     restart
         Forget what has been computed and begin again.
     watch
-        Called with (fraction done, tasks done, tasks) a few times per second.
+        Called with (fraction done, jobs done, jobs, note) a few times per second; the note has the
+        last numbers of a training.
 
     Raises
     ------
@@ -206,114 +197,30 @@ def run_study(
     ) as complete:
         if complete:
             return Outcome(opened.out, 0.0, {}, False)
-        results, failures = _run(opened, backend or opened.study.backend, workers, watch)
-        if not results:
-            first = next(iter(failures.values()))
+        done = run_jobs(opened, backend or opened.study.backend, workers, watch)
+        if not done.results:
+            first = next(iter(done.failures.values()))
             raise StudyError(f"{opened.path}: every task failed; the first with {first}")
         seconds = time.perf_counter() - started
-        _assemble(opened, results, failures, backend or opened.study.backend, command, seconds)
-        if not failures:
+        _assemble(opened, done, backend or opened.study.backend, command, seconds)
+        if not done.failures:
             workfolder.remove(opened.work)
-    tasks = opened.grid.tasks
-    watch(1.0, len(results), len(tasks))
-    names = {tasks[number - 1].name: text for number, text in failures.items()}
-    return Outcome(opened.out, time.perf_counter() - started, names, True)
+    jobs = len(opened.grid.tasks) + len(opened.grid.trainings)
+    watch(1.0, len(done.results), jobs, "")
+    return Outcome(opened.out, time.perf_counter() - started, done.failures, True)
 
 
-def _run(opened: Opened, backend: str, workers: int, watch) -> tuple[dict[int, Path], dict[int, str]]:
-    """All tasks; the result file of each that ended and the message of each that failed."""
-    jobs = [_Job(opened, task, backend) for task in opened.grid.tasks]
-    workers = max(1, min(workers, len(jobs)))
-    failures: dict[int, str] = {}
-    results: dict[int, Path] = {}
-    stop = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(opened, watch, stop), daemon=True)
-    watcher.start()
-    mapped = (
-        executors.serial(_work, jobs) if workers == 1 else executors.processes(_work, jobs, workers)
-    )
-    try:
-        for job, value in mapped:
-            if isinstance(value, InputError):
-                raise _addressed(value, opened.study, job.task)
-            if isinstance(value, Exception):
-                failures[job.task.number] = _failed(opened, job.task, value)
-            else:
-                results[job.task.number] = value
-    finally:
-        mapped.close()
-        stop.set()
-        watcher.join()
-    return results, failures
-
-
-def _failed(opened: Opened, task: Task, error: Exception) -> str:
-    """One line for the user; the traceback of what is not the project's own goes to a file."""
-    if isinstance(error, PhysebmError):
-        return f"{type(error).__name__}: {error}"
-    path = opened.work / task.name / "error.txt"
-    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    return f"{type(error).__name__}: {error} (traceback in {path})"
-
-
-@dataclass(frozen=True)
-class _Job:
-    opened: Opened
-    task: Task
-    backend: str
-
-
-def _work(job: _Job) -> Path:
-    folder = job.opened.work / job.task.name
-    folder.mkdir(parents=True, exist_ok=True)
-    last = [0.0]
-
-    def report(fraction: float) -> None:
-        now = time.monotonic()
-        if now - last[0] > PROGRESS_SECONDS or fraction >= 1.0:
-            last[0] = now
-            with replacing(folder / "progress.json") as temporary:
-                Path(temporary).write_text(json.dumps({"fraction": fraction}))
-
-    return run_task(job.opened.study, job.task, job.backend, folder, job.opened.digest, report)
-
-
-def _watch(opened: Opened, watch, stop: threading.Event) -> None:
-    while not stop.wait(PROGRESS_SECONDS):
-        watch(*progress_of(opened))
-
-
-def progress_of(opened: Opened) -> tuple[float, int, int]:
-    """Fraction done, tasks done and tasks of a study, from its work folder (or its result)."""
-    tasks = opened.grid.tasks
-    if not opened.work.exists() and opened.out.exists():
-        return 1.0, len(tasks), len(tasks)
-    points = opened.grid.points
-    fraction, done = 0.0, 0
-    for task in tasks:
-        folder = opened.work / task.name
-        if (folder / "result.npz").exists():
-            part, done = 1.0, done + 1
-        else:
-            part = _fraction(folder / "progress.json")
-        fraction += part * len(task.points) / points
-    return fraction, done, len(tasks)
-
-
-def _fraction(path: Path) -> float:
-    try:
-        return float(json.loads(path.read_text())["fraction"])
-    except (OSError, ValueError, KeyError):
-        return 0.0
-
-
-def _assemble(opened, results, failures, backend, command, seconds) -> None:
-    outcomes = [
-        read_outcome(task, results.get(task.number), failures.get(task.number, ""))
-        for task in opened.grid.tasks
+def _assemble(opened: Opened, done: Done, backend: str, command: str, seconds: float) -> None:
+    trainings = [
+        read_training(training, done.results.get(training.name), done.failures.get(training.name, ""))
+        for training in opened.grid.trainings
     ]
-    groups = merge(opened.study, opened.grid, outcomes)
-    metas = [outcome.meta for outcome in outcomes if outcome.meta]
+    outcomes = [
+        read_outcome(task, done.results.get(name), done.failures.get(name, ""))
+        for name, task in done.tasks.items()
+    ]
+    groups = merge(opened.study, opened.grid, outcomes, trainings)
+    metas = [outcome.meta for outcome in (*trainings, *outcomes) if outcome.meta]
     record = provenance(
         study=study_to_dict(opened.study),
         study_text=opened.text,
@@ -322,10 +229,10 @@ def _assemble(opened, results, failures, backend, command, seconds) -> None:
         command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         backend=backend,
-        tasks=len(outcomes),
+        tasks=len(trainings) + len(outcomes),
         seconds=seconds,
         seconds_setup=sum(meta["setup_seconds"] for meta in metas),
-        seconds_kernels=sum(meta["kernel_seconds"] for meta in metas),
+        seconds_kernels=sum(meta.get("kernel_seconds", 0.0) for meta in metas),
     )
     groups["/provenance"] = record_dataset(record)
     groups["/parameters"] = record_dataset(_parameters(opened))
@@ -335,8 +242,8 @@ def _assemble(opened, results, failures, backend, command, seconds) -> None:
 def _parameters(opened: Opened) -> dict[str, float]:
     """Parameters that are the same at every point, and T where it is not scanned."""
     fixed: dict[str, float] = {}
-    first = opened.grid.tasks[0].points[0]
-    envs = [task.points[0].loaded.env for task in opened.grid.tasks]
+    first = opened.grid.all_points[0]
+    envs = [point.loaded.env for point in opened.grid.all_points]
     for name, value in first.loaded.env.items():
         if all(env.get(name) == value for env in envs) and name not in opened.grid.axes:
             fixed[name] = value

@@ -6,7 +6,9 @@ ladder per chain, and a lane is (cell, start, chain, walker); see `tempered`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from physebm.sampling.chain import PlanSampler
 from physebm.schema.array_files import read_array
 from physebm.schema.declarations import ArrayDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
+from physebm.storage.arrays_file import read_arrays
 from physebm.study.grid import Point, Task
 from physebm.study.measure import Subject
 
@@ -63,11 +66,13 @@ class Prepared:
         )
 
 
-def prepare(study: StudyDeclaration, task: Task, backend: str) -> Prepared:
-    """Draw, lower, bind and compile one task."""
+def prepare(
+    study: StudyDeclaration, task: Task, backend: str, trained: Mapping[int, Path] | None = None
+) -> Prepared:
+    """Draw (or take from the trainings), lower, bind and compile one task."""
     method = study.sample.method
     hamiltonian = task.points[0].loaded.hamiltonian
-    params = stack([cell[0].loaded.params(study.seed, cell[0].disorder) for cell in task.cells])
+    params = stack([_params(study, cell[0], trained or {}) for cell in task.cells])
     coefficients, rung_of_point = _rungs(task, method)
     check_positive_form(hamiltonian, params, coefficients)
     plan = lower(hamiltonian, Options(method, integer_slots(params)))
@@ -86,6 +91,21 @@ def prepare(study: StudyDeclaration, task: Task, backend: str) -> Prepared:
         rung_of_point,
         instance,
     )
+
+
+def _params(study: StudyDeclaration, point: Point, trained: Mapping[int, Path]) -> Params:
+    """The arrays of a point: drawn, and where its model was trained as they were learned."""
+    params = point.loaded.params(study.seed, point.disorder)
+    if point.training not in trained:
+        return params
+    arrays, _ = read_arrays(trained[point.training])
+    prefix = "arrays/"
+    learned = {
+        name.removeprefix(prefix): values[-1:].astype(np.float64)
+        for name, values in arrays.items()
+        if name.startswith(prefix)
+    }
+    return params.with_arrays(**learned)
 
 
 def integer_slots(params: Params) -> frozenset[str]:

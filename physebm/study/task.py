@@ -8,7 +8,7 @@ from its last checkpoint with the same bits.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,14 +59,18 @@ def run_task(
     folder: Path,
     digest: str,
     progress: Progress = lambda fraction: None,
+    trained: Mapping[int, Path] | None = None,
 ) -> Path:
-    """Run or resume a task in its folder; returns the path of its result file."""
+    """Run or resume a task in its folder; returns the path of its result file.
+
+    `trained` has the results of the trainings of its points, by number.
+    """
     result = folder / "result.npz"
     if finished(result, digest):
         return result
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    prepared = setup.prepare(study, task, backend)
+    prepared = setup.prepare(study, task, backend, trained)
     compiled = time.perf_counter()
 
     def hand_over(arrays: dict[str, np.ndarray], running: Running) -> Path:

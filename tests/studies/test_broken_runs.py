@@ -286,7 +286,7 @@ def test_interrupts_at_any_moment_change_no_bit(tmp_path, undisturbed):
         "from physebm.study import runner\n"
         "runner.PROGRESS_SECONDS = 0.01\n"
         "stopped = sent = 0\n"
-        "def watch(fraction, done, tasks):\n"
+        "def watch(fraction, done, tasks, note):\n"
         "    global sent\n"
         "    if sent == stopped < 12 and fraction > 0.07 * stopped:\n"
         "        sent += 1\n"

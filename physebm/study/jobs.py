@@ -1,0 +1,215 @@
+"""The work of a study: trainings first, then sampling tasks; and how far each of them is.
+
+A job runs in a folder of its own under ``NAME.work/``. A sampling task waits for the trainings of its
+points; points whose training failed are left out of their task, whose other points lose nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from physebm.errors import InputError, PhysebmError
+from physebm.schema.declarations import ModelDeclaration
+from physebm.schema.study_declarations import StudyDeclaration
+from physebm.storage.arrays_file import read_arrays
+from physebm.storage.atomic import replacing
+from physebm.study import executors
+from physebm.study.grid import Point, Task, Training
+from physebm.study.task import finished, run_task
+from physebm.study.training import run_training
+
+if TYPE_CHECKING:
+    from physebm.study.runner import Opened
+
+PROGRESS_SECONDS = 0.3
+
+Watch = Callable[[float, int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training or one sampling task; `trained` has the results of the trainings by number."""
+
+    opened: Opened
+    part: Task | Training
+    backend: str
+    trained: Mapping[int, Path] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where it works."""
+        return self.opened.work / self.part.name
+
+
+@dataclass
+class Done:
+    """What became of all jobs: result files, the tasks as they were run, and messages of failures."""
+
+    results: dict[str, Path] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def run_jobs(opened: Opened, backend: str, workers: int, watch: Watch) -> Done:
+    """All jobs of a study on `workers` processes.
+
+    Raises
+    ------
+    InputError
+        for a user's mistake that only showed while a job ran.
+    """
+    done = Done()
+    stop = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(opened, watch, stop), daemon=True)
+    watcher.start()
+    try:
+        _map([Job(opened, each, backend) for each in opened.grid.trainings], workers, done)
+        trained = {
+            t.number: done.results[t.name] for t in opened.grid.trainings if t.name in done.results
+        }
+        for training in opened.grid.trainings:
+            failure = _failure_in(done.results.get(training.name))
+            if failure:
+                done.failures[training.name] = failure
+                trained.pop(training.number)
+        jobs = []
+        for task in opened.grid.tasks:
+            task = _possible(task, trained)
+            if task.cells:
+                done.tasks[task.name] = task
+                numbers = {point.training for point in task.points} - {0}
+                jobs.append(Job(opened, task, backend, {n: trained[n] for n in numbers}))
+        _map(jobs, workers, done)
+    finally:
+        stop.set()
+        watcher.join()
+    return done
+
+
+def _map(jobs: list[Job], workers: int, done: Done) -> None:
+    if not jobs:
+        return
+    workers = max(1, min(workers, len(jobs)))
+    mapped = (
+        executors.serial(_work, jobs) if workers == 1 else executors.processes(_work, jobs, workers)
+    )
+    try:
+        for job, value in mapped:
+            if isinstance(value, InputError):
+                raise addressed(value, job.opened.study, _point_of(job.part).loaded.declaration)
+            if isinstance(value, Exception):
+                done.failures[job.part.name] = _failed(job, value)
+            else:
+                done.results[job.part.name] = value
+    finally:
+        mapped.close()
+
+
+def _possible(task: Task, trained: Mapping[int, Path]) -> Task:
+    """The task without the cells whose training failed."""
+    held = tuple(cell for cell in task.cells if not cell[0].training or cell[0].training in trained)
+    return replace(task, cells=held)
+
+
+def _point_of(part: Task | Training) -> Point:
+    return part.point if isinstance(part, Training) else part.points[0]
+
+
+def _failure_in(result: Path | None) -> str:
+    """The message of a training that diverged: it has a result, with what was recorded before."""
+    return "" if result is None else read_arrays(result)[1].get("failure", "")
+
+
+def addressed(problem: InputError, study: StudyDeclaration, model: ModelDeclaration) -> InputError:
+    """The same problem with the file in its address, where a lower floor did not know it."""
+    head, _, rest = problem.where.partition(".")
+    if head in ("sample", "backend", "tempering", "train"):
+        where = f"{study.where}: {problem.where}"
+    elif head == model.name and model.where:
+        where = f"{model.where}.{rest}" if rest else model.where
+    else:
+        return problem
+    return type(problem)(where, got=problem.got, expected=problem.expected, hint=problem.hint)
+
+
+def _failed(job: Job, error: Exception) -> str:
+    """One line for the user; the traceback of what is not the project's own goes to a file."""
+    if isinstance(error, PhysebmError):
+        return f"{type(error).__name__}: {error}"
+    path = job.folder / "error.txt"
+    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return f"{type(error).__name__}: {error} (traceback in {path})"
+
+
+def _work(job: Job) -> Path:
+    job.folder.mkdir(parents=True, exist_ok=True)
+    last = [0.0]
+
+    def report(fraction: float, note: str = "") -> None:
+        now = time.monotonic()
+        if now - last[0] > PROGRESS_SECONDS or fraction >= 1.0:
+            last[0] = now
+            with replacing(job.folder / "progress.json") as temporary:
+                Path(temporary).write_text(json.dumps({"fraction": fraction, "note": note}))
+
+    opened = job.opened
+    result = job.folder / "result.npz"
+    if finished(result, opened.digest):
+        return result
+    if isinstance(job.part, Training):
+        return run_training(
+            opened.study, job.part, opened.models, job.backend, job.folder, opened.digest, report
+        )
+    return run_task(opened.study, job.part, job.backend, job.folder, opened.digest, report, job.trained)
+
+
+def _watch(opened: Opened, watch: Watch, stop: threading.Event) -> None:
+    while not stop.wait(PROGRESS_SECONDS):
+        watch(*progress_of(opened), note_of(opened))
+
+
+def progress_of(opened: Opened) -> tuple[float, int, int]:
+    """Fraction done, jobs done and jobs of a study, from its work folder (or its result).
+
+    Tasks count by their points; where a study trains and samples, the trainings are half of it.
+    """
+    grid = opened.grid
+    parts = [*grid.trainings, *grid.tasks]
+    if not opened.work.exists() and opened.out.exists():
+        return 1.0, len(parts), len(parts)
+    points = sum(len(task.points) for task in grid.tasks)
+    half = 0.5 if grid.trainings and grid.tasks else 1.0
+    fraction, done = 0.0, 0
+    for part in parts:
+        own = len(part.points) / points if isinstance(part, Task) else 1.0 / len(grid.trainings)
+        if (opened.work / part.name / "result.npz").exists():
+            held, done = 1.0, done + 1
+        else:
+            held = _progress(opened, part).get("fraction", 0.0)
+        fraction += half * own * held
+    return fraction, done, len(parts)
+
+
+def note_of(opened: Opened) -> str:
+    """The last few numbers of a training that is under way, "" where there is none."""
+    for part in opened.grid.trainings:
+        if not (opened.work / part.name / "result.npz").exists():
+            note = _progress(opened, part).get("note", "")
+            if note:
+                return note
+    return ""
+
+
+def _progress(opened: Opened, part: Task | Training) -> dict:
+    try:
+        held = json.loads((opened.work / part.name / "progress.json").read_text())
+        return {"fraction": float(held["fraction"]), "note": str(held.get("note", ""))}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

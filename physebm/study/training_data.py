@@ -1,0 +1,250 @@
+"""From [train.data] to data in the support of the visible units: read or sampled, and split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from physebm.backends.base import Lanes, launch, state_dtype
+from physebm.backends.select import select
+from physebm.data.binarise import binarise, rescale
+from physebm.data.bundled import bundled
+from physebm.data.dataset import DataSet
+from physebm.data.read import read_data
+from physebm.data.source_file import find
+from physebm.data.split import row_range, split
+from physebm.data.standardise import standardise
+from physebm.data.support import to_support
+from physebm.data.weights import reweighted
+from physebm.errors import StudyFileError
+from physebm.learning.chains import scaled
+from physebm.learning.roles import visible_groups
+from physebm.lowering.operands import bind
+from physebm.lowering.pipeline import Options, lower
+from physebm.model.hamiltonian import Hamiltonian
+from physebm.model.params import Params
+from physebm.rng.streams import key_of
+from physebm.sampling import initial
+from physebm.sampling.chain import PlanSampler
+from physebm.sampling.tempering import Ladders, ParallelTempering
+from physebm.schema.data_declarations import DataDeclaration
+from physebm.schema.declarations import ModelDeclaration
+from physebm.schema.load import Loaded, load
+from physebm.schema.study_declarations import StudyDeclaration
+from physebm.study.grid import Grid
+
+# Replicas of a tempered teacher: H scaled from 1 to 0 in equal steps.
+TEACHER_RUNGS = 16
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Data in the support of the visible units, cut into parts.
+
+    Attributes
+    ----------
+    parts
+        ``{"train" | "validation" | "test": ({group: x[sample, unit]}, weights[sample])}``; weights
+        sum to 1; empty parts are left out.
+    shape
+        Shape of one sample as it was read (pictures keep their rows and columns).
+    teacher
+        ``{slot: array}`` of the model that made the data, where one did.
+    effective_samples
+        Of the training part.
+    """
+
+    parts: Mapping[str, tuple[dict[str, np.ndarray], np.ndarray]]
+    shape: tuple[int, ...]
+    teacher: Mapping[str, np.ndarray]
+    effective_samples: float
+
+
+def training_data(
+    declared: DataDeclaration,
+    hamiltonian: Hamiltonian,
+    params: Params,
+    *,
+    seed: int,
+    realisation: int,
+    directory: str,
+    models: Mapping[str, ModelDeclaration],
+    backend: str,
+    where: str,
+) -> TrainingData:
+    """Everything that [train.data] asks for.
+
+    Raises
+    ------
+    StudyFileError
+        naming the key, for data that cannot be read or do not fit the visible units.
+    """
+    teacher: Mapping[str, np.ndarray] = {}
+    if declared.source == "model":
+        dataset, teacher = _teacher_data(declared, models, seed, realisation, backend, where)
+    else:
+        dataset = _given_data(declared, seed, directory, where)
+    if declared.rows is not None:
+        rows = row_range(declared.rows, dataset.samples, f"{where}.rows")
+        dataset = dataset.subset(rows)
+    if declared.weights == "sequence":
+        dataset = reweighted(dataset, declared.identity, f"{where}.weights")
+    fractions = declared.split
+    cut = split(
+        dataset.samples,
+        validation=fractions.validation,
+        test=fractions.test,
+        seed=seed,
+        where=f"{where}.split",
+    )
+    if declared.standardise:
+        train = dataset.subset(cut.train)
+        scaled = standardise(train.values, train.weights).apply(dataset.values)
+        dataset = replace(dataset, values=scaled)
+    x = _columns(declared, hamiltonian, params, dataset, where)
+    weights = np.ones(dataset.samples) if dataset.weights is None else dataset.weights
+    parts = {}
+    for name in PARTS:
+        rows = getattr(cut, name)
+        if len(rows):
+            held = {group: values[rows] for group, values in x.items()}
+            parts[name] = (held, weights[rows] / weights[rows].sum())
+    return TrainingData(parts, dataset.shape, teacher, dataset.subset(cut.train).effective_samples)
+
+
+def data_hashes(study: StudyDeclaration, grid: Grid) -> list[str]:
+    """Digests of the data files of all trainings: other data make another study."""
+    paths = {t.declared.data.path for t in grid.trainings if t.declared.data.path is not None}
+    found = []
+    for path in sorted(paths):
+        file = find(Path(study.directory) / path, f"{study.where}: train.data.path")
+        with open(file.path, "rb") as stream:
+            found.append(hashlib.file_digest(stream, "blake2b").hexdigest()[:32])
+    return found
+
+
+def _given_data(declared: DataDeclaration, seed: int, directory: str, where: str) -> DataSet:
+    if declared.path is not None:
+        dataset = read_data(Path(directory) / declared.path, **declared.reader_options(), where=where)
+    else:
+        dataset = bundled(declared.source, f"{where}.source")
+    values, scale = dataset.values, declared.scale or _natural_scale(declared, dataset)
+    if declared.binarise is not None:
+        values = binarise(values, declared.binarise, scale=scale, seed=seed, where=where)
+    elif declared.scale is not None:
+        values = rescale(values, declared.scale, where)
+    return replace(dataset, values=values)
+
+
+def read_like_training(
+    declared: DataDeclaration, hamiltonian: Hamiltonian, params: Params, seed: int, where: str
+) -> np.ndarray:
+    """The samples ``[sample, unit]`` of a file, in the support of the visible units.
+
+    Every step of [train.data] is done again but splitting and weighing. Standardised data have no
+    meaning on their own and are refused.
+    """
+    if declared.standardise:
+        raise StudyFileError(
+            where,
+            got="a model of standardised data",
+            hint="bring the data to the training data's mean and variance, and score them in Python",
+        )
+    columns = _columns(declared, hamiltonian, params, _given_data(declared, seed, ".", where), where)
+    return np.concatenate(list(columns.values()), axis=1)
+
+
+def _natural_scale(declared: DataDeclaration, dataset: DataSet) -> tuple[float, float] | None:
+    """Which numbers are black and white in pictures of whole grey values; None for all other data."""
+    if declared.source == "digits":
+        return (0.0, 16.0)
+    return (0.0, 255.0) if dataset.values.dtype == np.uint8 and dataset.values.max() > 1 else None
+
+
+def _columns(declared, hamiltonian: Hamiltonian, params: Params, dataset: DataSet, where: str):
+    """The samples cut into the visible groups, in the support of their units."""
+    names = visible_groups(hamiltonian)
+    sizes = [hamiltonian.group(name).size for name in names]
+    key = "path" if declared.path is not None else "source"
+    if sum(sizes) != dataset.units:
+        shown = " and ".join(f"{size} units of '{n}'" for n, size in zip(names, sizes))
+        raise StudyFileError(
+            f"{where}.{key}",
+            got=f"samples of shape {list(dataset.shape)}: {dataset.units} numbers",
+            expected=f"{sum(sizes)} numbers, for {shown} of {hamiltonian.name}",
+            hint="set the sizes of the model in [set], e.g. --set Nv=" + str(dataset.units),
+        )
+    flat, out, start = dataset.flat, {}, 0
+    for name, size in zip(names, sizes):
+        prior = hamiltonian.group(name).prior
+        lower = params.lower.get(name)
+        held = to_support(
+            flat[:, start : start + size],
+            str(prior.kind),
+            prior.q,
+            lower=0.0 if lower is None else lower[0],
+            map=declared.map,
+            where=f"{where}.{key}",
+        )
+        out[name] = np.ascontiguousarray(held, dtype=state_dtype(prior))
+        start += size
+    return out
+
+
+def _teacher_data(declared, models, seed: int, realisation: int, backend: str, where: str):
+    """Samples of a declared model with known couplings, and its arrays.
+
+    Sample s is draw ``s // chains`` of chain ``s % chains``: more samples extend fewer ones. The words
+    depend on the teacher alone, so that all students of one teacher see the same data.
+    """
+    loaded = load(models[declared.model], declared.set)
+    H = loaded.hamiltonian
+    params = loaded.params(seed, realisation)
+    sampler, lanes, plan = _teacher_sampler(declared, loaded, params, seed, realisation, backend)
+    state = initial.empty(plan, len(lanes))
+    rows = np.arange(len(lanes))
+    for g, group in enumerate(plan.groups):
+        lower = params.lower.get(group.name)
+        low = 0.0 if lower is None else lower[0]
+        state.x[group.name][:] = initial.random(plan, lanes, g, rows, 1.0, low)
+    chain_state = sampler.step(sampler.init(state, lanes), declared.discard)
+    draws = []
+    while sum(map(len, draws)) < declared.samples:
+        chain_state = sampler.step(chain_state, declared.every)
+        x = chain_state.configurations.x
+        here = slice(None)
+        if declared.tempering:
+            here = chain_state.lane_of[sampler.ladders.position == 0]
+        draws.append(np.concatenate([x[name][here] for name in visible_groups(H)], axis=1))
+    values = np.concatenate(draws)[: declared.samples]
+    arrays = {name: x[0] for name, x in params.arrays.items()}
+    return DataSet(values, source=declared.model), arrays
+
+
+def _teacher_sampler(declared, loaded: Loaded, params: Params, seed, realisation, backend):
+    """A sampler, its lanes (tempered: one ladder per chain) and plan."""
+    integers = frozenset(name for name, x in params.arrays.items() if x.dtype == np.int8)
+    plan = lower(loaded.hamiltonian, Options("heat-bath", integers))
+    factors = np.linspace(1.0, 0.0, TEACHER_RUNGS if declared.tempering else 1)
+    coefficients = scaled(loaded.hamiltonian, loaded.coefficients([declared.temperature]), factors)
+    operands = bind(plan, loaded.hamiltonian, params)
+    kernels = select(backend).compile(plan)
+    own = [part for name in sorted(declared.set) for part in (name, declared.set[name].text)]
+    key = key_of(seed, "teacher", declared.model, *own, declared.temperature, realisation)
+    keys = np.array([key], dtype=np.uint32)
+    rungs, chains = len(factors), declared.chains
+    count = rungs * chains
+    zeros = np.zeros(count)
+    lanes = Lanes(zeros, zeros, np.arange(count), np.repeat(keys, count, axis=0))
+    inner = PlanSampler(kernels, launch(plan, operands, coefficients))
+    if rungs == 1:
+        return inner, lanes, plan
+    ladders = Ladders.of(
+        [np.arange(rungs)] * chains, np.repeat(keys, chains, axis=0), np.arange(chains)
+    )
+    return ParallelTempering(inner, ladders, coefficients), lanes, plan
