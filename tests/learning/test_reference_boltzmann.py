@@ -1,6 +1,6 @@
 """The Boltzmann machine's maximum-likelihood couplings, against independent numbers.
 
-Units of the reference are those of this package: ``p = exp(sum_{i<j} J_ij s_i s_j + sum_i h_i s_i) / Z``.
+The reference's signs are those of this package: ``p = exp(sum_{i<j} J_ij s_i s_j + sum_i h_i s_i)/Z``.
 Data are all states, weighted with how often each was drawn. (The maximum of each unit's conditional
 is in test_pseudolikelihood.py, the inversions in test_inversion.py.)
 """

@@ -1,6 +1,6 @@
 """The deep Boltzmann machine: gradients of its likelihood and of its mean-field bound.
 
-All units are 0/1 and the energies those of this package: ``E = - a.v - b.h1 - c.h2 - v W1 h1 - h1 W2 h2``.
+All units are 0/1; energies are those of this package: ``E = - a.v - b.h1 - c.h2 - v W1 h1 - h1 W2 h2``.
 Data statistics of the likelihood's gradient are averages under p(h | v); those of the bound's gradient
 are products of mean-field means. The two differ by up to 0.02 here.
 """
