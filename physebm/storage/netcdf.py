@@ -95,13 +95,17 @@ def open_group(path: str | os.PathLike, group: str) -> xr.Dataset:
 def lazily(path: str | os.PathLike, group: str) -> Iterator[xr.Dataset]:
     """One group with its values still in the file: within the block only what is used is read.
 
+    Coordinates that it inherits from the root are there, and loaded.
+
     Raises
     ------
     ResultFileError
         for a file that is no result, or has no such group.
     """
     path = Path(path)
-    study_hash_of(path)
+    with _refusing(path), xr.open_dataset(path, engine=_ENGINE) as root:
+        _check_format(path, root.attrs)
+        inherited = {name: c.load() for name, c in root.coords.items()}
     try:
         ds = xr.open_dataset(path, group=group, engine=_ENGINE)
     except OSError as err:
@@ -109,7 +113,9 @@ def lazily(path: str | os.PathLike, group: str) -> Iterator[xr.Dataset]:
             f"{path}: group /{group}", got="no such group", hint="what the study did does not fill it"
         ) from err
     with _refusing(path), ds:
-        yield ds
+        yield ds.assign_coords(
+            {n: c for n, c in inherited.items() if n in ds.dims and n not in ds.coords}
+        )
 
 
 def study_hash_of(path: str | os.PathLike) -> str:
