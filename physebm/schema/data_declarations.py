@@ -1,6 +1,6 @@
 """[train] data: which samples a model learns from, where they come from and what is done to them.
 
-    { source = "digits" }            data that come with the package
+    { source = "digits" }            data that come with the package (iris: with scikit-learn)
     { path = "x.h5", ... }           a file, relative to the study; options as in `physebm.data.read`
     { source = "model", model = "sk", samples = 1000, ... }      samples of a declared model
 
@@ -18,7 +18,7 @@ import msgspec
 
 from physebm.errors import InputError
 from physebm.schema.axes import check_temperature
-from physebm.schema.convert import Problem, decode, expression
+from physebm.schema.convert import Problem, decode, expression, nested
 from physebm.schema.struct_rules import (
     Owner,
     Owners,
@@ -27,6 +27,7 @@ from physebm.schema.struct_rules import (
     require_whole,
     unread_keys,
 )
+from physebm.schema.written import fields_of
 
 READER_KEYS = (
     *("variable", "labels", "transpose", "shape", "header", "delimiter", "skip_columns"),
@@ -121,7 +122,7 @@ class DataDeclaration(msgspec.Struct, **_STRICT):
         "identity": (Owner("weights", ("sequence",), "none"),),
     }
 
-    source: Literal["digits", "model"] | None = None
+    source: Literal["digits", "iris", "model"] | None = None
     path: str | None = None
     variable: str | None = None
     labels: str | int | None = None
@@ -205,6 +206,13 @@ class DataDeclaration(msgspec.Struct, **_STRICT):
         """The arguments of `physebm.data.read.read_data` besides the file."""
         options = {key: getattr(self, key) for key in READER_KEYS}
         return options | {"weights": None if self.weights in WEIGHTS else self.weights}
+
+    def with_path(self, path: str) -> DataDeclaration:
+        """Another file, all of it, brought to states in the same way: to score new data."""
+        kept = ("binarise", "scale", "map", "standardise")
+        kept = kept if self.path is None else (*kept, *READER_KEYS)
+        table = {key: held for key, held in fields_of(self).items() if key in kept}
+        return nested({**table, "path": path}, DataDeclaration, decode_data)
 
 
 def _ascending(pair: tuple[float, ...], least: float) -> bool:

@@ -6,7 +6,8 @@ seed, backend) and ``disorder``, which is always scanned. VALUE is a TOML litera
 word is a string.
 Setting a scanned name fixes it and removes the axis; scanning a set name removes the set one. The same
 holds between ``train.KEY`` and ``scan.train.KEY``. Data have one source: setting ``train.data.path``
-removes `source`, and the other way round.
+removes `source`, and the other way round. Keys of [train] that belong to the old value of an overridden
+one (``chains`` to method "pcd", where the method becomes "tap") are left out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from physebm.errors import StudyFileError
-from physebm.schema.train_scan import axis_names
+from physebm.schema.train_scan import axis_names, drop_orphans
 
 TOP_LEVEL = ("title", "model", "models", "seed", "backend")
 _WORD = re.compile(r"(?:[A-Za-z_]|~?/|\.\.?/)[A-Za-z0-9_./+~-]*\Z")
@@ -70,6 +71,7 @@ def apply_overrides(raw: Mapping[str, Any], overrides: Iterable[str]) -> Overrid
             case ["scan", "train", *rest] if rest:
                 _drop_train(raw.get("train"), rest)
                 lost.discard(axis_names(raw).get(".".join(rest)))
+    drop_orphans(raw, keys)
     if lost and isinstance(raw.get("plot"), dict):
         raw["plot"] = {kind: _kept(held, lost) for kind, held in raw["plot"].items()}
     return Overridden(raw, tuple(keys))

@@ -62,9 +62,9 @@ class PlotDeclaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         for key in ("x", "y", "z", "array", "by", "panel", "theory", "log", "count", "shape"):
             held = getattr(self, key)
             if held is None and key in needs:
-                raise Problem(expected=f"a key `{key}`, which a {self.kind} needs")
+                raise Problem(expected=f"a key `{key}`, which `{self.kind}` needs")
             if held is not None and key not in needs + may:
-                raise Problem(f".{key}", got=held, hint=f"a {self.kind} has no {key}")
+                raise Problem(f".{key}", got=held, hint=f"`{self.kind}` has no {key}")
         require_whole(self, count=1)
         if self.shape is not None and not (len(self.shape) == 2 and min(self.shape) >= 1):
             raise Problem(".shape", got=list(self.shape), expected="[rows, columns]")

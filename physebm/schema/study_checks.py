@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from physebm.errors import StudyFileError
 from physebm.schema.axes import AFTER_TRAINING, RESERVED_AXES
+from physebm.schema.data_declarations import DataDeclaration
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.expressions import check_names
 from physebm.schema.plot_declarations import TRAINING_KINDS, PlotDeclaration
@@ -15,6 +16,7 @@ from physebm.schema.study_declarations import (
     SCHEDULE,
     StudyDeclaration,
 )
+from physebm.schema.train_scan import at_axis
 
 
 def check_sections(study: StudyDeclaration) -> None:
@@ -84,22 +86,31 @@ def check_study(study: StudyDeclaration, models: Mapping[str, ModelDeclaration])
 
 def _check_teachers(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> None:
     """The models that make training data exist, and have the parameters that are set."""
-    axes = [axis for axis in study.train_axes if axis.key.startswith("train.data")]
-    points = [{axis.name: axis.values[0] for axis in study.train_axes}]
-    points += [points[0] | {axis.name: value} for axis in axes for value in axis.values]
+    first = {axis.name: axis.values[0] for axis in study.train_axes}
+    points = [first]
+    points += [first | {axis.name: value} for axis in study.train_axes for value in axis.values]
     for point in points:
-        data = study.train_at(point).data
-        if data.model is None:
-            continue
-        if data.model not in models:
-            where = f"{study.where}: train.data.model"
-            raise StudyFileError(where, got=data.model, expected=list(models))
-        parameters = models[data.model].parameters
-        for name, held in data.set.items():
-            if name not in parameters:
-                hint = f"these are the parameters of {data.model}"
-                raise StudyFileError(held.where, got=name, expected=list(parameters), hint=hint)
-            check_names(held, parameters)
+        try:
+            _check_teacher(study, study.train_at(point).data, models)
+        except StudyFileError as problem:
+            values = {axis.key: point[axis.name] for axis in study.train_axes}
+            raise at_axis(problem, study.train_axes, values, study.where) from None
+
+
+def _check_teacher(
+    study: StudyDeclaration, data: DataDeclaration, models: Mapping[str, ModelDeclaration]
+) -> None:
+    if data.model is None:
+        return
+    if data.model not in models:
+        where = f"{study.where}: train.data.model"
+        raise StudyFileError(where, got=data.model, expected=list(models))
+    parameters = models[data.model].parameters
+    for name, held in data.set.items():
+        if name not in parameters:
+            hint = f"these are the parameters of {data.model}"
+            raise StudyFileError(held.where, got=name, expected=list(parameters), hint=hint)
+        check_names(held, parameters)
 
 
 def _check_pictured(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> None:

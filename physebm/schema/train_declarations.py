@@ -217,8 +217,10 @@ def decode_train(kind: type, value: object) -> object:
     """Decode the types of the structs above; raises `Problem`."""
     if kind is Rate:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            value = {"start": value}
-        elif not isinstance(value, dict):
+            if not (math.isfinite(value) and value > 0):
+                raise Problem(got=value, expected="a number above zero")
+            return RateDeclaration(start=float(value))
+        if not isinstance(value, dict):
             raise Problem(got=value, expected="a number, or a table with start, end and schedule")
         return nested(value, RateDeclaration)
     if kind is Record:

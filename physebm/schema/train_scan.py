@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import typing
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -140,15 +140,43 @@ def train_at(
     try:
         return convert(full, TrainDeclaration, f"{file}: train", StudyFileError, decode_train)
     except StudyFileError as problem:
-        path = problem.where.removeprefix(f"{file}: ")
-        for axis in axes:
-            rest = path.removeprefix(axis.key)
-            if rest != path and rest[:1] in ("", ".", "["):
-                place = f"{axis.where}[{axis.values.index(values[axis.key])}]{rest}"
-                raise StudyFileError(
-                    place, got=problem.got, expected=problem.expected, hint=problem.hint
-                ) from None
-        raise
+        raise at_axis(problem, axes, values, file) from None
+
+
+def at_axis(
+    problem: StudyFileError, axes: tuple[Axis, ...], values: Mapping[str, Any], file: str
+) -> StudyFileError:
+    """The same problem, addressed to the value of an axis where it stands in a scanned key."""
+    path = problem.where.removeprefix(f"{file}: ")
+    for axis in axes:
+        rest = path.removeprefix(axis.key)
+        if rest != path and rest[:1] in ("", ".", "["):
+            place = f"{axis.where}[{axis.values.index(values[axis.key])}]{rest}"
+            return StudyFileError(place, got=problem.got, expected=problem.expected, hint=problem.hint)
+    return problem
+
+
+def drop_orphans(raw: Mapping[str, Any], overridden: Iterable[str]) -> None:
+    """Remove keys of [train] that an override of their selector left without a reader.
+
+    `overridden` are the full dotted keys that were written over; those themselves stay.
+    """
+    given, table = set(overridden), raw.get("train")
+    if not isinstance(table, dict):
+        return
+    if "train.data.path" in given:
+        given.add("train.data.source")
+    for key, _ in list(_written(table)):
+        for owner in _owners(key):
+            selector = _beside(key, owner.selector)
+            values = []
+            if selector in given:
+                values = [_find(table, selector)]
+            elif f"scan.{selector}" in given:
+                values = dict(scanned_keys(raw["scan"]["train"])).get(selector.removeprefix("train."))
+            read = any(map(owner.reads, values)) if isinstance(values, list) else True
+            if values and not read and key not in given:
+                _remove(table, key)
 
 
 def written_train(table: Mapping[str, Any], axes: tuple[Axis, ...], file: str) -> dict[str, Any]:
