@@ -1,8 +1,10 @@
-"""The digits that come with the package."""
+"""Data sets by name: the digits of the package, the irises of scikit-learn."""
 
+import sys
 import tomllib
 from importlib import resources
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,3 +43,43 @@ def test_every_bundled_file_is_in_the_wheel():
 def test_another_name():
     with pytest.raises(StudyFileError, match="did you mean digits"):
         bundled("digit")
+    with pytest.raises(StudyFileError, match="expected  digits, iris"):
+        bundled("mnist")
+
+
+def test_iris_of_an_installed_scikit_learn():
+    pytest.importorskip("sklearn")
+    data = bundled("iris")
+    assert data.values.shape == (150, 4) and data.values.dtype == np.float64
+    assert np.bincount(data.labels).tolist() == [50, 50, 50]
+    # R. A. Fisher, Ann. Eugen. 7, 179 (1936), table I: two flowers that other copies have wrong
+    assert data.values[34].tolist() == [4.9, 3.1, 1.5, 0.2]
+    assert data.values[37].tolist() == [4.9, 3.6, 1.4, 0.1]
+    # means of the three species in the same paper
+    means = [data.values[data.labels == k].mean(axis=0) for k in range(3)]
+    fisher = [(5.006, 3.428, 1.462, 0.246), (5.936, 2.770, 4.260, 1.326), (6.588, 2.974, 5.552, 2.026)]
+    np.testing.assert_allclose(means, fisher, atol=1e-12)
+    assert data.attrs["classes"] == ["setosa", "versicolor", "virginica"]
+
+
+def test_iris_is_read_as_scikit_learn_gives_it(monkeypatch):
+    held = SimpleNamespace(
+        data=[[1, 2.5], [3, 4]], target=[1, 0], feature_names=["a", "b"], target_names=["x", "y"]
+    )
+    given = ModuleType("sklearn.datasets")
+    given.load_iris = lambda: held
+    monkeypatch.setitem(sys.modules, "sklearn", ModuleType("sklearn"))
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", given)
+    data = bundled("iris")
+    assert data.values.tolist() == [[1.0, 2.5], [3.0, 4.0]] and data.values.dtype == np.float64
+    assert data.labels.tolist() == [1, 0] and data.source == "iris"
+    assert data.attrs["columns"] == ["a", "b"]
+
+
+def test_iris_without_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(StudyFileError) as caught:
+        bundled("iris", "study: train.data.source")
+    message = str(caught.value)
+    assert message.startswith("study: train.data.source") and 'physebm[datasets]"' in message
+    assert "train.data.path" in message and "header = true" in message
