@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 import xarray as xr
 
 from physebm.errors import InputError
+
+_LEADING_ON = ("of", "the", "in", "with", "to", "between", "on")
 
 
 def axis_label(variable: xr.DataArray) -> str:
@@ -19,6 +22,41 @@ def axis_label(variable: xr.DataArray) -> str:
     tail = " ".join(part for part in (f"${symbol}$" * bool(symbol), f"[{units}]") if part != "[1]")
     lines = textwrap.wrap(long_name, 30)
     return " ".join(("\n".join(lines), *filter(None, [tail])))
+
+
+def common_label(variables: Sequence[xr.DataArray]) -> str:
+    """The label of an axis that several quantities share: the words that all their names begin with.
+
+    The label of the first where they have none in common.
+    """
+    words = _common_words(variables)
+    while words and words[-1] in _LEADING_ON:
+        words.pop()
+    if len(variables) == 1 or not words:
+        return axis_label(variables[0])
+    shared = variables[0].attrs.copy() | {"long_name": " ".join(words)}
+    if len({variable.attrs.get("symbol") for variable in variables}) > 1:
+        shared["symbol"] = ""
+    return axis_label(variables[0].drop_attrs().assign_attrs(shared))
+
+
+def distinct_labels(variables: Sequence[xr.DataArray]) -> list[str]:
+    """What tells several quantities apart: their names without the words that all begin with."""
+    skipped = len(_common_words(variables))
+    return [" ".join(_words(variable)[skipped:]) or short_name(variable) for variable in variables]
+
+
+def _common_words(variables: Sequence[xr.DataArray]) -> list[str]:
+    words = []
+    for same in zip(*map(_words, variables)):
+        if len(set(same)) > 1:
+            break
+        words.append(same[0])
+    return words
+
+
+def _words(variable: xr.DataArray) -> list[str]:
+    return variable.attrs.get("long_name", str(variable.name).replace("_", " ")).split()
 
 
 def short_name(axis: xr.DataArray) -> str:
@@ -34,6 +72,19 @@ def value_text(axis: xr.DataArray, *, bare: bool = False) -> str:
     if bare:
         return text
     return f"{short_name(axis)}: {text}" if isinstance(value, str) else f"{short_name(axis)} = {text}"
+
+
+def line_label(axis: xr.DataArray) -> str:
+    """What a legend calls the line of a coordinate's value: texts speak for themselves."""
+    value = value_text(axis, bare=True)
+    return value if axis.dtype.kind in "OUT" else f"{short_name(axis)} = {value}"
+
+
+def check_positive(ds: xr.Dataset, *names: str) -> None:
+    """Refuse a logarithmic axis for quantities without a single value above 0."""
+    if not any(bool((ds[name] > 0).any()) for name in names):
+        hint = "no value is above 0, and others have no logarithm"
+        raise InputError("plot: log", got=", ".join(names), hint=hint)
 
 
 def check_names(ds: xr.Dataset, *names: str) -> None:

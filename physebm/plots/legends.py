@@ -6,6 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -63,3 +67,16 @@ def explain(fig: Figure, handles: Sequence[Line2D]) -> None:
             columnspacing=1.2,
             ncols=len(handles) if fig.get_figwidth() > COLUMN else 1,
         )
+
+
+def value_bar(
+    fig: Figure, axes: Sequence[Axes], colours: Sequence[Any], values: Sequence[Any], label: str
+) -> None:
+    """A colour bar for more lines than a legend can name: a colour per value, some of them named."""
+    count = len(colours)
+    norm = BoundaryNorm(np.arange(count + 1) - 0.5, max(count, 1))
+    shown = np.unique(np.linspace(0, count - 1, min(count, 6)).round().astype(int))
+    bar = fig.colorbar(ScalarMappable(norm, ListedColormap(colours)), ax=list(axes), pad=0.02)
+    bar.set_label(label)
+    bar.set_ticks(shown, labels=[f"{values[place]:.4g}" for place in shown])
+    bar.ax.tick_params(length=0, which="both")

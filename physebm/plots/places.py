@@ -53,3 +53,9 @@ def text_axis(variable: xr.DataArray, shown: Sequence[str]) -> str | None:
         if dim not in shown and texts and variable.sizes[dim] > 1:
             return str(dim)
     return None
+
+
+def numbered(ds: xr.Dataset, *dims: str | None) -> xr.Dataset:
+    """The dataset with numbers from 0 along those of `dims` that have no coordinate."""
+    bare = [dim for dim in dims if dim is not None and dim in ds.dims and dim not in ds.coords]
+    return ds.assign_coords({dim: np.arange(ds.sizes[dim]) for dim in bare})

@@ -1,0 +1,94 @@
+"""What hidden units look for: the columns of a weight array, as pictures or as one heat map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from physebm.plots.colour_scales import ColourScale, diverging_scale, draw_bar
+from physebm.plots.mosaic import columns_for, draw_mosaic, figure_size, on_plane, padded_grid
+from physebm.plots.style import COLUMN, DOUBLE, new_figure, styled
+
+IN_A_ROW = 12
+"""Columns of each array where several are shown under each other."""
+
+
+@styled
+def features(
+    weights: np.ndarray | Sequence[np.ndarray],
+    shape: tuple[int, int] | None = None,
+    *,
+    count: int | None = None,
+    titles: Sequence[str] = (),
+    symbol: str = "W",
+) -> Figure:
+    r"""Columns of ``W [visible, hidden]`` or ``W [visible, state, hidden]``, largest norm first.
+
+    With `shape` a picture per column; columns with states are pictures of states against sites.
+    Without either a heat map of all of them. One diverging scale for all, white at zero.
+
+    Parameters
+    ----------
+    weights
+        One array, or a list of several: a row of pictures, or a panel, for each.
+    shape
+        Rows and columns of a picture, in C order of the visible units.
+    count
+        Number of columns shown of each array; None shows all, of several arrays `IN_A_ROW`.
+    titles
+        What the arrays of a list are called.
+    symbol
+        The array, as mathtext, for the colour bar.
+    """
+    several = not (isinstance(weights, np.ndarray) and weights.ndim > 1)
+    given = [np.asarray(W, dtype=np.float64) for W in (weights if several else [weights])]
+    pictured = given[0].ndim == 3 or on_plane(shape)
+    if count is None and len(given) > 1 and pictured:
+        count = IN_A_ROW
+    sorted_ = [W[..., _by_norm(W)[:count]] for W in given]
+    scale = diverging_scale(np.concatenate([W.ravel() for W in sorted_]))
+    label = f"weight ${symbol}_{{i\\mu}}$"
+    if not pictured:
+        return _heat_maps(sorted_, scale, titles, label)
+    rows = [_pictures(W, shape) for W in sorted_]
+    size = rows[0].shape[1:]
+    if len(rows) == 1:
+        grid = padded_grid(rows[0], columns_for(len(rows[0]), size))
+    else:
+        grid = np.stack([padded_grid(row, max(map(len, rows)))[0] for row in rows])
+    room = 0.7 + 0.8 * bool(titles)
+    width, height = figure_size(grid.shape[:2], size, DOUBLE - room)
+    fig = new_figure(width + room, max(height + 0.15, 1.2))
+    ax = fig.subplots()
+    draw_mosaic(ax, grid, scale, titles)
+    if given[0].ndim == 3:
+        ax.set_xlabel("in each: sites across, states down")
+    draw_bar(fig, ax, scale, label)
+    return fig
+
+
+def _by_norm(W: np.ndarray) -> np.ndarray:
+    return np.argsort(-np.linalg.norm(W.reshape(-1, W.shape[-1]), axis=0), kind="stable")
+
+
+def _pictures(W: np.ndarray, shape: tuple[int, int] | None) -> np.ndarray:
+    """Columns as pictures ``[column, y, x]``; with states ``[column, state, site]``."""
+    return W.T if W.ndim == 3 else W.T.reshape(-1, *shape)
+
+
+def _heat_maps(
+    weights: Sequence[np.ndarray], scale: ColourScale, titles: Sequence[str], label: str
+) -> Figure:
+    most = max(W.shape[1] for W in weights)
+    fig = new_figure(DOUBLE if len(weights) > 1 or most > 100 else COLUMN, 2.7)
+    axes = fig.subplots(1, len(weights), sharey=True, squeeze=False)[0]
+    for ax, W, title in zip(axes, weights, titles or [""] * len(weights)):
+        edges = (0.5, W.shape[1] + 0.5, len(W) + 0.5, 0.5)
+        look = {"aspect": "auto", "interpolation": "nearest", "extent": edges}
+        ax.imshow(W, cmap=scale.cmap, norm=scale.norm, **look)
+        ax.set(xlabel="hidden unit $\\mu$, by norm", title=title)
+    axes[0].set_ylabel("visible unit $i$")
+    draw_bar(fig, list(axes), scale, label)
+    return fig

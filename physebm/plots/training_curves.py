@@ -1,0 +1,153 @@
+"""A recorded quantity against training age: points with error bars, joined, a line per value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from physebm.plots.ages import set_age_axis
+from physebm.plots.labels import (
+    axis_label,
+    check_names,
+    check_positive,
+    common_label,
+    distinct_labels,
+    line_label,
+    value_text,
+)
+from physebm.plots.legends import legend, value_bar
+from physebm.plots.places import numbered
+from physebm.plots.style import COLOURS, COLUMN, DASHES, DOUBLE, MARKERS, colours_of, new_figure, styled
+from physebm.plots.theory_lines import ready_lines
+from physebm.storage.points import point_values, select_points, split
+
+MOST_NAMED = 8
+"""Lines that a legend names; numbers beyond stand on a colour bar."""
+
+
+@styled
+def training_curve(
+    ds: xr.Dataset,
+    y: str | Sequence[str],
+    by: str | None = None,
+    theory: Sequence[tuple] = (),
+    *,
+    panel: str | None = None,
+    select: Mapping[str, Any] | None = None,
+    log: bool = False,
+    labels: Sequence[str] | None = None,
+) -> Figure:
+    """One or several quantities `y` of the group ``/training`` against `update`.
+
+    Lines are told apart by the values of `by` (colour) and by quantity (colour where there is no
+    `by`, else marker and dash). Axes that nothing shows, up to two of more than one value, become
+    lines and panels by themselves; disorder samples are averaged over. Ages without a value are left
+    out, and the line goes on beyond.
+
+    Parameters
+    ----------
+    theory
+        Lines of their own, black, as in `curve`.
+    log
+        Makes the vertical axis logarithmic. The age is where ages were chosen so.
+    labels
+        What the legend calls several quantities; None takes the words in which their names differ.
+
+    Raises
+    ------
+    InputError
+        For a name that is not recorded, for more axes than a figure can show, and for a logarithmic
+        axis without values above 0.
+    """
+    names = [y] if isinstance(y, str) else list(y)
+    ds = select_points(ds, select)
+    check_names(ds, "update", *names)
+    if log:
+        check_positive(ds, *names)
+    by, panel = _shown(ds, names, by, panel)
+    ds = numbered(ds, by, panel)
+    panels = split(ds, panel)
+    fig = new_figure(DOUBLE if len(panels) > 1 else COLUMN, 2.7)
+    axes = fig.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    ages, colours = ds["update"].values.astype(float), colours_of(ds, by)
+    barred = by is not None and ds[by].dtype.kind in "iuf" and len(colours) > MOST_NAMED
+    called = labels or distinct_labels([ds[name] for name in names])
+    handles: dict[str, Line2D] = {}
+    for ax, part in zip(axes, panels):
+        for number, (label, line_x, line_y) in enumerate(ready_lines(theory, ages)):
+            dash = {"linestyle": DASHES[number % len(DASHES)], "color": "black", "linewidth": 0.9}
+            ax.plot(line_x, line_y, zorder=1.5, **dash)
+            handles.setdefault(label, Line2D([], [], label=label, **dash))
+        for row, (group, colour) in enumerate(zip(split(part, by), colours)):
+            for number, name in enumerate(names):
+                tint = colour if by else COLOURS[number % len(COLOURS)]
+                look = _look(row if by else number, number, tint, barred)
+                _draw(ax, group, name, look)
+                if len(names) > 1:
+                    plain = {**look, "color": "0.3", "marker": "o"} if by else look
+                    handles.setdefault(called[number], Line2D([], [], label=called[number], **plain))
+            if by and not barred:
+                label = line_label(group[by])
+                handles.setdefault(label, Line2D([], [], label=label, **_look(row, 0, colour, False)))
+        ax.set_xlabel(axis_label(ds["update"]))
+        set_age_axis(ax, ages)
+        if log:
+            ax.set_yscale("log")
+        if panel:
+            ax.set_title(value_text(part[panel]))
+    axes[0].set_ylabel(common_label([ds[name] for name in names]))
+    flags = _flags(ds[names[0]])
+    if flags:
+        axes[0].set_yticks(list(flags), list(flags.values()))
+    legend(fig, list(handles.values()) if len(handles) > 1 or theory else [])
+    if barred:
+        value_bar(fig, list(axes), colours, ds[by].values, axis_label(ds[by]))
+    return fig
+
+
+def _shown(
+    ds: xr.Dataset, names: Sequence[str], by: str | None, panel: str | None
+) -> tuple[str | None, str | None]:
+    """The axes of lines and panels; those that were not named are the axes left free, last first."""
+    dims = dict.fromkeys(dim for name in names for dim in ds[name].dims if ds.sizes[dim] > 1)
+    free = [str(dim) for dim in dims if dim not in ("update", "disorder", by, panel)]
+    if by is None and free:
+        by = free.pop()
+    if panel is None and free:
+        panel = free.pop()
+    return by, panel
+
+
+def _draw(ax: Axes, ds: xr.Dataset, name: str, look: Mapping[str, Any]) -> None:
+    value, error = point_values(ds, name, ("update",))
+    known, flags = np.isfinite(value.values), _flags(value)
+    if flags:
+        known &= np.isin(value.values, list(flags))
+    bars = None if error is None else np.nan_to_num(error.values[known])
+    ages = ds["update"].values[known]
+    ax.errorbar(ages, value.values[known], bars, elinewidth=0.7, **look)
+
+
+def _flags(variable: xr.DataArray) -> dict[int, str]:
+    """The codes of a verdict and what they mean, without that of what was not recorded."""
+    words = variable.attrs.get("flag_meanings", "").split()
+    codes = np.atleast_1d(variable.attrs.get("flag_values", ()))
+    return {int(c): w.replace("_", " ") for c, w in zip(codes, words) if w != "not_recorded"}
+
+
+def _look(row: int, number: int, colour: Any, barred: bool) -> dict[str, Any]:
+    """Colour and marker of a line; of the second quantity dashed, with open markers."""
+    return {
+        "color": colour,
+        "marker": "." if barred else MARKERS[row % len(MARKERS)],
+        "markersize": 2.5,
+        "linestyle": DASHES[number % len(DASHES)],
+        "linewidth": 0.8,
+        "fillstyle": "none" if number % 2 else "full",
+    }
