@@ -300,11 +300,14 @@ class _Builder:
         else:
             expected = self.groups[name].shape
             if self.slots[array].shape != expected:
-                raise ModelFileError(
-                    f"{self.declaration.where}.arrays.{array}.shape",
-                    got=list(self.slots[array].shape),
-                    expected=f"{list(expected)}, one variance per unit of {name}",
+                shape, needs = (
+                    self.slots[array].shape,
+                    f"{list(expected)}, one variance per unit of {name}",
                 )
+                if array in self.snapshots:
+                    refuse_shape(self.snapshots[array], shape, needs, unit.shape, self.env)
+                at = f"{self.declaration.where}.arrays.{array}.shape"
+                raise ModelFileError(at, got=list(shape), expected=needs)
             self.terms.append(Square(name, array, inverse=True))
             self.strengths.append(parse(1))
         self.kept.append(f"prior of {name}")
@@ -316,7 +319,8 @@ class _Builder:
                     got=lower.text,
                     hint="the lower edge of a unit cannot depend on the temperature",
                 )
-            if unit.variance.depends_on_temperature and lower.value(self.env) != 0.0:
+            scaled = isinstance(unit.variance, Expression) and unit.variance.depends_on_temperature
+            if scaled and lower.value(self.env) != 0.0:
                 raise ModelFileError(
                     where,
                     got=unit.variance.text,

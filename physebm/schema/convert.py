@@ -171,17 +171,16 @@ def locate(value: Any, where: str, error: type[InputError]) -> Any:
     if isinstance(value, tuple):
         return tuple(locate(each, f"{where}[{i}]", error) for i, each in enumerate(value))
     if isinstance(value, msgspec.Struct):
-        for field in msgspec.structs.fields(value):
-            held = getattr(value, field.name)
+        for name, key in zip(value.__struct_fields__, value.__struct_encode_fields__):
+            held = getattr(value, name)
             if isinstance(held, Expression | tuple | dict | msgspec.Struct):
-                found = locate(held, f"{where}.{field.encode_name}", error)
-                msgspec.structs.force_setattr(value, field.name, found)
+                msgspec.structs.force_setattr(value, name, locate(held, f"{where}.{key}", error))
     return value
 
 
 def legal_keys(kind: type) -> list[str]:
     """The keys that a struct has in the file."""
-    return [field.encode_name for field in msgspec.structs.fields(kind)]
+    return list(kind.__struct_encode_fields__)
 
 
 def require_table(raw: object, where: str, error: type[InputError]) -> Mapping[str, Any]:

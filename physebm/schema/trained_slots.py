@@ -116,6 +116,6 @@ def refuse_shape(
     raise snapshot.error(
         snapshot.where,
         got=f"{snapshot.slot} of shape {list(shape)} in {snapshot.path.name}",
-        expected=needs,
+        expected=f"shape {needs}",
         hint=hint,
     )

@@ -33,9 +33,9 @@ def fields_of(held: msgspec.Struct) -> dict[str, Any]:
     """The keys of a struct that mean something, as plain values."""
     unread = getattr(held, "unread", ())
     table = {
-        field.encode_name: plain(getattr(held, field.name))
-        for field in msgspec.structs.fields(held)
-        if field.name not in unread
+        key: plain(getattr(held, name))
+        for name, key in zip(held.__struct_fields__, held.__struct_encode_fields__)
+        if name not in unread
     }
     return {key: each for key, each in table.items() if each is not None}
 
