@@ -28,8 +28,8 @@ from physebm.study.check_report import format_report
 from physebm.study.describe import STAGES, describe
 from physebm.study.estimate import estimate_study
 from physebm.study.figures import draw_figures
-from physebm.study.models import load_model, models_of
 from physebm.study.jobs import progress_of
+from physebm.study.models import load_model, models_of
 from physebm.study.runner import open_study, run_study
 from physebm.study.trained_files import (
     generate_file,
@@ -149,7 +149,7 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
             if quiet and done > told[0]:
                 told[0] = done
                 click.echo(f"{100 * fraction:.0f} %, {done} of {jobs} tasks done", err=True)
-            if quiet and note != heard[0]:
+            if quiet and note and note != heard[0]:
                 heard[0] = note
                 click.echo(f"{100 * fraction:.0f} %  {note}", err=True)
             name = f"{Path(study).stem}  task {min(done + 1, jobs)} of {jobs}  {note}".rstrip()
@@ -184,14 +184,24 @@ def _summary(path: Path) -> None:
     table = Table(title=ds.attrs.get("title") or path.stem, title_justify="left")
     for head in ("observable", "least", "greatest", "median error", "longest tau"):
         table.add_column(head, justify="left" if head == "observable" else "right")
+    learned = Table(title="training, last recorded age", title_justify="left")
+    for head in ("quantity", "least", "greatest", "median error"):
+        learned.add_column(head, justify="left" if head == "quantity" else "right")
     for name in ds.data_vars:
         if name.endswith(("_stderr", "_tau")) or ds[name].dtype.kind != "f":
+            continue
+        if "last recorded age" in ds[name].attrs.get("definition", ""):
+            error = _number(np.nanmedian, ds[f"{name}_stderr"]) if f"{name}_stderr" in ds else ""
+            bounds = (_number(pick, ds[name]) for pick in (np.nanmin, np.nanmax))
+            learned.add_row(str(name), *bounds, error)
             continue
         cells = [_number(np.nanmin, ds[name]), _number(np.nanmax, ds[name])]
         for tail, pick in (("_stderr", np.nanmedian), ("_tau", np.nanmax)):
             cells.append(_number(pick, ds[f"{name}{tail}"]) if f"{name}{tail}" in ds else "")
         table.add_row(str(name), *cells)
-    Console().print(table)
+    for each in (table, learned):
+        if each.rows:
+            Console().print(each)
     points = int(np.prod([ds.sizes[dim] for dim in ds["status"].dims], dtype=int))
     failed = int((ds["status"] != 0).sum())
     text = f"{points} points" + (f", {failed} without a result (see `message`)" if failed else "")
@@ -276,7 +286,7 @@ at_option = click.option(
 @click.option("--out", type=click.Path(), help="Write the scores of all samples to this .nc file.")
 @_guarded
 def score(result, data, update, at, out) -> None:
-    """Energies and free energies of the samples in DATA under the trained model of RESULT.
+    """Free energies of the samples in DATA under RESULT's model.
 
     DATA is read like the training data of the study: same variable, alphabet, threshold.
     """
@@ -307,7 +317,10 @@ def score(result, data, update, at, out) -> None:
 @at_option
 @_guarded
 def generate(result, samples, out, sweeps, temperature, seed, clamp, update, at) -> None:
-    """Draw samples from the trained model of RESULT: independent chains from random starts."""
+    """Draw samples from the trained model of RESULT.
+
+    Every sample is the end of an independent chain that started at random.
+    """
     path = generate_file(
         result,
         out,

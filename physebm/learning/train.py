@@ -9,7 +9,7 @@ A `Trainer` knows no disk and no clock; everything that continues it bit for bit
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -177,7 +177,7 @@ class Trainer:
         gradient = self._gradient(conditionals, number)
         for slot in self.positive:
             gradient[slot] = gradient[slot] * arrays[slot]
-        gradient = penalised(gradient, arrays, recipe.l1, recipe.l2)
+        gradient = self._penalised(gradient, arrays, conditionals)
         self.info.gradient_norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradient.values())))
         self.info.rate = recipe.rate.rate(number, recipe.updates)
         gradient = clipped(gradient, recipe.clip)
@@ -202,6 +202,15 @@ class Trainer:
         data = self._data_phase(conditionals, number, rows, batch, weights)
         model = self._statistics(self._model_phase(conditionals, number, batch, weights))
         return {slot: data[slot] - model[slot] for slot in self.slots}
+
+    def _penalised(self, gradient, arrays, conditionals: Conditionals) -> dict[str, np.ndarray]:
+        """With the gradient of the penalties, in the variables that are climbed."""
+        l1, l2 = self.recipe.l1, self.recipe.l2
+        if not self.recipe.centred or not (l1 or l2):
+            return penalised(gradient, arrays, l1, l2)
+        zero = {slot: np.zeros_like(g) for slot, g in gradient.items()}
+        penalty = centring.centred(penalised(zero, arrays, l1, l2), conditionals, self.offsets)
+        return {slot: g + penalty[slot] for slot, g in gradient.items()}
 
     def rows(self, number: int) -> np.ndarray | None:
         """The samples of an update; None for all."""
@@ -312,6 +321,7 @@ class Trainer:
         arrays |= {f"optimiser/{name}": x for name, x in self.optimiser_state.items()}
         arrays |= {f"offsets/{group}": x for group, x in self.offsets.items()}
         arrays |= {"update": np.int64(self.update), "projected": np.int64(self.projected)}
+        arrays |= {f"info/{name}": np.array(value) for name, value in asdict(self.info).items()}
         if self.chains is not None:
             arrays |= {f"chains/{name}": x for name, x in self.chains.checkpoint().items()}
         if self.clamped is not None:
@@ -330,6 +340,7 @@ class Trainer:
             self.optimiser_state[name][...] = x
         self.offsets = dict(part("offsets/"))
         self.update, self.projected = int(arrays["update"]), int(arrays["projected"])
+        self.info = UpdateInfo(**{name: value.item() for name, value in part("info/").items()})
         if self.chains is not None:
             self.chains.restore(part("chains/"))
             self.chains.follow(self.params)

@@ -23,10 +23,12 @@ from physebm.schema.convert import parse_toml
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.load import Loaded, load
 from physebm.schema.model_file import read_model
-from physebm.schema.study_declarations import PlotDeclaration, StudyDeclaration
+from physebm.schema.plot_declarations import TRAINING_KINDS, PlotDeclaration
+from physebm.schema.study_declarations import StudyDeclaration
 from physebm.schema.study_file import study_from_dict
-from physebm.storage.netcdf import open_group, open_summary
+from physebm.storage.netcdf import lazily, open_summary
 from physebm.study.theory_curves import Theory, addresses, check_theories, load_of, theory
+from physebm.study.training_figures import TrainingFigures
 
 # Overlaps with a stored pattern: the scale of a phase diagram is that of retrieval, 0 to 1.
 _FROM_ZERO_TO_ONE = ("retrieval_overlap", "max_pattern_overlap", "abs_magnetisation")
@@ -39,13 +41,13 @@ def draw_figures(
 ) -> list[Path]:
     """Draw the figures of a result's [plot] tables; returns their paths.
 
-    Figures are called ``RESULT_QUANTITY.png`` and stand in `out_dir`, by default beside the result.
+    Figures are called ``RESULT_SUBJECT.png`` after their quantity or array and stand in `out_dir`, by default beside the result.
     Final states of units on a plane (``observe.states``) are drawn too, as ``RESULT_states.png``.
 
     Raises
     ------
     ResultFileError
-        for a file that is no result of a study.
+        for a file that is no result of a study, or does not hold what a figure shows.
     StudyFileError
         for a table that names a theory which does not exist, or does not know its model.
     """
@@ -58,8 +60,9 @@ def draw_figures(
     for where, plot in addresses(drawn.study):
         figure = drawn.figure(plot, where)
         if plot.title:
-            figure.suptitle(plot.title, fontsize=9)
-        stem = f"{path.stem}_{plot.z or plot.y or plot.x}"
+            said = figure.get_suptitle()
+            figure.suptitle(f"{plot.title}\n{said}" if said else plot.title, fontsize=9)
+        stem = f"{path.stem}_{plot.subject}"
         names = [each.stem for each in written]
         name, number = stem, 1
         while name in names:
@@ -84,7 +87,8 @@ class Drawn:
 
     @cached_property
     def _provenance(self) -> xr.Dataset:
-        record = open_group(self.path, "provenance")
+        with lazily(self.path, "provenance") as record:
+            record.load()
         for name in ("resolved_study", "models_text"):
             if name not in record:
                 there = [str(known) for known in record.data_vars]
@@ -118,6 +122,8 @@ class Drawn:
 
     def figure(self, plot: PlotDeclaration, where: str) -> Figure:
         """One figure of [plot]."""
+        if plot.kind in TRAINING_KINDS:
+            return TrainingFigures(self.path, self.model).figure(plot, where)
         ds = self.summary
         match plot.kind:
             case "phase_diagram":
@@ -148,7 +154,8 @@ class Drawn:
         if not self.study.observe.states:
             return None
         group = self.model({}).hamiltonian.counted[0]
-        states = open_group(self.path, "states")[group.name]
+        with lazily(self.path, "states") as held:
+            states = held[group.name].load()
         if len(group.shape) != 2 or np.prod(states.shape[:-2], dtype=int) > MOST_ROWS:
             return None
         axes = [str(dim) for dim in states.dims[:-2]]

@@ -114,7 +114,7 @@ class Trained:
         ds["energy"].attrs = {
             "long_name": "energy, hidden units averaged",
             "units": "nat",
-            "definition": "<sum_t c_t E_t> given the visible units, priors of continuous units included",
+            "definition": "mean of sum_t c_t E_t given the visible units, continuous priors included",
         }
         if log_z is not None:
             ds["log_likelihood"] = ("sample", -free - log_z)
