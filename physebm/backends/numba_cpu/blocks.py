@@ -177,20 +177,22 @@ def _emit_potts(out: Writer, plan: SweepPlan, m: int, move: BlockUpdate) -> None
     out(f"{theta}[:] = 0.0")
     for t in move.reads:
         read = plan.terms[t]
+        if isinstance(read, Constant) and read.weights is Weights.UNIT:
+            continue  # a uniform Potts field favours no state
+        # read once: for all that LLVM knows, storing theta changes c, and no loop would vectorise
+        out(f"strength = c[{t}]")
         match read:
             case Constant():
-                # a uniform Potts field favours no state
-                if read.weights is not Weights.UNIT:
-                    with out.block(f"for a in range({q}):"):
-                        out(f"{theta}[a] += c[{t}] * h{t}[i * {q} + a]")
+                with out.block(f"for a in range({q}):"):
+                    out(f"{theta}[a] += strength * h{t}[i * {q} + a]")
             case Product() | Running():
                 f = f"work{t}" if isinstance(read, Running) else f"f{t}_{'a' if g == read.a else 'b'}"
                 with out.block(f"for a in range({q}):"):
-                    out(f"{theta}[a] += c[{t}] * {f}[i * {q} + a]")
+                    out(f"{theta}[a] += strength * {f}[i * {q} + a]")
             case Overlap():
                 out(f"add_pattern(work{t}, xi{t}[i * {q} + old], -1)")
                 with out.block(f"for a in range({q}):"):
-                    out(f"{theta}[a] += c[{t}] * {_dot(plan, t)}(xi{t}[i * {q} + a], work{t})")
+                    out(f"{theta}[a] += strength * {_dot(plan, t)}(xi{t}[i * {q} + a], work{t})")
             case Neighbours():
                 with out.block(f"for d in range(n{t}.shape[1]):"):
                     out(f"j = n{t}[i, d]")
@@ -198,10 +200,10 @@ def _emit_potts(out: Writer, plan: SweepPlan, m: int, move: BlockUpdate) -> None
                         out("break")
                     if read.weights is Weights.STATES:
                         with out.block(f"for a in range({q}):"):
-                            out(f"{theta}[a] += c[{t}] * w{t}[i, d, a, x{g}[j]]")
+                            out(f"{theta}[a] += strength * w{t}[i, d, a, x{g}[j]]")
                     else:
                         weight = "" if read.weights is Weights.UNIT else f" * w{t}[i, d]"
-                        out(f"{theta}[x{g}[j]] += c[{t}]{weight}")
+                        out(f"{theta}[x{g}[j]] += strength{weight}")
             case _:
                 raise AssertionError(read)
     call = {

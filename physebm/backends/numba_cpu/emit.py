@@ -28,7 +28,7 @@ from physebm.lowering.plan import (
 from physebm.model.units import UnitKind
 
 # Hand-written modules that generated code imports: their text is part of what a kernel depends on.
-LIBRARY = ("library", "clusters", "products", "rows")
+LIBRARY = ("library", "exponential", "clusters", "products", "rows")
 
 
 def emit(plan: SweepPlan) -> Source:

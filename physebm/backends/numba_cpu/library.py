@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import float64, int64, njit, uint32, uint64
+from numba import float32, float64, int64, njit, uint32, uint64
+
+from physebm.backends.numba_cpu.exponential import exp_minus
 
 _M0, _M1 = uint64(0xD2511F53), uint64(0xCD9E8D57)
 _W0, _W1 = uint32(0x9E3779B9), uint32(0xBB67AE85)
@@ -102,15 +104,18 @@ def heat_bath_potts(theta, word):
     top = theta[0]
     for a in range(1, q):
         top = max(top, theta[a])
+    for a in range(q):
+        theta[a] = exp_minus(float32(top - theta[a]))
+    # float64 sums: a rare state keeps its probability wherever it stands
     total = 0.0
     for a in range(q):
-        total += math.exp(theta[a] - top)
+        total += theta[a]
         theta[a] = total
     target = uniform(word) * total
+    new = 0
     for a in range(q - 1):
-        if theta[a] > target:
-            return a
-    return q - 1
+        new += theta[a] <= target
+    return new
 
 
 @njit
