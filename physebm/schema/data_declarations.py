@@ -34,10 +34,14 @@ READER_KEYS = (
     *("alphabet", "unknown", "inserts", "max_gaps"),
 )
 TEACHER_KEYS = ("model", "set", "temperature", "samples", "discard", "every", "chains", "tempering")
+NAMED = ("digits", "iris")
 WEIGHTS = ("none", "sequence")
 
 _STRICT = {"frozen": True, "forbid_unknown_fields": True, "kw_only": True}
-_WORDS = ((None, "a file (`path`)"), ("digits", 'source = "digits"'), ("model", 'source = "model"'))
+_WORDS = (
+    (None, "a file (`path`)"),
+    *((name, f'source = "{name}"') for name in (*NAMED, "model")),
+)
 
 
 class Settings(ABC):  # noqa: B024 - a type that msgspec leaves to `decode_data`
@@ -118,7 +122,7 @@ class DataDeclaration(msgspec.Struct, **_STRICT):
     owners: ClassVar[Owners] = {
         **dict.fromkeys(READER_KEYS, (Owner("source", (None,), None, _WORDS),)),
         **dict.fromkeys(TEACHER_KEYS, (Owner("source", ("model",), None, _WORDS),)),
-        **dict.fromkeys(("binarise", "scale"), (Owner("source", (None, "digits"), None, _WORDS),)),
+        **dict.fromkeys(("binarise", "scale"), (Owner("source", (None, *NAMED), None, _WORDS),)),
         "identity": (Owner("weights", ("sequence",), "none"),),
     }
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from physebm.data.bundled import NAMES
+from physebm.data.bundled import ELSEWHERE, NAMES
 from physebm.data.read import read_data
 from physebm.errors import StudyFileError
 from physebm.learning import gauge, optimisers, recipe
-from physebm.schema.data_declarations import READER_KEYS
+from physebm.schema.data_declarations import NAMED, READER_KEYS
 from physebm.schema.model_file import read_models
 from physebm.schema.recorded_ages import AgeList, RecordDeclaration
 from physebm.schema.study_file import check_study, study_from_dict, study_from_text, study_to_dict
@@ -86,8 +86,10 @@ def test_the_tables_speak_of_what_the_lower_floors_have():
     for field, words in (("gauge", ("none", *gauge.GAUGES)), ("optimiser", optimisers.NAMES)):
         for word in words:
             assert getattr(read(DIGITS, f"train.{field}={word}").train, field) == word
-    for name in NAMES:
+    assert NAMED == (*NAMES, *ELSEWHERE)
+    for name in NAMED:
         assert read(DIGITS, f"train.data.source={name}").train.data.source == name
+        assert read(DIGITS, f"train.data.source={name}").train.data.binarise == 0.5
     options = set(inspect.signature(read_data).parameters) - {"path", "where"}
     assert set(read(FILE).train.data.reader_options()) == options == {*READER_KEYS, "weights"}
 
