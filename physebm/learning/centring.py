@@ -20,7 +20,7 @@ import numpy as np
 from physebm.errors import LoweringError
 from physebm.learning.conditionals import Conditionals
 from physebm.model.hamiltonian import Hamiltonian
-from physebm.model.statistics import Averages
+from physebm.model.statistics import Averages, statistics
 from physebm.model.terms import Field, LowRank, Many, Pair, array_of, groups_of
 
 # Weight of the present batch in the running mean of hidden units.
@@ -112,6 +112,41 @@ class CentredAverages:
     def _offset(self, own: str, partner: str) -> np.ndarray | None:
         """The offset of a group as its partner's field sees it; None where that has no field."""
         return self.offsets.get(own) if partner in field_slots(self.hamiltonian) else None
+
+
+@dataclass(frozen=True)
+class _FieldsAlone:
+    """What a gradient of fields alone would be an average of: ``g_h / c_h``, no products."""
+
+    means: Mapping[str, np.ndarray]
+
+    def mean(self, name: str) -> np.ndarray:
+        return self.means[name]
+
+    def pair(self, a: str, b: str) -> np.ndarray:
+        return np.zeros((*self.means[a].shape, *self.means[b].shape))
+
+    def along(self, name: str, edges: np.ndarray) -> np.ndarray:
+        features = self.means[name].shape[1]
+        return np.zeros((len(edges), features, features))
+
+
+def centred(
+    gradient: Mapping[str, np.ndarray], conditionals: Conditionals, offsets: Offsets
+) -> dict[str, np.ndarray]:
+    """A gradient in (J, h) as one in (J, h~): at fixed h~ a coupling moves the fields too.
+
+    Phases come centred from `CentredAverages`; this is for what is no average, as penalties.
+    """
+    hamiltonian, coefficients = conditionals.hamiltonian, conditionals.coefficients
+    means = {g.name: np.zeros((g.size, g.prior.features)) for g in hamiltonian.groups}
+    for name, (t, slot) in field_slots(hamiltonian).items():
+        if slot in gradient:
+            means[name] = gradient[slot].reshape(means[name].shape) / coefficients[t]
+    averages = CentredAverages(_FieldsAlone(means), hamiltonian, offsets)
+    pairs = [term.J for term in hamiltonian.terms if isinstance(term, Pair) and term.J in gradient]
+    pull = statistics(hamiltonian, conditionals.params, averages, coefficients, pairs)
+    return {slot: g + pull.get(slot, 0.0) for slot, g in gradient.items()}
 
 
 def uncentred(
