@@ -1,6 +1,7 @@
 """[train]: what is read, defaults, ages, figures of a training, and answers to mistakes."""
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from physebm.data.bundled import ELSEWHERE, NAMES
 from physebm.data.read import read_data
 from physebm.errors import StudyFileError
 from physebm.learning import gauge, optimisers, recipe
-from physebm.schema.data_declarations import NAMED, READER_KEYS
+from physebm.schema.data_declarations import NAMED, READER_KEYS, DataDeclaration
 from physebm.schema.model_file import read_models
 from physebm.schema.recorded_ages import AgeList, RecordDeclaration
 from physebm.schema.study_file import check_study, study_from_dict, study_from_text, study_to_dict
@@ -343,6 +344,20 @@ J = { values = [[0, 0.1], [0.1, 0]] }
 """
     inline = study_from_text(text).inline
     assert inline.trainable == ("terms[0].h", "units.v.variance")
+
+
+def test_the_examples_of_the_language_reference_are_legal():
+    reference = (Path(__file__).parents[2] / "studies" / "README.md").read_text()
+    training = reference[reference.index("## Training") :]
+    table, scan = re.findall(r"```toml\n(.*?)```", training, flags=re.DOTALL)
+    table = re.sub(r"or \{.*|\| exponential", "", table)
+    train = read("model = 'rbm'\n" + table).train
+    assert (train.method, train.batch, train.l1) == ("pcd", 200, {"W": 0.001})
+    assert len(train.ages()) == 41
+    study = read(TEACHER.replace(", samples = 1000", "") + scan)
+    assert [axis.name for axis in study.scan] == ["method", "samples", "data_temperature"]
+    keys = {name for kind in (TrainDeclaration, DataDeclaration) for name in kind.__struct_fields__}
+    assert not {key for key in keys if f"`{key}" not in training and f"{key} " not in training}
 
 
 def test_every_key_is_described():
