@@ -311,7 +311,7 @@ def score(result, data, update, at, out) -> None:
     help="Sweeps of each chain from its random start.",
 )  # fmt: skip
 @click.option("--temperature", type=float, default=1.0, show_default=True, help="H is divided by it.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the chains.")
 @click.option("--clamp", type=click.Path(), help="Visible values to hold (.npy; nan or -1 is free).")
 @update_option
 @at_option

@@ -80,4 +80,7 @@ def declared_models(study: StudyDeclaration) -> dict[str, ModelDeclaration]:
         if name not in models:
             where = f"{study.where}: train.data.model"
             raise StudyFileError(where, got=name, expected=list(models))
-    return {name: models[name] for name in wanted}
+    return {
+        name: study.with_arrays(models[name]) if name in study.models else models[name]
+        for name in wanted
+    }

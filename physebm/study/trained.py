@@ -32,10 +32,11 @@ from physebm.sampling import initial
 from physebm.sampling.chain import PlanSampler
 from physebm.schema.load import Loaded, load
 from physebm.schema.model_file import read_model
+from physebm.schema.result_arrays import read_trained
 from physebm.schema.study_file import study_from_dict
 from physebm.storage.dataset import record_of
 from physebm.storage.netcdf import open_group
-from physebm.storage.training import read_age, recorded
+from physebm.storage.training import recorded
 
 # Sweeps before a generated sample is taken, where the user does not say.
 SWEEPS = 1000
@@ -227,11 +228,12 @@ def open_trained(path: str | Path, update: int | str = "last", **at: object) -> 
     loaded = load(declared, study.parameters_at(place))
     realisation = int(place.get("disorder", 0))
     params = loaded.params(study.seed, realisation)
-    age = None if update == "last" else int(update)
     arrays = {
-        slot.name: read_age(path, slot.name, age, at)[None].astype(np.float64)
+        slot.name: read_trained(path, slot.name, update, at, str(path), ResultFileError)[None]
         for slot in loaded.hamiltonian.slots
         if slot.trainable
     }
     found, shape = recorded(path)
-    return Trained(loaded, params.with_arrays(**arrays), found[-1] if age is None else age, shape)
+    return Trained(
+        loaded, params.with_arrays(**arrays), found[-1] if update == "last" else int(update), shape
+    )

@@ -50,18 +50,9 @@ def score_file(
     trained = open_trained(result, update, **at)
     record = record_of(open_group(result, "/provenance"))
     study = study_from_dict(json.loads(record["resolved_study"]), name=Path(result).stem)
-    declared = replace_path(study.train.data, data)
+    declared = study.train.data.with_path(str(Path(data).resolve()))
     values = read_like_training(declared, trained.hamiltonian, trained.params, study.seed, str(data))
     return trained.score(values)
-
-
-def replace_path(declared, path: str | Path):
-    """The declaration of the training data with another file (absolute, so that no folder matters)."""
-    import msgspec
-
-    return msgspec.structs.replace(
-        declared, path=str(Path(path).resolve()), source=None, rows=None, model=None
-    )
 
 
 def write_scores(out: str | Path, scores: xr.Dataset) -> Path:

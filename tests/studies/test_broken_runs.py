@@ -17,7 +17,7 @@ from study_files import assert_same_bits, write
 from physebm.cli import main
 from physebm.storage.dataset import DONE, FAILED
 from physebm.storage.netcdf import open_summary
-from physebm.study import runner, task
+from physebm.study import jobs, task
 
 STUDY = """
 model = "ising_2d"
@@ -62,11 +62,11 @@ def failing(monkeypatch, *numbers):
     begun = []
     original = task.setup.prepare
 
-    def prepare(study, given, backend):
+    def prepare(study, given, backend, trained=None):
         begun.append(given.number)
         if given.number in numbers:
             raise RuntimeError("the disk of this machine melted")
-        return original(study, given, backend)
+        return original(study, given, backend, trained)
 
     monkeypatch.setattr(task.setup, "prepare", prepare)
     return begun
@@ -283,8 +283,8 @@ def test_interrupts_at_any_moment_change_no_bit(tmp_path, undisturbed):
     # Each run is stopped once, further on than the last one was.
     code = (
         "import os, signal\n"
-        "from physebm.study import runner\n"
-        "runner.PROGRESS_SECONDS = 0.01\n"
+        "from physebm.study import jobs, runner\n"
+        "jobs.PROGRESS_SECONDS = 0.01\n"
         "stopped = sent = 0\n"
         "def watch(fraction, done, tasks, note):\n"
         "    global sent\n"
@@ -310,12 +310,12 @@ def test_interrupts_at_any_moment_change_no_bit(tmp_path, undisturbed):
 
 def test_the_runner_never_reads_the_study_again(tmp_path, monkeypatch, whole, place):
     """A study edited or removed while it runs is recorded as it was when it began."""
-    original = runner.run_task
+    original = jobs.run_task
 
     def editing(*given):
         Path(place[1]).unlink(missing_ok=True)
         return original(*given)
 
-    monkeypatch.setattr(runner, "run_task", editing)
+    monkeypatch.setattr(jobs, "run_task", editing)
     assert physebm(*place, "--no-plot")[0] == 0
     assert_same_bits(whole, open_summary(tmp_path / "r.nc"))
