@@ -1,4 +1,4 @@
-"""Couplings of continuous units: moved back when an update left what is normalisable, else untouched."""
+"""Couplings of continuous units: moved back where an update left what is normalisable, only there."""
 
 import numpy as np
 import pytest
