@@ -80,7 +80,5 @@ def declared_models(study: StudyDeclaration) -> dict[str, ModelDeclaration]:
         if name not in models:
             where = f"{study.where}: train.data.model"
             raise StudyFileError(where, got=name, expected=list(models))
-    return {
-        name: study.with_arrays(models[name]) if name in study.models else models[name]
-        for name in wanted
-    }
+    used = {name: models[name] for name in wanted}
+    return used | {name: study.with_arrays(used[name]) for name in study.models}

@@ -233,7 +233,6 @@ def open_trained(path: str | Path, update: int | str = "last", **at: object) -> 
         for slot in loaded.hamiltonian.slots
         if slot.trainable
     }
-    found, shape = recorded(path)
-    return Trained(
-        loaded, params.with_arrays(**arrays), found[-1] if update == "last" else int(update), shape
-    )
+    ages, shape = recorded(path)
+    found = ages[-1] if update == "last" else int(update)
+    return Trained(loaded, params.with_arrays(**arrays), found, shape)
