@@ -9,6 +9,8 @@ from importlib.metadata import version
 _HOME = {
     "load_model": "physebm.study.models",
     "sample": "physebm.study.api",
+    "train": "physebm.study.train_api",
+    "open_trained": "physebm.study.trained",
     "run_study": "physebm.study.runner",
     "open_study": "physebm.study.runner",
     "check_model": "physebm.study.check",
