@@ -1,4 +1,4 @@
-"""Training from Python: data as an array, options as in [train], the trained model and its history back."""
+"""Training from Python: an array of data and the options of [train] in, a trained model out."""
 
 from __future__ import annotations
 
