@@ -132,7 +132,7 @@ def test_chains_carry_the_weights_of_the_samples_that_they_start_at():
     weights /= weights.sum()
     mean, error = sampled(1, weights=weights)
     assert_family((mean - exact_cd(1, weights)) / error)
-    mean, error = sampled(1, repetitions=1000, chains=24)
+    mean, error = sampled(1, repetitions=3000, chains=24)
     assert_family((mean - stored(CASE["expected_cd"]["1"])) / error)
 
 

@@ -182,15 +182,41 @@ def test_lanes_at_the_target_of_tempered_chains_are_exact_in_the_long_run(name):
     assert_family(z)
 
 
+def test_every_rung_of_a_ladder_is_the_model_with_its_energy_scaled_and_its_priors_kept():
+    """Rung r at the factor 1, 0.7, 0.4, 0.1 of H is the declared model at T = 1 / factor.
+
+    Four rungs of 14 first moments each; error bars from the spread over independent ladders.
+    """
+    loaded = family("bernoulli x gaussian")
+    params, data = loaded.params(3), some_visibles(loaded, 5)
+    options = ChainOptions("pt", steps=3, chains=80, rungs=4, hottest=0.1)
+    trainer = trainer_at(loaded, params, data, still("pt", chains=options), seed=21)
+    chains, total = trainer.chains, 0.0
+    trainer.run(20)
+    for _ in range(100):
+        trainer.run(trainer.update + 1)
+        x = chains.state.configurations.x
+        lanes = chains.state.lane_of.reshape(80, 4)
+        total = total + np.concatenate([x["v"][lanes], x["h"][lanes], x["h"][lanes] ** 2], axis=2)
+    means = total / 100
+    exact = enumerate_states(
+        loaded.hamiltonian, params, loaded.coefficients(1.0 / np.linspace(1.0, 0.1, 4))
+    )
+    squares = np.diagonal(exact.pair("h", "h"), axis1=1, axis2=2)
+    truth = np.concatenate([exact.mean("v"), exact.mean("h"), squares], axis=1)
+    z = [z_scores(means[:, rung], truth[rung]) for rung in range(4)]
+    assert_family(np.concatenate(z), many=40)
+
+
 def test_tempering_crosses_a_barrier_that_plain_chains_do_not():
     loaded = declared(TWO_STATES)
     up = {"s": np.ones((60, 8), dtype=np.int8)}
     plain = ChainOptions("pcd", steps=2, chains=60)
-    found, truth = long_run(loaded, plain, blocks=30, updates=10, burn=20, start=up)
+    found, truth = long_run(loaded, plain, blocks=20, updates=10, burn=20, start=up)
     fields = slice(-8, None)
     assert np.abs(z_scores(found, truth)[fields]).min() > 8.0
     tempered = ChainOptions("pt", steps=2, chains=60, rungs=6)
-    found, truth = long_run(loaded, tempered, blocks=60, updates=50, burn=200)
+    found, truth = long_run(loaded, tempered, blocks=40, updates=40, burn=150)
     assert_family(z_scores(found, truth))
 
 
