@@ -33,14 +33,16 @@ class ColourScale:
     ticks: tuple[float, ...] | None = None
 
 
-def draw_bar(fig: Figure, axes: Axes | list[Axes], scale: ColourScale, label: str) -> None:
-    """The colour bar of a scale, no higher than a figure of one column."""
+def draw_bar(
+    fig: Figure, axes: Axes | list[Axes], scale: ColourScale, label: str, shrink: float | None = None
+) -> None:
+    """The colour bar of a scale: `shrink` of its axes high, or no higher than a one-column figure."""
     fig.colorbar(
         ScalarMappable(scale.norm, scale.cmap),
         ax=axes,
         label=label,
         pad=0.02,
-        shrink=min(1.0, _TALLEST_BAR / fig.get_figheight()),
+        shrink=shrink or min(1.0, _TALLEST_BAR / fig.get_figheight()),
         extend=scale.extend,
         extendfrac=0.04,
         ticks=scale.ticks,

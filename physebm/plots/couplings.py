@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from physebm.plots.colour_scales import diverging_scale, draw_bar, sequential_scale
-from physebm.plots.style import COLUMN, DOUBLE, new_figure, styled
+from physebm.plots.style import panels_in_rows, styled
 
 
 @styled
@@ -48,20 +49,19 @@ def couplings(
     values = np.concatenate([each[np.isfinite(each)] for each in maps])
     # All values within the scale: of a sparse graph the few large couplings are the point.
     scale = sequential_scale(values, within=100.0) if states else diverging_scale(values, within=100.0)
-    fig = new_figure(DOUBLE if several and len(maps) > 1 else COLUMN, 2.8)
-    axes = fig.subplots(1, len(maps), sharey=True, squeeze=False)[0]
+    fig, axes = panels_in_rows(len(maps), 2.8 if len(maps) == 1 else 2.3)
     for ax, each, title in zip(axes, maps, titles or [""] * len(maps)):
         ax.set_facecolor("0.8")
         edges = (0.5, len(each) + 0.5, len(each) + 0.5, 0.5)
         ax.imshow(each, cmap=scale.cmap, norm=scale.norm, interpolation="nearest", extent=edges)
-        ax.set(xlabel=f"{units} $j$", title=title)
-    axes[0].set_ylabel(f"{units} $i$")
+        ax.set(xlabel=f"{units} $j$", ylabel=f"{units} $i$", title=textwrap.fill(title, 28))
+        ax.label_outer()
     if reference is not None:
         fig.supxlabel("upper triangle: reference, lower: inferred", fontsize=7.5)
     label = (
         f"norm of the coupling $\\| {symbol}_{{ij}} \\|$" if states else f"coupling ${symbol}_{{ij}}$"
     )
-    draw_bar(fig, list(axes), scale, label)
+    draw_bar(fig, axes, scale, label)
     return fig
 
 

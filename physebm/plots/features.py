@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 
 from physebm.plots.colour_scales import ColourScale, diverging_scale, draw_bar
 from physebm.plots.mosaic import columns_for, draw_mosaic, figure_size, on_plane, padded_grid
-from physebm.plots.style import COLUMN, DOUBLE, new_figure, styled
+from physebm.plots.style import DOUBLE, new_figure, panels_in_rows, styled
 
 IN_A_ROW = 12
 """Columns of each array where several are shown under each other."""
@@ -82,13 +83,15 @@ def _heat_maps(
     weights: Sequence[np.ndarray], scale: ColourScale, titles: Sequence[str], label: str
 ) -> Figure:
     most = max(W.shape[1] for W in weights)
-    fig = new_figure(DOUBLE if len(weights) > 1 or most > 100 else COLUMN, 2.7)
-    axes = fig.subplots(1, len(weights), sharey=True, squeeze=False)[0]
+    fig, axes = panels_in_rows(len(weights), 2.7)
+    if most > 100:
+        fig.set_figwidth(DOUBLE)
     for ax, W, title in zip(axes, weights, titles or [""] * len(weights)):
         edges = (0.5, W.shape[1] + 0.5, len(W) + 0.5, 0.5)
         look = {"aspect": "auto", "interpolation": "nearest", "extent": edges}
         ax.imshow(W, cmap=scale.cmap, norm=scale.norm, **look)
-        ax.set(xlabel="hidden unit $\\mu$, by norm", title=title)
-    axes[0].set_ylabel("visible unit $i$")
-    draw_bar(fig, list(axes), scale, label)
+        ax.set(xlabel="hidden unit $\\mu$, by norm", ylabel="visible unit $i$")
+        ax.set_title(textwrap.fill(title, 28))
+        ax.label_outer()
+    draw_bar(fig, axes, scale, label)
     return fig

@@ -75,7 +75,7 @@ def value_bar(
     """A colour bar for more lines than a legend can name: a colour per value, some of them named."""
     count = len(colours)
     norm = BoundaryNorm(np.arange(count + 1) - 0.5, max(count, 1))
-    shown = np.unique(np.linspace(0, count - 1, min(count, 6)).round().astype(int))
+    shown = np.arange(0, count, max(1, -(-(count - 1) // 5)))
     bar = fig.colorbar(ScalarMappable(norm, ListedColormap(colours)), ax=list(axes), pad=0.02)
     bar.set_label(label)
     bar.set_ticks(shown, labels=[f"{values[place]:.4g}" for place in shown])

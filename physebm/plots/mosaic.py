@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -69,7 +70,8 @@ def draw_mosaic(
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
     ax.set_xticks(left + (width - 1) / 2 if column_titles else [], column_titles or [])
-    ax.set_yticks(top + (height - 1) / 2 if row_titles else [], row_titles or [])
+    rows_named = [textwrap.fill(title, 20) for title in row_titles]
+    ax.set_yticks(top + (height - 1) / 2 if row_titles else [], rows_named)
     edge = 0.5 + gap / 4
     ax.set(xlim=(-edge, columns * (width + gap) - gap - 1 + edge))
     ax.set(ylim=(rows * (height + gap) - gap - 1 + edge, -edge))

@@ -83,7 +83,7 @@ def spectrum(
     if two:
         lower[0].set_ylabel("rank of the mode")
         label = "largest overlap with a principal\ncomponent  $\\max_b |u_a \\cdot e_b|$"
-        draw_bar(fig, list(lower), scale, label)
+        draw_bar(fig, list(lower), scale, label, shrink=1.0)
     for ax in lower if two and len(panels) > 1 else (*upper, *lower):
         ax.set_xlabel(axis_label(ds["update"]))
     return fig

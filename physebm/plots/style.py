@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -59,6 +60,22 @@ def new_figure(width: float, height: float) -> Figure:
     fig = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(fig)
     return fig
+
+
+def panels_in_rows(
+    count: int, height: float, most: int = 3, **shared: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels, at most `most` beside each other; each is `height` inches high.
+
+    One panel is as wide as a column, several share two. `shared` goes to ``Figure.subplots``.
+    """
+    across = min(count, most)
+    rows = -(-count // across)
+    fig = new_figure(COLUMN if count == 1 else DOUBLE, rows * height)
+    axes = list(fig.subplots(rows, across, squeeze=False, **shared).ravel())
+    for ax in axes[count:]:
+        ax.remove()
+    return fig, axes[:count]
 
 
 def colours_of(ds: xr.Dataset, by: str | None) -> list[Any]:

@@ -47,8 +47,8 @@ def training_curve(
 
     Lines are told apart by the values of `by` (colour) and by quantity (colour where there is no
     `by`, else marker and dash). Axes that nothing shows, up to two of more than one value, become
-    lines and panels by themselves; disorder samples are averaged over. Ages without a value are left
-    out, and the line goes on beyond.
+    lines and panels by themselves; disorder samples are averaged over (of verdicts the worst counts).
+    Ages without a value are left out, and the line goes on beyond.
 
     Parameters
     ----------
@@ -72,6 +72,9 @@ def training_curve(
         check_positive(ds, *names)
     by, panel = _shown(ds, names, by, panel)
     ds = numbered(ds, by, panel)
+    for name in names:
+        if _flags(ds[name]):
+            ds[name] = _worst(ds[name])
     panels = split(ds, panel)
     fig = new_figure(DOUBLE if len(panels) > 1 else COLUMN, 2.7)
     axes = fig.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
@@ -85,14 +88,15 @@ def training_curve(
             ax.plot(line_x, line_y, zorder=1.5, **dash)
             handles.setdefault(label, Line2D([], [], label=label, **dash))
         for row, (group, colour) in enumerate(zip(split(part, by), colours)):
+            drawn = False
             for number, name in enumerate(names):
                 tint = colour if by else COLOURS[number % len(COLOURS)]
                 look = _look(row if by else number, number, tint, barred)
-                _draw(ax, group, name, look)
+                drawn |= _draw(ax, group, name, look)
                 if len(names) > 1:
                     plain = {**look, "color": "0.3", "marker": "o"} if by else look
                     handles.setdefault(called[number], Line2D([], [], label=called[number], **plain))
-            if by and not barred:
+            if by and drawn and not barred:
                 label = line_label(group[by])
                 handles.setdefault(label, Line2D([], [], label=label, **_look(row, 0, colour, False)))
         ax.set_xlabel(axis_label(ds["update"]))
@@ -105,7 +109,8 @@ def training_curve(
     flags = _flags(ds[names[0]])
     if flags:
         axes[0].set_yticks(list(flags), list(flags.values()))
-    legend(fig, list(handles.values()) if len(handles) > 1 or theory else [])
+    compared = len(handles) > 1 or theory or (by is not None and ds.sizes[by] > 1)
+    legend(fig, list(handles.values()) if compared else [])
     if barred:
         value_bar(fig, list(axes), colours, ds[by].values, axis_label(ds[by]))
     return fig
@@ -124,14 +129,14 @@ def _shown(
     return by, panel
 
 
-def _draw(ax: Axes, ds: xr.Dataset, name: str, look: Mapping[str, Any]) -> None:
+def _draw(ax: Axes, ds: xr.Dataset, name: str, look: Mapping[str, Any]) -> bool:
+    """Draw one line; False where there is no value at any age."""
     value, error = point_values(ds, name, ("update",))
-    known, flags = np.isfinite(value.values), _flags(value)
-    if flags:
-        known &= np.isin(value.values, list(flags))
+    known = np.isfinite(value.values)
     bars = None if error is None else np.nan_to_num(error.values[known])
     ages = ds["update"].values[known]
     ax.errorbar(ages, value.values[known], bars, elinewidth=0.7, **look)
+    return bool(known.any())
 
 
 def _flags(variable: xr.DataArray) -> dict[int, str]:
@@ -139,6 +144,13 @@ def _flags(variable: xr.DataArray) -> dict[int, str]:
     words = variable.attrs.get("flag_meanings", "").split()
     codes = np.atleast_1d(variable.attrs.get("flag_values", ()))
     return {int(c): w.replace("_", " ") for c, w in zip(codes, words) if w != "not_recorded"}
+
+
+def _worst(verdict: xr.DataArray) -> xr.DataArray:
+    """The largest code among disorder samples; NaN where none is recorded."""
+    recorded = verdict.where(verdict.isin(list(_flags(verdict))))
+    over = [dim for dim in verdict.dims if dim == "disorder"]
+    return recorded.max(over).assign_attrs(verdict.attrs)
 
 
 def _look(row: int, number: int, colour: Any, barred: bool) -> dict[str, Any]:

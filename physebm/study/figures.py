@@ -28,7 +28,8 @@ from physebm.schema.study_declarations import StudyDeclaration
 from physebm.schema.study_file import study_from_dict
 from physebm.storage.netcdf import lazily, open_summary
 from physebm.study.theory_curves import Theory, addresses, check_theories, load_of, theory
-from physebm.study.training_figures import TrainingFigures
+from physebm.study.trained_groups import TrainedGroups
+from physebm.study.training_figures import training_figure
 
 # Overlaps with a stored pattern: the scale of a phase diagram is that of retrieval, 0 to 1.
 _FROM_ZERO_TO_ONE = ("retrieval_overlap", "max_pattern_overlap", "abs_magnetisation")
@@ -41,7 +42,8 @@ def draw_figures(
 ) -> list[Path]:
     """Draw the figures of a result's [plot] tables; returns their paths.
 
-    Figures are called ``RESULT_SUBJECT.png`` after their quantity or array and stand in `out_dir`, by default beside the result.
+    Figures are called ``RESULT_SUBJECT.png``, after the quantity or array that they show, and stand in
+    `out_dir`, by default beside the result.
     Final states of units on a plane (``observe.states``) are drawn too, as ``RESULT_states.png``.
 
     Raises
@@ -123,7 +125,7 @@ class Drawn:
     def figure(self, plot: PlotDeclaration, where: str) -> Figure:
         """One figure of [plot]."""
         if plot.kind in TRAINING_KINDS:
-            return TrainingFigures(self.path, self.model).figure(plot, where)
+            return training_figure(TrainedGroups(self.path, self.model), plot, where)
         ds = self.summary
         match plot.kind:
             case "phase_diagram":

@@ -133,7 +133,7 @@ def test_more_lines_than_a_legend_can_name_stand_on_a_colour_bar():
     ax, bar = fig.axes
     assert len(joined(ax)) == 12 and fig.legends == []
     assert bar.get_ylabel() == "mode of W $a$"
-    assert bar.get_yticklabels()[0].get_text() == "0" and bar.get_yticklabels()[-1].get_text() == "11"
+    assert bar.get_yticklabels()[0].get_text() == "0" and bar.get_yticklabels()[-1].get_text() == "9"
 
 
 def test_verdicts_are_words_and_what_was_not_recorded_is_no_point():
@@ -174,3 +174,12 @@ def test_an_age_axis_of_even_ages_has_few_ticks():
     set_age_axis(ax, np.arange(0, 5001, 50))
     ax.plot([0, 5000], [0, 1])
     assert len(ax.get_xticks()) <= 8
+
+
+def test_a_line_without_points_has_no_name_and_the_worst_verdict_of_disorder_counts():
+    ds = training({"disorder": [0, 1], "method": ["pcd", "exact"]})
+    ds["chain_verdict"][:, 1] = 3
+    ds["chain_verdict"][1, 0] = 0
+    fig = plots.training_curve(ds, "chain_verdict")
+    assert names(fig) == ["pcd"]
+    np.testing.assert_array_equal(joined(fig.axes[0])[0].get_ydata(), np.where(AGES < 10, 1, 2))

@@ -86,3 +86,14 @@ def test_a_reference_takes_the_upper_triangle():
     assert one[0, 2] == other[0, 2] == -4.0 and (one[2, 0], other[2, 0]) == (1.0, 2.0)
     assert fig.axes[0].images[0].get_clim() == fig.axes[1].images[0].get_clim() == (-4, 4)
     assert "reference" in fig.get_supxlabel()
+
+
+def test_many_maps_stand_in_rows_of_three_with_their_titles():
+    J = np.arange(16.0).reshape(4, 4)
+    fig = plots.couplings([J] * 4, titles=["a", "b", "c", "a title that is too long for one panel"])
+    panels = fig.axes[:4]
+    assert [ax.get_title() for ax in panels[:3]] == ["a", "b", "c"] and "\n" in panels[3].get_title()
+    assert fig.get_figwidth() == 7.0 and len(fig.axes) == 5
+    fig.canvas.draw()
+    tops = [ax.get_window_extent().y1 for ax in panels]
+    assert tops[0] == tops[1] == tops[2] > tops[3]
