@@ -148,14 +148,15 @@ def tiles_of(instance: np.ndarray, threads: int = 1) -> np.ndarray:
     each = -(-share // -(-share // TILE))
     each = min(-(-each // 8) * 8, TILE)
     order = np.argsort(instance, kind="stable")
-    ends = np.flatnonzero(np.diff(instance[order], append=-1)) + 1
-    tiles, start = [], 0
+    ends = [*(np.flatnonzero(np.diff(instance[order])) + 1).tolist(), len(order)]
+    cuts, start = [], 0
     for end in ends:
-        for first in range(start, end, each):
-            lanes = order[first : min(first + each, end)]
-            tiles.append(np.pad(lanes, (0, TILE - len(lanes)), constant_values=-1))
+        cuts += [(first, min(first + each, end)) for first in range(start, end, each)]
         start = end
-    return np.stack(tiles)
+    tiles = np.full((len(cuts), TILE), -1, dtype=np.int64)
+    for tile, (first, last) in zip(tiles, cuts):
+        tile[: last - first] = order[first:last]
+    return tiles
 
 
 @cache
