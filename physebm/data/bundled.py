@@ -63,8 +63,8 @@ def _iris(where: str) -> DataSet:
             where,
             got="iris",
             expected="an installed scikit-learn, whose copy is read",
-            hint='pip install "physebm[datasets]", or read a file of your own: train.data.path = '
-            '"iris.csv" with header = true and labels = the name of the column of the species',
+            hint='pip install "physebm[datasets]", or a file of your own: '
+            'train.data = { path = "iris.csv", header = true, labels = "species" }',
         ) from None
     held = load_iris()
     return DataSet(

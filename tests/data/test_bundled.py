@@ -82,4 +82,4 @@ def test_iris_without_scikit_learn(monkeypatch):
         bundled("iris", "study: train.data.source")
     message = str(caught.value)
     assert message.startswith("study: train.data.source") and 'physebm[datasets]"' in message
-    assert "train.data.path" in message and "header = true" in message
+    assert 'train.data = { path = "iris.csv", header = true' in message
