@@ -30,10 +30,18 @@ Offsets = Mapping[str, np.ndarray]
 
 
 def field_slots(hamiltonian: Hamiltonian) -> dict[str, tuple[int, str]]:
-    """Per group the term index and slot of its trainable field (the first, if it has several)."""
+    """Per group the term index and slot of its own trainable field (the first, if it has several).
+
+    An array that is the field of several groups is no group's own: it cannot follow all of them.
+    """
+    fields = [
+        (t, term)
+        for t, term in enumerate(hamiltonian.terms)
+        if isinstance(term, Field) and term.h and hamiltonian.slot(term.h).trainable
+    ]
     found: dict[str, tuple[int, str]] = {}
-    for t, term in enumerate(hamiltonian.terms):
-        if isinstance(term, Field) and term.h and hamiltonian.slot(term.h).trainable:
+    for t, term in fields:
+        if all(other.group == term.group for _, other in fields if other.h == term.h):
             found.setdefault(term.group, (t, term.h))
     return found
 

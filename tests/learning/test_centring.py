@@ -309,3 +309,39 @@ def test_models_that_cannot_be_centred_are_refused():
     for name, word in (("patterns", "offset"), ("p-spin", "offset"), ("lattice", "trainable field")):
         with pytest.raises(LoweringError, match=word):
             check_centred(family(name).hamiltonian, "train.gradient")
+
+
+SHARED = """
+[units]
+v = { prior = "bernoulli", shape = 3, visible = true }
+h = { prior = "bernoulli", shape = 3, visible = true }
+[arrays]
+W = { law = "normal", std = 0.8, shape = [3, 3], trainable = true }
+f = { law = "normal", std = 0.7, shape = 3, trainable = true }
+[[terms]]
+couple = ["v", "h"]
+J = "W"
+[[terms]]
+field = "v"
+h = "f"
+[[terms]]
+field = "h"
+h = "f"
+"""
+
+
+def test_a_field_that_two_groups_share_takes_up_no_offset():
+    """It cannot follow both: moved for one it would move the other, and the maximum with it."""
+    loaded = declared(SHARED)
+    assert not field_slots(loaded.hamiltonian)
+    with pytest.raises(LoweringError, match="trainable field"):
+        check_centred(loaded.hamiltonian, "train.gradient")
+    data = some_visibles(loaded, 9)
+    data["v"][:6] = 1
+    ends = [
+        stepped(loaded, loaded.params(3), data, 400, rate=0.3, l2={"W": 0.05}, centred=centred)
+        for centred in (False, True)
+    ]
+    for slot in ("W", "f"):
+        one, two = (end.params.arrays[slot] for end in ends)
+        np.testing.assert_allclose(one, two, rtol=0, atol=1e-12)
