@@ -1,8 +1,8 @@
 """The model phase of machines too large to enumerate: one mode, solved exactly.
 
-With ``W_ij = w / sqrt(N M)`` only the layers' magnetisations matter, and a double sum over them is exact.
-64 units a side, below, at and above the ferromagnetic transition of the mode (w = 1; 4 for 0/1 units).
-Moments are even in the magnetisation, so that chains need not cross between its two signs.
+With ``W_ij = w / sqrt(N M)`` only the layers' magnetisations matter, and a double sum over them is
+exact. 64 units a side, below, at and above the mode's transition (w = 1; 4 for 0/1 units). Moments are
+even in the magnetisation, so that chains need not cross between its two signs.
 """
 
 import numpy as np
