@@ -12,8 +12,11 @@ import numpy as np
 
 from physebm.errors import LoweringError
 from physebm.learning.roles import factorises, hidden_groups, visible_groups
+from physebm.lowering.positive import joining_terms
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
+from physebm.model.terms import groups_of
+from physebm.model.units import UnitKind
 from physebm.theory.enumeration import Exact, enumerate_states
 
 # States per evaluation that training may ask for: a tenth of a second each.
@@ -57,17 +60,24 @@ def summed_out(hamiltonian: Hamiltonian) -> Hamiltonian:
     """The same distribution with discrete layers marked `integrated` that need no enumeration.
 
     Of the hidden and of the visible groups, those are summed out that factorise and leave fewer
-    states; none where neither factorises.
+    states; none where neither factorises. Discrete layers that couple to continuous units are
+    enumerated in any case: it is the continuous units that are integrated there.
     """
     hidden, visible = hidden_groups(hamiltonian), visible_groups(hamiltonian)
     if not hidden:
         return hamiltonian
+    smooth = {group.name for group in hamiltonian.groups if not group.prior.discrete}
+    listed = {
+        name
+        for term in hamiltonian.terms
+        if smooth.intersection(groups_of(term))
+        for name in groups_of(term)
+    }
     found = [hamiltonian]
     for names in (hidden, visible):
         if factorises(hamiltonian, names):
-            groups = tuple(
-                replace(g, integrated=g.name in names and g.prior.discrete) for g in hamiltonian.groups
-            )
+            summed = {name for name in names if name not in smooth | listed}
+            groups = tuple(replace(g, integrated=g.name in summed) for g in hamiltonian.groups)
             found.append(replace(hamiltonian, groups=groups))
     return min(found, key=log_states)
 
@@ -89,18 +99,28 @@ def exact_averages(
 
 
 def check_enumerable(hamiltonian: Hamiltonian, where: str) -> None:
-    """Refuse models that are too large to enumerate at every update.
+    """Refuse models that have no exact averages, or too many states for every update.
 
     Raises
     ------
     LoweringError
-        with the number of units, and the methods that would work.
+        with the coupling or the number of states, and the methods that would work.
     """
+    hint = 'use method = "pcd", or "pseudo-likelihood" where all units are discrete and visible'
+    for t in joining_terms(hamiltonian):
+        kinds = [hamiltonian.group(name).prior.kind for name in groups_of(hamiltonian.terms[t])]
+        if UnitKind.TRUNCATED_GAUSSIAN in kinds:
+            raise LoweringError(
+                where,
+                got=f"exact, for couplings between {' and '.join(kinds)} units",
+                expected="truncated Gaussian units that couple to discrete units only",
+                hint=f"their integral has no closed form; {hint}",
+            )
     bits = log_states(summed_out(hamiltonian))
     if 2.0**bits > TRAINING_STATES:
         raise LoweringError(
             where,
             got=f"exact, for a model whose smaller side has 2^{bits:.0f} states",
             expected=f"at most 2^{np.log2(TRAINING_STATES):.0f} states",
-            hint='use method = "pcd", or "pseudo-likelihood" where all units are visible',
+            hint=hint,
         )
