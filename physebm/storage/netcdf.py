@@ -82,13 +82,19 @@ def open_summary(path: str | os.PathLike) -> xr.Dataset:
 
 
 def open_group(path: str | os.PathLike, group: str) -> xr.Dataset:
-    """One group with the scan coordinates that it inherits; a missing one lists what there is."""
-    tree = open_tree(path)
-    name = "/" + group.strip("/")
-    there = [node.path for node in tree.subtree]
-    if name not in there:
-        raise ResultFileError(f"{path}: group {name}", got=name, expected=there)
-    return tree[name].to_dataset()
+    """One group with the scan coordinates that it inherits; a missing one lists what there is.
+
+    The values of the other groups stay in the file.
+    """
+    path, name = Path(path), "/" + group.strip("/")
+    with _refusing(path), xr.open_datatree(path, engine=_ENGINE) as tree:
+        _check_format(path, tree.attrs)
+        there = [node.path for node in tree.subtree]
+        if name not in there:
+            raise ResultFileError(f"{path}: group {name}", got=name, expected=there)
+        ds = tree[name].to_dataset().load()
+    _restore(ds)
+    return ds
 
 
 @contextmanager
@@ -233,9 +239,16 @@ def _restore(data: Any) -> None:
 
 
 def _encoding(ds: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """How variables are stored; single texts as characters.
+
+    As netCDF strings they crash the process where somebody else holds the file open: HDF5 looks for
+    them in a heap that it has freed (github.com/Unidata/netcdf-c/issues/2510).
+    """
     packed = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
     found = {}
     for name, variable in ds.variables.items():
+        if variable.dtype.kind in "OU" and not variable.ndim:
+            found[name] = {"dtype": "S1"}
         if variable.dtype.kind in "biuf" and variable.nbytes >= COMPRESS_FROM and variable.ndim:
             found[name] = dict(packed)
             chunks = variable.encoding.get("chunksizes") or ()

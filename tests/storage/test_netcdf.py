@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -66,6 +69,21 @@ def test_plain_xarray_opens_the_summary_and_the_tree(tmp_path, groups):
     with xr.open_datatree(path) as tree:
         assert set(tree.children) == {"series", "provenance"}
         assert tree["series"]["energy"].encoding["zlib"]
+
+
+def test_a_file_that_somebody_holds_open_is_read_again_and_again(tmp_path, groups):
+    """Single texts as netCDF strings crash the process at the third opening."""
+    path = tmp_path / "r.nc"
+    write_tree(path, groups, study_hash=HASH)
+    code = (
+        "import xarray\n"
+        "from physebm.storage.netcdf import open_group\n"
+        f"held = xarray.open_dataset({str(path)!r})\n"
+        f"texts = {{open_group({str(path)!r}, 'provenance')['text'].item() for _ in range(5)}}\n"
+        "assert texts == {'line\\nline é'}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_missing_group_lists_what_there_is(tmp_path, groups):
