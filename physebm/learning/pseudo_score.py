@@ -28,6 +28,8 @@ from physebm.rng.streams import Purpose, last_word
 ROWS = 2000  # samples of a fully visible model
 STRATUM = 50  # rows of one block of the error estimate
 PAIRS = 1000  # fewest pairs (row, unit) of a model with hidden units; two per unit where those are more
+# Multiplications that more pairs may cost: a twentieth of a second.
+WORK = 2e8
 
 
 class Score(NamedTuple):
@@ -95,7 +97,7 @@ def _of_rows(conditionals, states, weights, key) -> Score:
 def _of_pairs(conditionals, states, weights, hidden, key) -> Score:
     """Pairs in strata of units; neighbouring strata differ by chance mostly, which gives the error."""
     units = sum(x.shape[1] for x in states.values())
-    samples, count = len(weights), max(PAIRS, 2 * units)
+    samples, count = len(weights), max(PAIRS, 2 * units, _affordable(conditionals.hamiltonian))
     if samples * units <= count:
         row, unit = np.divmod(np.arange(samples * units), units)
         each = _log_conditionals(conditionals, states, hidden, row, unit)
@@ -110,6 +112,14 @@ def _of_pairs(conditionals, states, weights, hidden, key) -> Score:
     return Score(
         scale * float(each.sum()), scale * float(np.sqrt(np.sum((each[::2] - each[1::2]) ** 2)))
     )
+
+
+def _affordable(hamiltonian: Hamiltonian) -> int:
+    """Number of pairs that `WORK` pays for: a product of fields per state of the unit."""
+    size = {group.name: group.size * group.prior.features for group in hamiltonian.groups}
+    visible = [hamiltonian.group(name) for name in visible_groups(hamiltonian)]
+    fields = sum(size[group.name] for group in visible) * sum(map(size.get, hidden_groups(hamiltonian)))
+    return int(WORK / (fields * max(len(group.prior.states) for group in visible)))
 
 
 def _log_conditionals(conditionals, states, hidden, row, unit) -> np.ndarray:

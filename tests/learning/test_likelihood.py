@@ -218,6 +218,7 @@ def test_chosen_samples_estimate_the_whole_with_an_honest_error(name, monkeypatc
         visible = "potts" if name == "potts" else "bernoulli"
         loaded = rbm(visible, "bernoulli", 20, 4, std=1.0)
         monkeypatch.setattr(pseudo_score, "PAIRS", 600)
+        monkeypatch.setattr(pseudo_score, "WORK", 0)
     *_, conditionals = model(loaded)
     states = some_visibles(loaded, 2000, seed=2)
     weights = rng.dirichlet(np.full(2000, 5.0))
