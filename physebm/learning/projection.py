@@ -19,7 +19,7 @@ from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
 from physebm.model.terms import Pair, array_of
 
-MARGIN = 0.01
+MARGIN = 1e-4
 
 
 class Projection:
