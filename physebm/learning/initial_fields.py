@@ -12,7 +12,7 @@ import numpy as np
 from physebm.learning.centring import field_slots
 from physebm.learning.conditionals import Conditionals
 from physebm.learning.recipe import Problem
-from physebm.model.statistics import RowAverages
+from physebm.model.statistics import feature_means
 from physebm.model.units import UnitKind
 
 
@@ -20,13 +20,12 @@ def data_fields(problem: Problem) -> dict[str, np.ndarray]:
     """``{slot: h[*shape]}`` of the trainable fields of visible groups."""
     hamiltonian = problem.hamiltonian
     conditionals = Conditionals(hamiltonian, problem.row, problem.params)
-    averages = RowAverages(hamiltonian, conditionals.states(problem.data), problem.weights)
     found = {}
     for name, (t, slot) in field_slots(hamiltonian).items():
         if name not in problem.data:
             continue
         prior = hamiltonian.group(name).prior
-        mean = averages.mean(name)
+        mean = feature_means(hamiltonian, name, problem.data[name], problem.weights)
         n = problem.samples
         match prior.kind:
             case UnitKind.ISING:

@@ -30,7 +30,7 @@ from physebm.learning.pseudolikelihood import pseudo_likelihood
 from physebm.learning.recipe import INVERSIONS, Problem, Recipe
 from physebm.learning.roles import factorises, hidden_groups, trained_slots, variance_slots
 from physebm.model.params import Params
-from physebm.model.statistics import Averages, Moments, RowAverages, statistics
+from physebm.model.statistics import Averages, Moments, RowAverages, feature_means, statistics
 from physebm.native.products import single_threaded_blas
 from physebm.rng.streams import key_of
 
@@ -127,9 +127,10 @@ class Trainer:
                 steps = recipe.positive_steps
                 self.clamped = Clamped(self.chains, problem.samples, steps, seed, name)
         if recipe.centred:
-            known = self.conditionals().states(problem.data)
-            averages = RowAverages(hamiltonian, known, problem.weights)
-            self.offsets = {group: averages.mean(group) for group in problem.data}
+            self.offsets = {
+                group: feature_means(hamiltonian, group, x, problem.weights)
+                for group, x in problem.data.items()
+            }
 
     def conditionals(self, params: Params | None = None) -> Conditionals:
         """Fields and moments at the present arrays (or others), in the recipe's precision."""

@@ -193,6 +193,19 @@ def moments_of_states(hamiltonian: Hamiltonian, name: str, x: np.ndarray, dtype=
     return Moments(first, None if prior.discrete else first**2)
 
 
+def feature_means(
+    hamiltonian: Hamiltonian, name: str, x: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """``<phi_i(a)>``, ``[unit, feature]``, of many known states; a block of rows at a time in float64."""
+    group = hamiltonian.group(name)
+    total = np.zeros((group.size, group.prior.features))
+    for start in range(0, len(x), ROWS):
+        rows = slice(start, start + ROWS)
+        held = {name: moments_of_states(hamiltonian, name, x[rows])}
+        total += RowAverages(hamiltonian, held, weights[rows]).mean(name)
+    return total
+
+
 @dataclass(frozen=True)
 class RowAverages:
     """Averages over weighted rows whose units are independent given the row.
