@@ -196,7 +196,7 @@ def moments_of_states(hamiltonian: Hamiltonian, name: str, x: np.ndarray, dtype=
 def feature_means(
     hamiltonian: Hamiltonian, name: str, x: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """``<phi_i(a)>``, ``[unit, feature]``, of many known states; a block of rows at a time in float64."""
+    """``<phi_i(a)>``, ``[unit, feature]``, of many known states, block by block in float64."""
     group = hamiltonian.group(name)
     total = np.zeros((group.size, group.prior.features))
     for start in range(0, len(x), ROWS):
