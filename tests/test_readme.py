@@ -46,12 +46,17 @@ def test_every_command_of_readme_exists_with_its_options(line):
 def test_the_python_of_readme_runs_and_gives_what_it_says():
     blocks = [text for kind, text in BLOCKS if kind == "python"]
     assert blocks
+    names = {}
     for text in blocks:
-        names = {}
         exec(compile(text, "README.md", "exec"), names)
-        result = names["result"]
-        assert np.isfinite(result.energy).all() and (result.energy_stderr > 0).all()
-        assert result.energy.dims == ("temperature",)
+    result = names["result"]
+    assert np.isfinite(result.energy).all() and (result.energy_stderr > 0).all()
+    assert result.energy.dims == ("temperature",)
+    learned = names["history"].log_likelihood_train.values
+    assert learned[-1] > learned[0]
+    assert names["scores"].log_likelihood.mean() == pytest.approx(learned[-1], abs=1e-9)
+    assert names["samples"].shape == (100, 6)
+    assert names["samples"].mean(axis=0)[3:5].max() < 0.1
 
 
 def test_names_of_physebm_in_readme_exist():
