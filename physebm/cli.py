@@ -264,8 +264,8 @@ def estimate(study, overrides, backend) -> None:
     Console().print(table)
     click.echo(
         f"{opened.grid.points} points in {len(rows)} tasks, about "
-        f"{sum(row.seconds for row in rows):.0f} s of sweeps on this machine with one worker "
-        "(rehearsed; compiling, measuring and inserted rungs not counted)"
+        f"{sum(row.seconds for row in rows):.0f} s of sweeps and updates on this machine, one worker "
+        "(rehearsed; compiling, measuring, recording and inserted rungs not counted)"
     )
 
 

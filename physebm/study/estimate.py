@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from physebm.lowering.plan import BlockUpdate, words_per_unit
+from physebm.lowering.plan import BlockUpdate, SweepPlan, words_per_unit
 from physebm.study import setup
-from physebm.study.grid import Task
+from physebm.study.grid import Task, Training
 from physebm.study.runner import Opened
+from physebm.study.training import prepare
 
 REHEARSAL_SECONDS = 0.4
 
@@ -38,7 +39,7 @@ def estimate_study(opened: Opened, backend: str | None = None) -> list[TaskEstim
     """
     backend = backend or opened.study.backend
     rates: dict[tuple, float] = {}
-    rows = []
+    rows = [_training(opened, training, backend) for training in opened.grid.trainings]
     for task in opened.grid.tasks:
         loaded = task.points[0].loaded
         structure = (task.model, opened.study.sample.method, loaded.hamiltonian.groups)
@@ -47,6 +48,38 @@ def estimate_study(opened: Opened, backend: str | None = None) -> list[TaskEstim
         rates[structure] = rate
         rows.append(TaskEstimate(**row, rehearsed=rehearse))
     return rows
+
+
+def _training(opened: Opened, training: Training, backend: str) -> TaskEstimate:
+    """A training, from a few updates of it; what is recorded at its ages is not counted."""
+    trainer = prepare(opened.study, training, opened.models, backend).trainer
+    updates, done = training.declared.updates, 0
+    trainer.run(1)
+    start = time.perf_counter()
+    while done == 0 or (time.perf_counter() - start < REHEARSAL_SECONDS and trainer.update < updates):
+        trainer.run(min(trainer.update + 1, updates))
+        done += 1
+    seconds = (time.perf_counter() - start) / done * updates
+    drawn = words = 0.0
+    nbytes = sum(x.nbytes for x in trainer.problem.data.values())
+    nbytes += sum(x.nbytes for x in trainer.checkpoint().values())
+    lanes = 0
+    if trainer.chains is not None:
+        plan, lanes = trainer.chains.plan, len(trainer.chains.state.lanes)
+        sweeps = float(updates) * training.declared.steps * lanes
+        drawn = sweeps * sum(group.size for group in plan.groups)
+        words = sweeps * _words(plan)
+        nbytes += trainer.chains.operands.nbytes
+    return TaskEstimate(training.name, 1, lanes, nbytes, drawn, words, seconds, True)
+
+
+def _words(plan: SweepPlan) -> int:
+    """Random words of one lane and sweep."""
+    return sum(
+        plan.groups[move.group].size * words_per_unit(plan.groups[move.group].prior, move.rule)
+        for move in plan.moves
+        if isinstance(move, BlockUpdate)
+    )
 
 
 def _estimate(opened: Opened, task: Task, backend: str, rate: float | None):
@@ -66,18 +99,12 @@ def _estimate(opened: Opened, task: Task, backend: str, rate: float | None):
         rate = done * units * len(lanes) / (time.perf_counter() - start)
     sweeps = task.schedule.discard + task.schedule.sweeps
     updates = float(sweeps) * units * len(lanes)
-    words = sum(
-        prepared.plan.groups[move.group].size
-        * words_per_unit(prepared.plan.groups[move.group].prior, move.rule)
-        for move in prepared.plan.moves
-        if isinstance(move, BlockUpdate)
-    )
     return {
         "task": task.name,
         "points": len(task.points),
         "lanes": len(lanes),
         "nbytes": prepared.operands.nbytes + sum(x.nbytes for x in state.x.values()),
         "unit_updates": updates,
-        "random_words": float(sweeps) * words * len(lanes),
+        "random_words": float(sweeps) * _words(prepared.plan) * len(lanes),
         "seconds": updates / rate,
     }, rate
