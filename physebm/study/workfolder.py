@@ -5,6 +5,7 @@
     study.json        hash and title of the study that the work belongs to
     lock.json         the process that runs it now
     task0001/         checkpoint, progress and result of a task
+    train0001/        checkpoint, recorded ages and result of a training
     previous.nc       the result that --restart puts aside until the new one is written
 
 Nothing of another study is touched, and nothing that physebm did not make is removed.
@@ -30,6 +31,7 @@ from physebm.storage.lock import holder, holding
 from physebm.storage.netcdf import open_summary, refuse_other_study
 
 IDENTITY, PREVIOUS = "study.json", "previous.nc"
+JOBS = ("task", "train")
 
 __all__ = ["claimed", "complete", "holder", "remove"]
 
@@ -102,7 +104,7 @@ def _check_place(work: Path, out: Path) -> None:
         )
     if work.is_dir():
         names = {path.name for path in work.iterdir()} - {LOCK}
-        if names and not any(name == IDENTITY or name.startswith("task") for name in names):
+        if names and not any(name == IDENTITY or name.startswith(JOBS) for name in names):
             raise ResultFileError(
                 where,
                 got=f"{work}, a folder that physebm did not make",
@@ -145,7 +147,7 @@ def _identify(work: Path, digest: str, title: str) -> None:
 def _files(work: Path) -> list[Path]:
     """Files that hold computed work."""
     names = ("result.npz", "checkpoint.npz")
-    return [path for path in work.glob("task*/*.npz") if path.name in names]
+    return [path for job in JOBS for path in work.glob(f"{job}*/*.npz") if path.name in names]
 
 
 def _task_owners(work: Path) -> set[str]:
@@ -157,7 +159,7 @@ def _task_owners(work: Path) -> set[str]:
 
 
 def _begin_again(work: Path, out: Path, digest: str, title: str) -> None:
-    """Forget the tasks; the old result stands aside until the new one is written."""
+    """Forget all jobs; the old result stands aside until the new one is written."""
     _forget(work)
     _identify(work, digest, title)
     if out.exists():
@@ -166,7 +168,7 @@ def _begin_again(work: Path, out: Path, digest: str, title: str) -> None:
 
 def _forget(work: Path) -> None:
     for path in work.iterdir():
-        if path.name.startswith("task") and path.is_dir():
+        if path.name.startswith(JOBS) and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -176,5 +178,5 @@ def _tidy(work: Path, out: Path) -> None:
         return
     if (work / PREVIOUS).exists() and not out.exists():
         os.replace(work / PREVIOUS, out)
-    if not any(work.glob("task*/error.txt")):
+    if not any(path for job in JOBS for path in work.glob(f"{job}*/error.txt")):
         remove(work)
