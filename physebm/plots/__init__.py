@@ -25,4 +25,5 @@ from physebm.plots.style import DASHES as DASHES
 from physebm.plots.style import DOUBLE as DOUBLE
 from physebm.plots.style import MARKERS as MARKERS
 from physebm.plots.style import STYLE as STYLE
+from physebm.plots.style import entitled as entitled
 from physebm.plots.training_curves import training_curve as training_curve

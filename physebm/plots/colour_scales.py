@@ -20,7 +20,7 @@ from physebm.plots.style import COLOURS
 
 DIVERGING = "RdBu_r"
 MOST = 99.5
-_TALLEST_BAR = 2.4
+TALLEST_BAR = 2.4
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,29 @@ class ColourScale:
 
 
 def draw_bar(
-    fig: Figure, axes: Axes | list[Axes], scale: ColourScale, label: str, shrink: float | None = None
+    fig: Figure,
+    axes: Axes | list[Axes],
+    scale: ColourScale,
+    label: str,
+    *,
+    shrink: float | None = None,
+    cax: Axes | None = None,
 ) -> None:
-    """The colour bar of a scale: `shrink` of its axes high, or no higher than a one-column figure."""
+    """The colour bar of a scale, beside its axes or in an axis of its own `cax`.
+
+    It is `shrink` of its axes high, or no higher than a figure of one column.
+    """
+    place = {"cax": cax}
+    if cax is None:
+        shrink = shrink or min(1.0, TALLEST_BAR / fig.get_figheight())
+        place = {"ax": axes, "pad": 0.02, "shrink": shrink}
     fig.colorbar(
         ScalarMappable(scale.norm, scale.cmap),
-        ax=axes,
         label=label,
-        pad=0.02,
-        shrink=shrink or min(1.0, _TALLEST_BAR / fig.get_figheight()),
         extend=scale.extend,
         extendfrac=0.04,
         ticks=scale.ticks,
+        **place,
     )
 
 

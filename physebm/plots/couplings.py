@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from physebm.plots.colour_scales import diverging_scale, draw_bar, sequential_scale
+from physebm.plots.labels import wrapped
+from physebm.plots.places import whole_ticks
 from physebm.plots.style import panels_in_rows, styled
 
 
@@ -54,8 +55,9 @@ def couplings(
         ax.set_facecolor("0.8")
         edges = (0.5, len(each) + 0.5, len(each) + 0.5, 0.5)
         ax.imshow(each, cmap=scale.cmap, norm=scale.norm, interpolation="nearest", extent=edges)
-        ax.set(xlabel=f"{units} $j$", ylabel=f"{units} $i$", title=textwrap.fill(title, 28))
+        ax.set(xlabel=f"{units} $j$", ylabel=f"{units} $i$", title=wrapped(title, 26))
         ax.label_outer()
+        whole_ticks(ax)
     if reference is not None:
         fig.supxlabel("upper triangle: reference, lower: inferred", fontsize=7.5)
     label = (

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from physebm.plots.colour_scales import ColourScale, diverging_scale, draw_bar
-from physebm.plots.mosaic import columns_for, draw_mosaic, figure_size, on_plane, padded_grid
-from physebm.plots.style import DOUBLE, new_figure, panels_in_rows, styled
+from physebm.plots.labels import wrapped
+from physebm.plots.mosaic import columns_for, mosaic_figure, on_plane, padded_grid
+from physebm.plots.places import whole_ticks
+from physebm.plots.style import DOUBLE, panels_in_rows, styled
 
 IN_A_ROW = 12
 """Columns of each array where several are shown under each other."""
@@ -59,15 +60,8 @@ def features(
         grid = padded_grid(rows[0], columns_for(len(rows[0]), size))
     else:
         grid = np.stack([padded_grid(row, max(map(len, rows)))[0] for row in rows])
-    room = 0.7 + 0.8 * bool(titles)
-    width, height = figure_size(grid.shape[:2], size, DOUBLE - room)
-    fig = new_figure(width + room, max(height + 0.15, 1.2))
-    ax = fig.subplots()
-    draw_mosaic(ax, grid, scale, titles)
-    if given[0].ndim == 3:
-        ax.set_xlabel("in each: sites across, states down")
-    draw_bar(fig, ax, scale, label)
-    return fig
+    below = "in each: sites across, states down" if given[0].ndim == 3 else ""
+    return mosaic_figure(grid, scale, titles, label=label, below=below)
 
 
 def _by_norm(W: np.ndarray) -> np.ndarray:
@@ -91,7 +85,8 @@ def _heat_maps(
         look = {"aspect": "auto", "interpolation": "nearest", "extent": edges}
         ax.imshow(W, cmap=scale.cmap, norm=scale.norm, **look)
         ax.set(xlabel="hidden unit $\\mu$, by norm", ylabel="visible unit $i$")
-        ax.set_title(textwrap.fill(title, 28))
+        ax.set_title(wrapped(title, 26))
         ax.label_outer()
+        whole_ticks(ax)
     draw_bar(fig, axes, scale, label)
     return fig

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -72,6 +73,21 @@ def value_text(axis: xr.DataArray, *, bare: bool = False) -> str:
     if bare:
         return text
     return f"{short_name(axis)}: {text}" if isinstance(value, str) else f"{short_name(axis)} = {text}"
+
+
+def wrapped(text: str, width: int) -> str:
+    """The text in lines of at most `width` letters, broken after blanks and underscores."""
+    lines = [""]
+    for part in re.findall(r"[^ _]+[ _]?|[ _]", text):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def panel_title(axis: xr.DataArray, panels: int) -> str:
+    """A coordinate's value over one of so many panels beside each other."""
+    return wrapped(value_text(axis), 72 // panels)
 
 
 def line_label(axis: xr.DataArray) -> str:

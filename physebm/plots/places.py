@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 
@@ -23,6 +24,12 @@ def name_ticks(axis: Any, places: np.ndarray, names: list[str] | None) -> None:
         axis.set_ticks(places, names)
     elif axis.get_scale() == "linear":
         axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+
+
+def whole_ticks(ax: Axes) -> None:
+    """Few ticks, at whole numbers: of units, samples, ranks."""
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
 
 
 def edges(centres: np.ndarray) -> np.ndarray:

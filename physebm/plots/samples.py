@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from physebm.plots.colour_scales import ColourScale, draw_bar, state_scale
-from physebm.plots.mosaic import columns_for, draw_mosaic, figure_size, on_plane, padded_grid
+from physebm.plots.mosaic import columns_for, mosaic_figure, on_plane, padded_grid
+from physebm.plots.places import whole_ticks
 from physebm.plots.style import COLUMN, DOUBLE, new_figure, styled
 
 
@@ -43,14 +44,8 @@ def samples(
     pictures = states.reshape(*states.shape[:-1], *shape)
     if states.ndim == 2:
         pictures = padded_grid(pictures, columns_for(len(states), shape))
-    titled, barred = bool(row_titles), prior not in ("bernoulli", "ising")
-    width, height = figure_size(pictures.shape[:2], shape, DOUBLE - 0.8 * titled - 0.7 * barred)
-    fig = new_figure(width + 0.8 * titled + 0.7 * barred, height + 0.15 + 0.15 * bool(column_titles))
-    ax = fig.subplots()
-    draw_mosaic(ax, pictures, scale, row_titles, column_titles)
-    if barred:
-        draw_bar(fig, ax, scale, "state $x_i$")
-    return fig
+    label = "" if prior in ("bernoulli", "ising") else "state $x_i$"
+    return mosaic_figure(pictures, scale, row_titles, column_titles, label=label)
 
 
 def _raster(rows: np.ndarray, scale: ColourScale, row_titles: Sequence[str], units: str) -> Figure:
@@ -69,6 +64,7 @@ def _raster(rows: np.ndarray, scale: ColourScale, row_titles: Sequence[str], uni
             extent=(0.5, width + 0.5, chains + 0.5, 0.5),
         )
         ax.set(ylabel="sample", title=title)
+        whole_ticks(ax)
     axes[-1].set_xlabel(f"{units} $i$")
     draw_bar(fig, list(axes), scale, "state $x_i$")
     return fig

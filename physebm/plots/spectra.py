@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from physebm.plots.ages import age_edges, set_age_axis
 from physebm.plots.colour_scales import ColourScale, draw_bar
-from physebm.plots.labels import axis_label, check_names, check_positive, value_text
+from physebm.plots.labels import axis_label, check_names, check_positive, panel_title
 from physebm.plots.legends import value_bar
 from physebm.plots.style import COLUMN, DOUBLE, new_figure, styled
 from physebm.storage.points import point_values, select_points, split
@@ -74,7 +74,7 @@ def spectrum(
         if log:
             ax.set_yscale("log")
         if panel:
-            ax.set_title(value_text(part[panel]))
+            ax.set_title(panel_title(part[panel], len(panels)))
     upper[0].set_ylabel(axis_label(ds[name]))
     value_bar(fig, list(upper), colours, np.arange(1, count + 1), "rank of the mode")
     scale = ColourScale(mpl.colormaps["cividis"], Normalize(0, 1))

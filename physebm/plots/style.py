@@ -15,6 +15,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Affine2D
 
 COLUMN, DOUBLE = 3.4, 7.0
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -55,10 +56,27 @@ def styled(draw):
     return in_style
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
     """An empty figure in inches, with a canvas of its own and no window."""
-    fig = Figure(figsize=(width, height), layout="constrained")
+    fig = Figure(figsize=(width, height), layout=layout)
     FigureCanvasAgg(fig)
+    return fig
+
+
+def entitled(fig: Figure, title: str) -> Figure:
+    """The figure with a title, above one that it has; axes placed by hand make room for it."""
+    if not title:
+        return fig
+    place = {}
+    if fig.get_layout_engine() is None:
+        before = fig.get_figheight()
+        fig.set_figheight(before + 0.2)
+        shrunk = Affine2D().scale(1.0, before / (before + 0.2))
+        for ax in fig.axes:
+            ax.set_position(ax.get_position(original=True).transformed(shrunk))
+        place = {"y": 1.0 - 0.05 / fig.get_figheight(), "va": "top"}
+    text = "\n".join(filter(None, (title, fig.get_suptitle())))
+    fig.suptitle(text, fontsize=9, **place)
     return fig
 
 

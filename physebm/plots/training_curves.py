@@ -19,7 +19,7 @@ from physebm.plots.labels import (
     common_label,
     distinct_labels,
     line_label,
-    value_text,
+    panel_title,
 )
 from physebm.plots.legends import legend, value_bar
 from physebm.plots.places import numbered
@@ -104,7 +104,7 @@ def training_curve(
         if log:
             ax.set_yscale("log")
         if panel:
-            ax.set_title(value_text(part[panel]))
+            ax.set_title(panel_title(part[panel], len(panels)))
     axes[0].set_ylabel(common_label([ds[name] for name in names]))
     flags = _flags(ds[names[0]])
     if flags:

@@ -61,9 +61,7 @@ def draw_figures(
     written: list[Path] = []
     for where, plot in addresses(drawn.study):
         figure = drawn.figure(plot, where)
-        if plot.title:
-            said = figure.get_suptitle()
-            figure.suptitle(f"{plot.title}\n{said}" if said else plot.title, fontsize=9)
+        plots.entitled(figure, plot.title)
         stem = f"{path.stem}_{plot.subject}"
         names = [each.stem for each in written]
         name, number = stem, 1

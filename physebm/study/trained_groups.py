@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from matplotlib.figure import Figure
 
 from physebm.errors import ResultFileError
 from physebm.plots.labels import short_name
@@ -97,10 +96,3 @@ def named(ds: xr.Dataset, point: Point) -> str:
         str(value) if isinstance(value, str) else f"{short_name(ds[axis])} = {value:.4g}"
         for axis, value in point.items()
     )
-
-
-def titled(figure: Figure, said: str) -> Figure:
-    """The figure with what it does not show in its title."""
-    if said:
-        figure.suptitle(said, fontsize=8)
-    return figure

@@ -20,7 +20,7 @@ from physebm import plots
 from physebm.errors import ResultFileError
 from physebm.schema.plot_declarations import PlotDeclaration
 from physebm.storage.training_quantities import PARTS, TEXTS
-from physebm.study.trained_groups import TrainedGroups, named, titled
+from physebm.study.trained_groups import TrainedGroups, named
 from physebm.study.training_pictures import draw_features, draw_samples
 
 _MODEL_AND_DATA = ("model", "training data")
@@ -29,7 +29,7 @@ _BESIDE = {"chain_energy": ("data_energy", ("chains", "training data"))}
 
 
 def training_figure(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> Figure:
-    """One figure of a training.
+    """One figure of a training; its title says where axes stand that it does not show.
 
     Raises
     ------
@@ -38,18 +38,16 @@ def training_figure(trained: TrainedGroups, plot: PlotDeclaration, where: str) -
     StudyFileError
         for a shape that does not fit the units.
     """
-    match plot.kind:
-        case "training":
-            return _draw_curve(trained, plot, where)
-        case "spectrum":
-            return _draw_spectrum(trained, plot, where)
-        case "samples":
-            return draw_samples(trained, plot, where)
-        case _:
-            return draw_features(trained, plot, where)
+    draw = {
+        "training": _draw_curve,
+        "spectrum": _draw_spectrum,
+        "samples": draw_samples,
+        "features": draw_features,
+    }[plot.kind]
+    return plots.entitled(*draw(trained, plot, where))
 
 
-def _draw_curve(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> Figure:
+def _draw_curve(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> tuple[Figure, str]:
     with trained.group("training", where) as ds:
         names, labels = _quantities(ds, str(plot.y), f"{where}.y: {trained.path}")
         kept = [each for name in names for each in (name, f"{name}_stderr") if each in ds]
@@ -59,10 +57,10 @@ def _draw_curve(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> Fi
         ds = ds.load()
     log = bool(plot.log)
     figure = plots.training_curve(ds, names, plot.by, panel=plot.panel, log=log, labels=labels)
-    return titled(figure, said)
+    return figure, said
 
 
-def _draw_spectrum(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> Figure:
+def _draw_spectrum(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> tuple[Figure, str]:
     start, cosine = "singular_values_", f"mode_alignment_{plot.array}"
     name = f"{start}{plot.array}"
     with trained.group("training", where) as ds:
@@ -75,7 +73,7 @@ def _draw_spectrum(trained: TrainedGroups, plot: PlotDeclaration, where: str) ->
         panel = plot.panel or (free.pop() if free else None)
         ds, said = _at_first(ds[[each for each in (name, cosine) if each in ds]], free)
         ds = ds.load()
-    return titled(plots.spectrum(ds, str(plot.array), panel=panel, log=bool(plot.log)), said)
+    return plots.spectrum(ds, str(plot.array), panel=panel, log=bool(plot.log)), said
 
 
 def _quantities(ds: xr.Dataset, y: str, where: str) -> tuple[list[str], list[str] | None]:

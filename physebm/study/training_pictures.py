@@ -23,14 +23,17 @@ from physebm.plots.mosaic import on_plane
 from physebm.schema.load import Loaded
 from physebm.schema.plot_declarations import PlotDeclaration
 from physebm.storage.training import read_age
-from physebm.study.trained_groups import Point, TrainedGroups, at, points, titled
+from physebm.study.trained_groups import Point, TrainedGroups, at, points
 
 PICTURES, PICTURES_IN_A_ROW, RASTER_ROWS, FEATURES = 40, 12, 60, 100
 """Numbers shown where the study does not say."""
 
 
-def draw_samples(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> Figure:
-    """The first chains of every training as pictures, or as a raster where units have no plane."""
+def draw_samples(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> tuple[Figure, str]:
+    """The first chains of every training as pictures, or as a raster where units have no plane.
+
+    With the figure, where axes stand that it does not show.
+    """
     with trained.group("chains", where) as ds:
         visible = [group for group in trained.model({}).hamiltonian.counted if group.name in ds]
         if len({group.prior.kind for group in visible}) > 1:
@@ -55,11 +58,11 @@ def draw_samples(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> F
         row_titles=list(states) if several else (),
         units="site" if kind == "potts" else "unit",
     )
-    return titled(figure, said)
+    return figure, said
 
 
-def draw_features(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> Figure:
-    """An array of every training at its last recorded age."""
+def draw_features(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> tuple[Figure, str]:
+    """An array of every training at its last recorded age, and where axes stand that are not shown."""
     name = str(plot.array)
     with trained.group("arrays", where) as ds:
         shown, said = points(ds, plot.panel)
@@ -82,7 +85,7 @@ def draw_features(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> 
         known = [_square(each) for each in teachers] if len(teachers) == len(maps) else None
         units = "site" if maps[0].ndim == 4 else "unit"
         figure = plots.couplings(maps, known, titles=titles, symbol=symbol, units=units)
-        return titled(figure, said)
+        return figure, said
     shapes = []
     if matrices[0].side is not None:
         shapes = [sample, trained.model({}).hamiltonian.group(matrices[0].side).shape]
@@ -93,7 +96,7 @@ def draw_features(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> 
     figure = plots.features(
         columns if titles else columns[0], shape, count=count, titles=titles, symbol=symbol
     )
-    return titled(figure, said)
+    return figure, said
 
 
 def _sample_shape(ds: xr.Dataset) -> tuple[int, ...]:

@@ -92,3 +92,31 @@ def test_a_grid_is_wide_and_nearly_full():
 def test_a_mosaic_of_one_picture_is_the_picture():
     picture = np.arange(6.0).reshape(1, 1, 2, 3)
     np.testing.assert_array_equal(mosaic(picture, 2), picture[0, 0])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", [(8, 10), (4, 20), (20, 4)])
+@pytest.mark.parametrize("names", [["a", "b"], ["rbm_truncated_gaussian_hidden", "Nh = 20, steps = 5"]])
+@pytest.mark.parametrize("prior", ["bernoulli", "gaussian"])
+def test_no_name_leaves_the_figure_or_covers_another(shape, names, prior):
+    states = np.linspace(-1, 1, 2 * 12 * 80).reshape(2, 12, 80)
+    fig = plots.samples(states, shape, prior=prior, row_titles=names)
+    before = [ax.get_window_extent().bounds for ax in fig.axes]
+    plots.entitled(plots.entitled(fig, "N = 20"), "Chains at the end")
+    fig.canvas.draw()
+    assert fig.get_suptitle() == "Chains at the end\nN = 20"
+    title = fig._suptitle.get_window_extent()
+    for ax, place in zip(fig.axes, before, strict=True):
+        box = ax.get_tightbbox()
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= fig.bbox.x1 and box.y1 <= title.y0
+        np.testing.assert_allclose(ax.get_window_extent().bounds, place, rtol=1e-9)
+    one, other = (label.get_window_extent() for label in fig.axes[0].get_yticklabels())
+    assert not one.overlaps(other)
+
+
+def test_a_title_leaves_automatic_layouts_to_themselves():
+    fig = plots.couplings(np.eye(3))
+    size = fig.get_figheight()
+    assert plots.entitled(fig, "").get_suptitle() == ""
+    assert plots.entitled(fig, "couplings").get_suptitle() == "couplings"
+    assert fig.get_figheight() == size
