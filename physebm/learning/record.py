@@ -104,7 +104,7 @@ class Record:
         trainer, info = self.trainer, self.trainer.info
         found: dict[str, object] = {"projected": np.int64(trainer.projected)}
         if trainer.recipe.method not in INVERSIONS:
-            found |= {"gradient_norm": info.gradient_norm, "learning_rate": info.rate}
+            found |= {"gradient_norm": info.gradient_norm, "rate": info.rate}
         if trainer.recipe.method == "pseudo-likelihood":
             found["objective"] = info.objective
         return found

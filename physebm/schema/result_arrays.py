@@ -76,7 +76,15 @@ def read_trained(
         not recorded or has no arrays, and a point that `at` does not name.
     """
     point = tuple(sorted(at.items()))
-    return _read(path, path.stat().st_mtime_ns, slot, update, point, where, error)
+    return _read(path, path.stat().st_mtime_ns, slot, update, point, where, error)[0]
+
+
+def age_of(
+    path: Path, slot: str, update: int | str, at: Mapping[str, object], where: str, error
+) -> int:
+    """The age that `read_trained` reads: "last" is the last one of that very training."""
+    point = tuple(sorted(at.items()))
+    return _read(path, path.stat().st_mtime_ns, slot, update, point, where, error)[1]
 
 
 @lru_cache(maxsize=32)
@@ -86,7 +94,7 @@ def _names(path: Path, stamp: int, where: str, error: type[InputError]) -> tuple
 
 
 @lru_cache(maxsize=8)
-def _read(path, stamp, slot, update, point, where, error) -> np.ndarray:
+def _read(path, stamp, slot, update, point, where, error) -> tuple[np.ndarray, int]:
     with _opened(path, where, error) as group:
         names = trained_names(path, where, error)
         if slot not in names:
@@ -122,7 +130,7 @@ def _read(path, stamp, slot, update, point, where, error) -> np.ndarray:
             )
     if not np.isfinite(values).all():
         raise error(f"{where}.from", got=f"non-finite numbers in {slot} of {path.name}")
-    return values
+    return values, ages[row]
 
 
 @contextmanager
@@ -147,7 +155,14 @@ def _opened(path: Path, where: str, error: type[InputError]) -> Iterator[netCDF4
                 expected="the result of a study with a table [train]",
                 hint="this study did not train, so its result has no learned arrays",
             )
-        yield held["arrays"]
+        try:
+            yield held["arrays"]
+        except RuntimeError as problem:  # what the netCDF library raises on a damaged chunk
+            raise error(
+                f"{where}.from",
+                got=f"{path}, which is damaged ({problem})",
+                hint="restore the file or run the study again",
+            ) from None
 
 
 def _point(group, axes: tuple[str, ...], at: dict[str, object], path: Path, where, error) -> list[int]:

@@ -2,7 +2,7 @@
 
 ``/training`` holds the histories, one dimension `update` beside the axes that distinguish trainings;
 definitions stand in `training_quantities`. ``/arrays`` holds the arrays of the model at the recorded
-ages, stored so that one age is read without the others (`read_age`). Where a training recorded nothing
+ages, stored so that one age is read without the others. Where a training recorded nothing
 (another method, another age) there is NaN, the last code of a flag, or the empty text.
 """
 
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from physebm.errors import ResultFileError
 from physebm.storage.netcdf import lazily
 from physebm.storage.quantities import QUANTITIES, axis_attributes
 from physebm.storage.training_quantities import FLAGS, TEXTS, training_axis, training_quantity
@@ -118,59 +117,10 @@ def final_dataset(axes: Axes, training: xr.Dataset) -> xr.Dataset:
     return ds
 
 
-def read_age(
-    path: str | os.PathLike,
-    slot: str,
-    update: int | None = None,
-    at: Mapping[str, Any] | None = None,
-) -> np.ndarray:
-    """One array of a trained model at one age; nothing else of the arrays is read.
-
-    Parameters
-    ----------
-    path
-        A result file.
-    slot
-        Name of the array.
-    update
-        The age; None for the last one.
-    at
-        Values of the training axes; needed where the study trained more than once.
-
-    Raises
-    ------
-    ResultFileError
-        naming what there is, where the array, the age or the training does not exist.
-    """
+def sample_shape(path: str | os.PathLike) -> tuple[int, ...]:
+    """Shape of one sample of a result's training data."""
     with lazily(path, ARRAYS) as ds:
-        if slot not in ds.data_vars:
-            raise ResultFileError(f"{path}: array", got=slot, expected=sorted(map(str, ds.data_vars)))
-        held, where = ds[slot], dict(at or {})
-        axes = [str(dim) for dim in held.dims if dim in ds.coords and dim != "update"]
-        for name in where:
-            if name not in axes:
-                raise ResultFileError(f"{path}: axis of the training", got=name, expected=axes)
-        for name in axes:
-            held = held.isel({name: _place(path, name, ds[name].values, where)})
-        if "update" in held.dims:
-            updates = ds["update"].values
-            wanted = {"update": int(updates[-1] if update is None else update)}
-            held = held.isel(update=_place(path, "update", updates, wanted))
-        values = held.values
-    if values.dtype.kind == "f":
-        values = _without_padding(values)
-    if not values.size:
-        raise ResultFileError(
-            f"{path}: {slot}", hint="nothing was recorded at this age of this training"
-        )
-    return values
-
-
-def recorded(path: str | os.PathLike) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The ages whose arrays a result holds, and the shape of one sample of its training data."""
-    with lazily(path, ARRAYS) as ds:
-        shape = np.atleast_1d(ds.attrs.get("sample_shape", ()))
-        return tuple(int(age) for age in ds["update"].values), tuple(int(n) for n in shape)
+        return tuple(int(n) for n in np.atleast_1d(ds.attrs.get("sample_shape", ())))
 
 
 def _frame(axes: Axes, updates: Sequence[int] | None) -> xr.Dataset:
@@ -211,34 +161,3 @@ def _recorded(name: str, values: np.ndarray) -> np.ndarray:
     if name in TEXTS:
         return values != ""
     return np.isfinite(values)
-
-
-def _place(path, name: str, values: np.ndarray, where: Mapping[str, Any]) -> int:
-    """Position of a coordinate's value; the only one where none is asked for."""
-    if name not in where:
-        if len(values) == 1:
-            return 0
-        raise ResultFileError(
-            f"{path}: {name}",
-            expected=f"one of {', '.join(map(str, values))}",
-            hint="the study trained for several values: say which one",
-        )
-    found = np.flatnonzero(values == where[name])
-    if not len(found) and values.dtype.kind == "f":
-        found = np.flatnonzero(np.isclose(values, float(where[name]), rtol=1e-9, atol=0.0))
-    if not len(found):
-        raise ResultFileError(f"{path}: {name}", got=where[name], expected=list(map(str, values)))
-    return int(found[0])
-
-
-def _without_padding(values: np.ndarray) -> np.ndarray:
-    """Without trailing rows of NaN along any axis; trained arrays hold none of their own."""
-    there = np.isfinite(values)
-    if not values.ndim:
-        return values if there else values[None][:0]
-    for axis in range(values.ndim):
-        others = tuple(a for a in range(values.ndim) if a != axis)
-        size = np.flatnonzero(there.any(axis=others))
-        values = values.take(range(int(size[-1]) + 1 if len(size) else 0), axis=axis)
-        there = np.isfinite(values)
-    return values

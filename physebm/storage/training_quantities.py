@@ -114,9 +114,7 @@ _ROWS = (
         "clipping; variances enter by their logarithm; 0 before the first update",
         TOTAL,
     ),
-    _row(
-        "learning_rate", "learning rate", r"\eta", "of the last update; 0 before the first", INTENSIVE
-    ),
+    _row("rate", "learning rate", r"\eta", "of the last update; 0 before the first", INTENSIVE),
     _row(
         "projected",
         "updates that were projected back",

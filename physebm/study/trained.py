@@ -32,11 +32,11 @@ from physebm.sampling import initial
 from physebm.sampling.chain import PlanSampler
 from physebm.schema.load import Loaded, load
 from physebm.schema.model_file import read_model
-from physebm.schema.result_arrays import read_trained
+from physebm.schema.result_arrays import age_of, read_trained
 from physebm.schema.study_file import study_from_dict
 from physebm.storage.dataset import record_of
 from physebm.storage.netcdf import open_group
-from physebm.storage.training import recorded
+from physebm.storage.training import sample_shape
 
 # Sweeps before a generated sample is taken, where the user does not say.
 SWEEPS = 1000
@@ -233,6 +233,6 @@ def open_trained(path: str | Path, update: int | str = "last", **at: object) -> 
         for slot in loaded.hamiltonian.slots
         if slot.trainable
     }
-    ages, shape = recorded(path)
-    found = ages[-1] if update == "last" else int(update)
-    return Trained(loaded, params.with_arrays(**arrays), found, shape)
+    first = next(iter(arrays))
+    age = age_of(path, first, update, at, str(path), ResultFileError)
+    return Trained(loaded, params.with_arrays(**arrays), age, sample_shape(path))

@@ -22,7 +22,7 @@ from physebm.model.params import Params
 from physebm.plots.mosaic import on_plane
 from physebm.schema.load import Loaded
 from physebm.schema.plot_declarations import PlotDeclaration
-from physebm.storage.training import read_age
+from physebm.schema.result_arrays import read_trained
 from physebm.study.trained_groups import Point, TrainedGroups, at, points
 
 PICTURES, PICTURES_IN_A_ROW, RASTER_ROWS, FEATURES = 40, 12, 60, 100
@@ -129,11 +129,7 @@ def _matrix(model: Loaded, array: str, where: str) -> WeightMatrix:
 
 def _last(trained: TrainedGroups, array: str, point: Point, where: str) -> np.ndarray:
     """The array at the last age at which this training recorded it."""
-    with trained.group("arrays", where) as ds:
-        held = at(ds[array], point)
-        ages = [int(age) for age in ds["update"].values[::-1]]
-        last = next((age for age in ages if held.sel(update=age).notnull().any()), None)
-    return read_age(trained.path, array, last, point)
+    return read_trained(trained.path, array, "last", point, where, ResultFileError)
 
 
 def _blocks(matrix: WeightMatrix, array: np.ndarray) -> np.ndarray:

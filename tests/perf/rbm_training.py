@@ -3,9 +3,8 @@
 Run: ``python tests/perf/rbm_training.py [--rounds 5] [--updates 20]``. Cases: PCD-1 and PCD-10 with
 batches of 500 and 500 chains, PCD-10 with 500 and 2000 chains; scikit-learn has PCD-1 with as many
 chains as the batch has samples. Each line gives the median over interleaved rounds of `updates`
-updates, on two threads. Random data of mean 0.3: half-filled pictures are the hardest case for products that
-could skip zeros, and no tool here does. `rbms` (torch) and scikit-learn are timed where they can be
-imported (``pip install rbms scikit-learn``).
+updates, on two threads, on random data of mean 0.3. `rbms` (torch) and scikit-learn are timed where
+they can be imported (``pip install rbms scikit-learn``).
 
 The floor of an update is the time of its matrix products alone in this process: 2 k of the sweeps per
 chain, two for the conditional means and two for the statistics, on as many threads.

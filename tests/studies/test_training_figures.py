@@ -5,9 +5,9 @@ import pytest
 import xarray as xr
 
 from physebm.errors import ResultFileError, StudyFileError
+from physebm.schema.result_arrays import read_trained
 from physebm.schema.study_file import study_from_text
 from physebm.storage.netcdf import open_group
-from physebm.storage.training import read_age
 from physebm.study.figures import Drawn, draw_figures
 from physebm.study.runner import run_study
 from physebm.study.theory_curves import addresses
@@ -167,15 +167,19 @@ def test_samples_are_the_chains_in_the_shape_of_their_units(machine):
     np.testing.assert_array_equal(drawn_cells(turned.axes[0])[:3], chains[0, 0].reshape(3, 2))
 
 
+def learned(path, slot, update, at):
+    return read_trained(path, slot, update, at, "arrays", ResultFileError)
+
+
 def test_features_are_the_columns_of_the_last_age_by_norm(machine):
     fig = figure_of(machine, MACHINE, '[plot]\nfeatures = { array = "W", count = 2 }')
     for row, steps in enumerate((1, 2)):
-        W = read_age(machine, "W", at={"steps": steps}).reshape(6, 4)
+        W = learned(machine, "W", "last", {"steps": steps}).reshape(6, 4)
         largest = W[:, np.linalg.norm(W, axis=0).argmax()].reshape(2, 3)
         found = drawn_cells(fig.axes[0])[row * 3 : row * 3 + 2, :3]
         np.testing.assert_array_equal(found, largest)
     maps = figure_of(machine, MACHINE, '[plot]\nfeatures = { array = "W", shape = [1, 6] }')
-    W = read_age(machine, "W", at={"steps": 2}).reshape(6, 4)
+    W = learned(machine, "W", "last", {"steps": 2}).reshape(6, 4)
     order = np.argsort(-np.linalg.norm(W, axis=0))
     np.testing.assert_array_equal(maps.axes[1].images[0].get_array(), W[:, order])
 
@@ -187,7 +191,7 @@ def test_inferred_couplings_stand_below_those_of_the_teacher(inverse):
     teacher = open_group(inverse, "teacher")["J"].isel(disorder=0).values
     upper, lower = np.triu_indices(5, 1), np.tril_indices(5, -1)
     for ax, method, age in ((exact, "exact", 4), (field, "mean-field", 1)):
-        J = read_age(inverse, "J", age, {"method": method, "disorder": 0})
+        J = learned(inverse, "J", age, {"method": method, "disorder": 0})
         np.testing.assert_array_equal(drawn_cells(ax)[lower], J[lower])
         held = teacher[("exact", "mean-field").index(method)]
         np.testing.assert_array_equal(drawn_cells(ax)[upper], held[upper])
