@@ -135,27 +135,15 @@ with mpl.rc_context(plots.STYLE):
     middle.set(xscale="log", yscale="log", xlabel="training time $t$ [update]", ylim=(0.5e-10, 10))
     middle.set_ylabel(r"$\mathcal{L}_\mathrm{EM} - \mathcal{L}$ [nat]")
     across, up = 2, 3
+    # the flowers themselves are not drawn: means and standard deviations of each species
     for k, (name, colour, marker) in enumerate(
         zip(iris.attrs["classes"], plots.COLOURS[3:], plots.MARKERS)
     ):
-        here = iris.labels == k
-        flowers.plot(
-            *iris.values[here][:, [across, up]].T,
-            linestyle="",
-            color=colour,
-            marker=marker,
-            markersize=2.5,
-            label=name,
+        here = iris.values[iris.labels == k][:, [across, up]]
+        (x0, y0), (dx, dy) = here.mean(axis=0), here.std(axis=0)
+        flowers.errorbar(
+            x0, y0, xerr=dx, yerr=dy, color=colour, marker=marker, markersize=4, label=name
         )
-    flowers.plot(
-        *iris.values[~right][:, [across, up]].T,
-        linestyle="",
-        marker="o",
-        markersize=6,
-        markerfacecolor="none",
-        markeredgecolor="black",
-        markeredgewidth=0.6,
-    )
     at = centre + spread * mean
     width = spread * np.sqrt(variance)
     for middle_point in at:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 LIBRARIES = ("numpy", "numba", "llvmlite", "scipy", "xarray", "netCDF4", "msgspec")
-NO_NUMBERS = ("plot", "title")
+NO_NUMBERS = ("plot", "title", "notes", "source")
 """Keys of a study that change no number, and so not its hash."""
 
 
