@@ -23,6 +23,7 @@ from physebm.schema.struct_rules import (
     Owner,
     Owners,
     fill,
+    reduced,
     refuse_strangers,
     require_whole,
     unread_keys,
@@ -200,6 +201,9 @@ class DataDeclaration(msgspec.Struct, **_STRICT):
                 check_temperature(self.temperature, "")
             except InputError as problem:
                 raise Problem(".temperature", got=problem.got, expected=problem.expected) from None
+
+    def __reduce__(self):
+        return reduced(self)
 
     @property
     def unread(self) -> tuple[str, ...]:

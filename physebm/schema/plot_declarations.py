@@ -9,7 +9,7 @@ import msgspec
 
 from physebm.errors import StudyFileError
 from physebm.schema.convert import Problem, convert, require_table
-from physebm.schema.struct_rules import require_whole
+from physebm.schema.struct_rules import reduced, require_whole
 
 KINDS = {
     "phase_diagram": (("x", "y", "z"), ("panel", "theory")),
@@ -82,6 +82,9 @@ class PlotDeclaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         """What the figure shows, for its file name: a quantity, or the kind and its array."""
         quantity = getattr(self, self.observed) if self.observed else None
         return quantity or "_".join(filter(None, (self.kind, self.array)))
+
+    def __reduce__(self):
+        return reduced(self)
 
     @property
     def unread(self) -> tuple[str, ...]:

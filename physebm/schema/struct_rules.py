@@ -69,6 +69,19 @@ def unread_keys(held: msgspec.Struct) -> tuple[str, ...]:
     )
 
 
+def reduced(held: msgspec.Struct) -> tuple:
+    """For ``__reduce__``: a worker makes the struct again, from the keys that are read.
+
+    The others have their defaults by now, which would be refused like written ones.
+    """
+    read = {k: getattr(held, k) for k in held.__struct_fields__ if k not in held.unread}
+    return _made, (type(held), read)
+
+
+def _made(kind: type[msgspec.Struct], fields: Mapping[str, Any]) -> msgspec.Struct:
+    return kind(**fields)
+
+
 def fill(held: msgspec.Struct, defaults: Mapping[str, Any]) -> None:
     """Give keys that are None their defaults."""
     for key, default in defaults.items():

@@ -24,6 +24,7 @@ from physebm.schema.struct_rules import (
     Owner,
     Owners,
     fill,
+    reduced,
     refuse_strangers,
     require_positive,
     require_share,
@@ -76,6 +77,9 @@ class RateDeclaration(msgspec.Struct, **_STRICT):
         if self.schedule in ("linear", "exponential") and self.end is None:
             raise Problem(expected=f"a key `end`, which schedule {self.schedule} needs")
         fill(self, {"half": 1000.0, "power": 1.0})
+
+    def __reduce__(self):
+        return reduced(self)
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -202,6 +206,9 @@ class TrainDeclaration(msgspec.Struct, **_STRICT):
         )
         if isinstance(self.record, AgeList):
             self.record.check(self.updates)
+
+    def __reduce__(self):
+        return reduced(self)
 
     @property
     def unread(self) -> tuple[str, ...]:
