@@ -239,7 +239,7 @@ def _restore(data: Any) -> None:
 
 
 def _encoding(ds: xr.Dataset) -> dict[str, dict[str, Any]]:
-    """How variables are stored; single texts as characters.
+    """How variables are stored; texts as characters.
 
     As netCDF strings they crash the process where somebody else holds the file open: HDF5 looks for
     them in a heap that it has freed (github.com/Unidata/netcdf-c/issues/2510).
@@ -247,7 +247,7 @@ def _encoding(ds: xr.Dataset) -> dict[str, dict[str, Any]]:
     packed = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
     found = {}
     for name, variable in ds.variables.items():
-        if variable.dtype.kind in "OU" and not variable.ndim:
+        if variable.dtype.kind in "OU":
             found[name] = {"dtype": "S1"}
         if variable.dtype.kind in "biuf" and variable.nbytes >= COMPRESS_FROM and variable.ndim:
             found[name] = dict(packed)

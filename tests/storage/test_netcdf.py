@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -193,3 +194,19 @@ def test_a_newer_format_is_refused(tmp_path):
     xr.Dataset(attrs={"physebm_format": 99, "study_hash": HASH}).to_netcdf(path)
     with pytest.raises(ResultFileError, match="result format 99"):
         open_summary(path)
+
+
+def test_no_text_is_a_netcdf_string(tmp_path):
+    """netCDF strings crash a process that holds the file open twice; texts come back as they were."""
+    path = tmp_path / "r.nc"
+    messages = np.array([["", "ä failed"], ["b", ""]], dtype=object)
+    axes = {"start": ["random", "pattern 0 at 0.8"], "temperature": [1.0, 2.0]}
+    write_tree(path, {"/": summary_dataset(axes, {}, messages=messages)}, study_hash="a" * 64)
+    with netCDF4.Dataset(path) as held:
+        assert all(variable.dtype != str for variable in held.variables.values())
+    with xr.open_dataset(path) as elsewhere:
+        for _ in range(3):
+            back = open_summary(path)
+        np.testing.assert_array_equal(back.message.values, messages)
+        assert elsewhere.equals(back)
+        assert back.sel(start="random").message.values.tolist() == ["", "ä failed"]
