@@ -40,12 +40,11 @@ RESULT = ROOT / "results" / "inverse_ising.nc"
 tree = xr.open_datatree(RESULT)
 training = tree["training"].to_dataset()
 # An inversion is done after its one update, the others after their last.
-# `method` is a keyword of xarray's sel.
-every_age = tree["arrays"]["J"].rename(method="estimator")
+every_age = tree["arrays"]["J"]
 learned = every_age.isel(update=-1).fillna(every_age.sel(update=1))
 temperatures, counts = learned["data_temperature"].values, learned["samples"].values
-methods = [str(name) for name in learned["estimator"].values]
-couplings = tree["teacher"]["J"].isel(data_temperature=0, samples=0, method=0).values
+methods = [str(name) for name in learned["train_method"].values]
+couplings = tree["teacher"]["J"].isel(data_temperature=0, samples=0, train_method=0).values
 FIELD = Drawn(RESULT).study.train.data.set["h"].constant
 N = len(couplings)
 upper = np.triu_indices(N, 1)
@@ -147,19 +146,19 @@ for name in INVERSIONS:
     print(f"{name}: bias (unsolved pairs)", *(f"{size:.3f} ({count})" for size, count in found))
 for name in methods:
     known = np.array([[expected[T, M][name] for M in counts] for T in temperatures])
-    ratio = gamma.sel(estimator=name).values / known
+    ratio = gamma.sel(train_method=name).values / known
     print(f"{name}: measured over expected from {ratio.min():.2f} to {ratio.max():.2f}; T by M")
     print(np.round(ratio, 2))
 for name in ("pcd", "pseudo-likelihood"):
     pulls = [
-        (float(gamma.sel(estimator=name, data_temperature=T, samples=M)) ** 2 - np.trace(V) / M)
+        (float(gamma.sel(train_method=name, data_temperature=T, samples=M)) ** 2 - np.trace(V) / M)
         / (np.sqrt(2 * np.sum(V * V)) / M)
         for T, V in ((T, floor[T][name]) for T in temperatures)
         for M in counts
     ]
     print(f"{name}: pulls of gamma^2 from {min(pulls):.1f} to {max(pulls):.1f}, ", end="")
     print(f"mean square {np.mean(np.square(pulls)):.2f}")
-tau = training["chain_tau"].isel(update=-1, method=methods.index("pcd")).max("samples").values
+tau = training["chain_tau"].isel(update=-1, train_method=methods.index("pcd")).max("samples").values
 print("pcd: tau of the chains in sweeps, by T:", np.round(tau, 1))
 
 # %% The figure
@@ -179,10 +178,10 @@ with mpl.rc_context(plots.STYLE):
         label = NAMES.get(name, name)
         thin = {"color": plots.COLOURS[number], "linewidth": 0.9}
         left.plot(along_M, [expected[COLD, M][name] for M in along_M], **thin)
-        left.plot(counts, gamma.sel(estimator=name, data_temperature=COLD), label=label, **style)
+        left.plot(counts, gamma.sel(train_method=name, data_temperature=COLD), label=label, **style)
         for ax, count in ((middle, FEW), (right, MANY)):
             ax.plot(along_T, [expected[T, count][name] for T in along_T], **thin)
-            ax.plot(temperatures, gamma.sel(estimator=name, samples=count), **style)
+            ax.plot(temperatures, gamma.sel(train_method=name, samples=count), **style)
     left.set(xscale="log", yscale="log", xlabel="samples $M$", ylabel=r"reconstruction error $\gamma$")
     left.set_title(f"$T$ = {COLD}")
     for ax, count in ((middle, FEW), (right, MANY)):

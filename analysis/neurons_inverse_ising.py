@@ -59,9 +59,9 @@ half = run("neurons_inverse_ising_half", "train.data.rows=[0, 20000]", 'train.me
 # %% Log-likelihoods
 x = read_data(data_file, variable="spikes15").flat
 training = open_tree(result)["/training"]
-methods = [str(name) for name in training["method"].values]
+methods = [str(name) for name in training["train_method"].values]
 for name in methods:
-    reached = float(training["log_likelihood_train"].sel({"method": name})[-1])
+    reached = float(training["log_likelihood_train"].sel(train_method=name)[-1])
     print(f"{name}: {reached:.5f} nats per bin, {reached - MAXIMUM:+.5f} of the maximum")
 print(f"independent neurons: {float(training['log_likelihood_train'][0, 0]):.5f}")
 first_half = open_trained(half)
@@ -73,7 +73,7 @@ N = x.shape[1]
 patterns = (np.arange(2**N)[:, None] >> np.arange(N) & 1).astype(np.int8)
 rates = x.mean(axis=0)
 independent = np.exp(patterns @ np.log(rates) + (1 - patterns) @ np.log1p(-rates))
-models = {name: open_trained(result, method=name) for name in methods}
+models = {name: open_trained(result, train_method=name) for name in methods}
 p = {name: np.exp(model.score(patterns)["log_likelihood"].values) for name, model in models.items()}
 counts = np.bincount(x.astype(np.int64) @ (1 << np.arange(N)), minlength=2**N)
 seen = counts / counts.sum()
@@ -114,7 +114,7 @@ with mpl.rc_context(plots.STYLE):
     left, middle, right = fig.subplots(1, 3)
     ages = training["update"].values
     for name, colour, marker in zip(methods, plots.COLOURS, plots.MARKERS):
-        gap = MAXIMUM - training["log_likelihood_train"].sel({"method": name}).values
+        gap = MAXIMUM - training["log_likelihood_train"].sel(train_method=name).values
         left.plot(ages[1:], gap[1:], color=colour, marker=marker, markersize=3, label=name)
     left.axhline(2e-3, color="0.4", linewidth=0.7, linestyle=":")
     left.set(xscale="log", yscale="log", xlabel="update", ylabel="nats below the maximum")

@@ -90,14 +90,17 @@ class CentredAverages:
         """``<(phi_i - mu_i)(phi_j - mu_j)>`` up to a constant, ``[unit, feature, unit, feature]``."""
         of_a, of_b = self._offset(a, b), self._offset(b, a)
         C = self.averages.pair(a, b)
-        if a == b and of_a is not None:
-            shift = np.einsum("if,jg->ifjg", of_a, self.averages.mean(b))
+        if of_a is None and of_b is None:
+            return C
+        mean_a, mean_b = self.averages.mean(a), self.averages.mean(b)
+        if a == b:
+            shift = np.multiply.outer(of_a, mean_b)
             return C - (shift + shift.transpose(2, 3, 0, 1))
-        if of_a is not None:
-            C = C - np.einsum("if,jg->ifjg", of_a, self.averages.mean(b))
-        if of_b is not None:
-            C = C - np.einsum("if,jg->ifjg", self.averages.mean(a), of_b)
-        return C
+        sides = [(of_a, mean_b)] if of_a is not None else []
+        sides += [(mean_a, of_b)] if of_b is not None else []
+        rows, columns = (np.stack([side.ravel() for side in each]) for each in zip(*sides))
+        shift = (rows.T @ columns).reshape(C.shape)
+        return np.subtract(C, shift, out=shift)
 
     def along(self, name: str, edges: np.ndarray) -> np.ndarray:
         """The same on edges, ``[edge, feature, feature]``."""

@@ -70,7 +70,7 @@ class Conditionals:
             J = self.params.arrays[term.J][0]
             if term.states:
                 J = J.reshape(a.size, b.size, a.prior.features, b.prior.features).transpose(0, 2, 1, 3)
-            return (c * J).reshape(shape).astype(self.dtype)
+            return np.multiply(c, J, dtype=self.dtype, casting="same_kind").reshape(shape)
         if not isinstance(term.graph, AllPairs) and scalar:
             edges, w = weighted_edges(self.hamiltonian, self.params, t, 0)
             half = sparse.coo_array((c * np.asarray(w, float), (edges[:, 0], edges[:, 1])), shape)

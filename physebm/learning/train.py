@@ -307,7 +307,7 @@ class Trainer:
     def _check_finite(self, params: Params, number: int) -> None:
         for slot in self.slots:
             x = params.arrays[slot]
-            largest = np.abs(x).max(initial=0.0)
+            largest = max(x.max(initial=0.0), -x.min(initial=0.0))
             if not largest <= LARGEST:
                 raise Divergence(
                     f"training diverged at update {number}: array '{slot}' reached {largest:.3g} "

@@ -35,7 +35,7 @@ from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
 from physebm.model.terms import AllPairs, Field, LowRank, Many, Pair, Square, array_of
 from physebm.model.units import UnitKind
-from physebm.native.products import ROWS, cross
+from physebm.native.products import ROWS, average, cross
 from physebm.native.state_counts import pair_weights, state_weights
 
 
@@ -83,7 +83,9 @@ def statistics(
         if name not in wanted:
             continue
         shape = params.arrays[name].shape[1:]
-        part = coefficients[t] * _statistic(hamiltonian, params, averages, t, instance).reshape(shape)
+        part = _statistic(hamiltonian, params, averages, t, instance).reshape(shape)
+        if coefficients[t] != 1.0:
+            part = coefficients[t] * part
         found[name] = found[name] + part if name in found else part
     return found
 
@@ -243,12 +245,7 @@ class RowAverages:
         held, group = self.moments[name], self.hamiltonian.group(name)
         if held.states is not None:
             return state_weights(held.states, self._row_weights(), group.prior.q)
-        first = held.first
-        if self.weights is None:
-            total = first.mean(axis=0, dtype=np.float64)
-        else:
-            total = np.asarray(self.weights, dtype=np.float64) @ first
-        return total.reshape(group.size, -1)
+        return average(held.first, self.weights).reshape(group.size, -1)
 
     def pair(self, a: str, b: str) -> np.ndarray:
         """``<phi_i(a) phi_j(b)>``, ``[unit, feature, unit, feature]``."""
@@ -261,7 +258,7 @@ class RowAverages:
             total = 0.5 * (total + total.T)
         one, two = self.hamiltonian.group(a), self.hamiltonian.group(b)
         shape = (one.size, one.prior.features, two.size, two.prior.features)
-        return (self._scale() * total).reshape(shape)
+        return total.reshape(shape)
 
     def along(self, name: str, edges: np.ndarray) -> np.ndarray:
         """``<phi_i(a) phi_j(b)>`` on edges, ``[edge, feature, feature]``."""
@@ -276,10 +273,7 @@ class RowAverages:
 
     def square(self, name: str) -> np.ndarray:
         """``<x_i^2>``, ``[unit]``."""
-        second = self.moments[name].second
-        if self.weights is None:
-            return second.mean(axis=0, dtype=np.float64)
-        return np.asarray(self.weights, dtype=np.float64) @ second
+        return average(self.moments[name].second, self.weights)
 
     def product(self, name: str, edges: np.ndarray) -> np.ndarray:
         """``<prod_{i in e} x_i>``, ``[edge]``."""

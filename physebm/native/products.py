@@ -16,10 +16,10 @@ from functools import cache
 
 import numpy as np
 
-# Rows of one product in single precision (sums over more rows are taken in double), and columns of a
-# block: both large enough for the BLAS to run at full speed.
+# Rows of one product in single precision (sums over more rows are taken in double), and rows or columns
+# of a thread's block: large enough for the BLAS to run at full speed, small enough to share evenly.
 ROWS = 1024
-COLUMNS = 256
+BLOCK = 128
 # Below this many multiplications a product runs where it stands: waking a thread costs more.
 SERIAL = 2_000_000
 
@@ -38,27 +38,43 @@ def times(A: np.ndarray, B) -> np.ndarray:
     out = np.empty((A.shape[0], B.shape[1]), np.result_type(A, B))
 
     def block(start: int) -> None:
-        np.matmul(A[start : start + COLUMNS], B, out=out[start : start + COLUMNS])
+        np.matmul(A[start : start + BLOCK], B, out=out[start : start + BLOCK])
 
-    _each(block, range(0, len(A), COLUMNS), out.size * B.shape[0])
+    _each(block, range(0, len(A), BLOCK), out.size * B.shape[0])
     return out
 
 
 def cross(A: np.ndarray, B: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """``sum_row w_row A[row, i] B[row, j]`` in float64, by blocks of columns of A."""
-    out = np.zeros((A.shape[1], B.shape[1]))
+    """``sum_row w_row A[row, i] B[row, j]`` in float64, by blocks of columns of A; None: equal weights."""
+    out = np.empty((A.shape[1], B.shape[1]))
 
     def block(start: int) -> None:
-        at = slice(start, start + COLUMNS)
+        at = slice(start, start + BLOCK)
         for first in range(0, len(A), ROWS):
             rows = slice(first, first + ROWS)
             part = A[rows, at]
             if weights is not None:
                 part = part * weights[rows, None].astype(A.dtype)
-            out[at] += part.T @ B[rows]
+            product = part.T @ B[rows]
+            if first == 0:
+                out[at] = product
+            else:
+                out[at] += product
+        if weights is None:
+            out[at] /= len(A)
 
-    _each(block, range(0, A.shape[1], COLUMNS), out.size * len(A))
+    _each(block, range(0, A.shape[1], BLOCK), out.size * len(A))
     return out
+
+
+def average(A: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """``sum_row w_row A[row]`` in float64, products in the precision of A; None: equal weights."""
+    w = np.ones(len(A), A.dtype) if weights is None else weights.astype(A.dtype)
+    total = np.zeros(A.shape[1])
+    for first in range(0, len(A), ROWS):
+        rows = slice(first, first + ROWS)
+        total += w[rows] @ A[rows]
+    return total / len(A) if weights is None else total
 
 
 def _each(block: Callable[[int], None], starts: range, work: int) -> None:

@@ -6,7 +6,8 @@ when one of its values reads them; at the other values they are left out.
 
 The dimension is called after the last part of the key, ``samples`` for ``train.data.samples``; after
 the last two, ``data_temperature``, where the name is taken: by a parameter that the study sets, by a
-reserved axis, by another key, and below `set`, `l1` and `l2`, whose keys are names of their own.
+reserved axis, by another key, by a keyword of xarray's `sel` (``train_method``), and below `set`, `l1`
+and `l2`, whose keys are names of their own.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ TABLES: dict[str, type[msgspec.Struct] | None] = {
 """The tables inside [train] and their structs; None where any name may stand."""
 
 
+KEYWORDS = ("method", "tolerance", "drop", "indexers")
+"""Keywords of ``xarray.Dataset.sel``: ``sel(method="tap")`` would not select a dimension `method`."""
+
+
 def scanned_keys(raw: object, inside: str = "") -> Iterator[tuple[str, object]]:
     """The keys below [scan] train that have values, ``data.samples``, in the order of the file."""
     if not isinstance(raw, dict):
@@ -67,7 +72,7 @@ def axis_names(raw: Mapping[str, Any]) -> dict[str, str]:
     keys = [key for key, _ in scanned_keys(scan["train"])]
     model = raw.get("model")
     parameters = names(model.get("parameters")) if isinstance(model, dict) else set()
-    taken = {*RESERVED_AXES, *names(scan), *names(raw.get("set")), *parameters}
+    taken = {*RESERVED_AXES, *KEYWORDS, *names(scan), *names(raw.get("set")), *parameters}
     often = Counter(key.rpartition(".")[2] for key in keys)
     found = {}
     for key in keys:

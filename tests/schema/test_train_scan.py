@@ -27,7 +27,7 @@ chains = 100
 steps = 5
 updates = 500
 [plot]
-curve = { x = "samples", y = "coupling_error", by = "method", panel = "data_temperature" }
+curve = { x = "samples", y = "coupling_error", by = "train_method", panel = "data_temperature" }
 """
 
 
@@ -44,7 +44,7 @@ def first(study):
 def test_keys_become_axes_in_the_order_of_the_file():
     study = read()
     assert [(axis.name, axis.key) for axis in study.scan] == [
-        ("method", "train.method"),
+        ("train_method", "train.method"),
         ("samples", "train.data.samples"),
         ("data_temperature", "train.data.temperature"),
         ("disorder", ""),
@@ -61,7 +61,7 @@ def test_the_table_of_a_point_has_its_values_and_only_what_its_method_reads():
     pcd = study.train_at(point)
     assert (pcd.method, pcd.steps, pcd.chains, pcd.updates) == ("pcd", 5, 100, 500)
     assert (pcd.data.samples, pcd.data.temperature) == (10000, 2.0)
-    tap = study.train_at(point | {"method": "tap"})
+    tap = study.train_at(point | {"train_method": "tap"})
     assert (tap.method, tap.updates, tap.ages(), tap.tau_sweeps) == ("tap", 1, (0, 1), 0)
     assert study.train == study.train_at(first(study))
     assert study_from_text('model = "sk"\n').train_at({}) is None
@@ -69,7 +69,8 @@ def test_the_table_of_a_point_has_its_values_and_only_what_its_method_reads():
 
 def test_a_point_may_be_given_by_coordinates_as_a_result_holds_them():
     study = read()
-    place = {"method": np.str_("tap"), "samples": np.int64(1000), "data_temperature": np.float64(2)}
+    place = {"train_method": np.str_("tap"), "samples": np.int64(1000)}
+    place["data_temperature"] = np.float64(2)
     assert study.train_at(place).data.samples == 1000
     with pytest.raises(StudyFileError, match="100, 1000, 10000"):
         study.train_at(place | {"samples": 7})
@@ -80,7 +81,7 @@ def test_tables_lists_and_flags_have_texts_for_coordinates():
         'train.method = ["pcd", "pseudo-likelihood", "tap"]',
         "train.learning_rate = [0.1, { schedule = 'linear', end = 0.01, start = 0.1 }]\n"
         "train.data.rows = [[0, 50], [50, 100]]\ntrain.data.map = [false, true]",
-    ).replace('by = "method", ', "")
+    ).replace('by = "train_method", ', "")
     study = read(text)
     linear = '{ end = 0.01, schedule = "linear", start = 0.1 }'
     assert study.axis("learning_rate").coordinates == ("0.1", linear)
@@ -132,7 +133,7 @@ def test_parts_of_a_rate_and_a_schedule_are_scanned_together():
     text = INVERSE.replace(
         'train.method = ["pcd", "pseudo-likelihood", "tap"]',
         'train.learning_rate.schedule = ["constant", "power"]\ntrain.learning_rate.start = [0.1, 0.2]',
-    ).replace('by = "method", ', "")
+    ).replace('by = "train_method", ', "")
     text = text.replace("steps = 5\n", "steps = 5\nlearning_rate = { half = 20 }\n")
     study = read(text)
     point = first(study) | {"schedule": "power", "learning_rate_start": 0.2}
@@ -174,12 +175,12 @@ def test_a_scan_written_out_reads_back_as_itself(overrides):
 
 def test_setting_a_scanned_key_drops_its_axis_and_the_figures_along_it():
     study = read(INVERSE, "train.method=tap")
-    assert study.axis("method") is None and study.train.method == "tap" and study.plots == ()
+    assert study.axis("train_method") is None and study.train.method == "tap" and study.plots == ()
     study = read(INVERSE, "train.data.temperature=0.5")
     assert study.axis("data_temperature") is None and study.plots == ()
     assert study.train.data.temperature == 0.5
     study = read(INVERSE, "train.data={source='digits'}")
-    assert [axis.name for axis in study.scan] == ["method", "disorder"]
+    assert [axis.name for axis in study.scan] == ["train_method", "disorder"]
     study = read(INVERSE, "train.gradient=centred")
     assert len(study.scan) == 4 and len(study.plots) == 1
 
@@ -203,7 +204,7 @@ def test_scanning_a_set_key_drops_the_set_one():
     study = read(INVERSE, "scan.train.steps=[1, 2]")
     assert study.axis("steps").values == (1, 2) and "steps" not in study.train_table
     study = read(INVERSE, "train.method=tap", "scan.train.method=['tap', 'pcd']")
-    assert study.axis("method").values == ("tap", "pcd") and len(study.plots) == 1
+    assert study.axis("train_method").values == ("tap", "pcd") and len(study.plots) == 1
     study = read(INVERSE, "train.learning_rate=0.1", "scan.train.learning_rate.start=[0.1, 0.2]")
     assert study.train.learning_rate.start == 0.1
 
@@ -253,7 +254,7 @@ MISTAKES = [
     ("train.rungs=5", "--set train.rungs", "belongs to method pt; here is method pcd"),
     ("train.momentum=0.5", "--set train.momentum", "belongs to optimiser momentum"),
     ("scan.temperature=[1, 2]", "--set scan.temperature", "nothing is sampled"),
-    ("plot.training={y='u', by='metod'}", "--set plot.training.by", "did you mean method?"),
+    ("plot.training={y='u', by='train_metod'}", "--set plot.training.by", "did you mean train_method?"),
 ]
 
 

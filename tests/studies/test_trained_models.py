@@ -145,12 +145,12 @@ def test_a_result_holds_the_training_and_what_was_sampled(digits):
     tree = open_tree(digits)
     training, arrays, chains = (tree[name] for name in ("training", "arrays", "chains"))
     assert training["update"].values.tolist() == [0, 8, 16, 24]
-    ages = training["log_likelihood_train"].sel({"method": "pcd"}).values
+    ages = training["log_likelihood_train"].sel(train_method="pcd").values
     assert ages[-1] > ages[0]
-    assert arrays["W"].dims == ("method", "update", "W_0", "W_1")
+    assert arrays["W"].dims == ("train_method", "update", "W_0", "W_1")
     assert arrays["W"].shape == (2, 4, 64, 8) and np.isfinite(arrays["W"].values).all()
     assert chains["v"].shape == (2, 30, 64)
-    assert tree["energy"].dims == ("method", "temperature") and (tree["status"] == 0).all()
+    assert tree["energy"].dims == ("train_method", "temperature") and (tree["status"] == 0).all()
     # the machines are hotter at T = 2, and each was trained once
     energy = tree["energy"].values
     assert (energy[:, 1] > energy[:, 0]).all() and energy[0, 0] != energy[1, 0]
@@ -270,9 +270,9 @@ def test_generate_writes_pictures_and_all_groups(digits, tmp_path):
     np.save(tmp_path / "clamp.npy", given)
     common = ("generate", digits, "--samples", 6, "--sweeps", 5)
     for name, extra in (
-        ("pcd.npy", ("--at", "method=pcd")),
-        ("pt.nc", ("--at", "method=pt", "--clamp", tmp_path / "clamp.npy", "--seed", 4)),
-        ("old.npy", ("--at", "method=pcd", "--update", "0")),
+        ("pcd.npy", ("--at", "train_method=pcd")),
+        ("pt.nc", ("--at", "train_method=pt", "--clamp", tmp_path / "clamp.npy", "--seed", 4)),
+        ("old.npy", ("--at", "train_method=pcd", "--update", "0")),
     ):
         status, text = physebm(*common, *extra, "--out", tmp_path / name)
         assert status == 0, text
@@ -280,7 +280,7 @@ def test_generate_writes_pictures_and_all_groups(digits, tmp_path):
     assert plain.shape == old.shape == (6, 8, 8) and plain.dtype == np.int8
     assert (plain != old).any()
     np.testing.assert_array_equal(
-        plain.reshape(6, 64), open_trained(digits, method="pcd").generate(6, sweeps=5)["v"]
+        plain.reshape(6, 64), open_trained(digits, train_method="pcd").generate(6, sweeps=5)["v"]
     )
     held = xr.load_dataset(tmp_path / "pt.nc")
     assert held["samples"].dims == ("sample", "row", "column")
@@ -293,12 +293,12 @@ def test_generate_writes_pictures_and_all_groups(digits, tmp_path):
     "options, message",
     [
         ((), "several trainings"),
-        (("--at", "method=cd"), 'got +"cd"'),
-        (("--at", "method=pcd", "--update", "9"), "nearest recorded ages: 0, 8, 16, 24"),
-        (("--at", "method=pcd", "--update", "soon"), '--update\n +got +"soon"'),
+        (("--at", "train_method=cd"), 'got +"cd"'),
+        (("--at", "train_method=pcd", "--update", "9"), "nearest recorded ages: 0, 8, 16, 24"),
+        (("--at", "train_method=pcd", "--update", "soon"), '--update\n +got +"soon"'),
         (("--at", "pcd"), "AXIS=VALUE"),
-        (("--at", "method=pcd", "--temperature", "0"), "--temperature"),
-        (("--at", "method=pcd", "--clamp", "no.npy"), "--clamp"),
+        (("--at", "train_method=pcd", "--temperature", "0"), "--temperature"),
+        (("--at", "train_method=pcd", "--clamp", "no.npy"), "--clamp"),
     ],
 )
 def test_generate_refuses_what_there_is_not(digits, tmp_path, options, message):

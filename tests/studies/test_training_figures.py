@@ -191,7 +191,7 @@ def test_inferred_couplings_stand_below_those_of_the_teacher(inverse):
     teacher = open_group(inverse, "teacher")["J"].isel(disorder=0).values
     upper, lower = np.triu_indices(5, 1), np.tril_indices(5, -1)
     for ax, method, age in ((exact, "exact", 4), (field, "mean-field", 1)):
-        J = learned(inverse, "J", age, {"method": method, "disorder": 0})
+        J = learned(inverse, "J", age, {"train_method": method, "disorder": 0})
         np.testing.assert_array_equal(drawn_cells(ax)[lower], J[lower])
         held = teacher[("exact", "mean-field").index(method)]
         np.testing.assert_array_equal(drawn_cells(ax)[upper], held[upper])
