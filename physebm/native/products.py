@@ -45,7 +45,7 @@ def times(A: np.ndarray, B) -> np.ndarray:
 
 
 def cross(A: np.ndarray, B: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """``sum_row w_row A[row, i] B[row, j]`` in float64, by blocks of columns of A; None: equal weights."""
+    """``sum_row w_row A[row, i] B[row, j]``, float64, by blocks of columns; None: equal weights."""
     out = np.empty((A.shape[1], B.shape[1]))
 
     def block(start: int) -> None:
