@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from physebm import open_trained, open_tree, plots, run_study
 from physebm.data.bundled import bundled
 from physebm.data.split import split
-from physebm.learning.conditionals import Conditionals
+from physebm.model.conditionals import Conditionals
 from physebm.observables.moment_match import choose_triplets, moment_errors
 from physebm.observables.moments import empirical_moments
 

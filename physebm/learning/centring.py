@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from physebm.errors import LoweringError
-from physebm.learning.conditionals import Conditionals
+from physebm.model.conditionals import Conditionals
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.statistics import Averages, statistics
 from physebm.model.terms import Field, LowRank, Many, Pair, array_of, groups_of

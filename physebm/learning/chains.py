@@ -22,11 +22,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from physebm.backends.base import Backend, Lanes, LaneState, launch
-from physebm.learning.roles import factorises, hidden_groups
 from physebm.lowering.operands import bind, update
 from physebm.lowering.pipeline import Options, lower
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
+from physebm.model.roles import factorises, hidden_groups
 from physebm.model.terms import Square
 from physebm.rng.streams import key_of
 from physebm.sampling import initial

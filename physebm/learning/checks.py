@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from physebm.errors import LoweringError
 from physebm.learning.centring import check_centred
-from physebm.learning.exact import check_enumerable
+from physebm.learning.enumerable import check_enumerable
 from physebm.learning.gauge import check_gauge
 from physebm.learning.inversion import check_inversion
 from physebm.learning.pseudolikelihood import check_pseudo_likelihood
 from physebm.learning.recipe import INVERSIONS, Recipe
-from physebm.learning.roles import check_trainable, trained_slots, variance_slots
+from physebm.learning.trainable import check_trainable, trained_slots, variance_slots
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.terms import LowRank, Many, Pair, array_of
 

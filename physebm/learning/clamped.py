@@ -14,7 +14,7 @@ import numpy as np
 
 from physebm.backends.base import Lanes, launch
 from physebm.learning.chains import Chains
-from physebm.learning.roles import hidden_groups, visible_groups
+from physebm.model.roles import hidden_groups, visible_groups
 from physebm.rng.streams import key_of
 from physebm.sampling import initial
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from physebm.learning.centring import field_slots
-from physebm.learning.conditionals import Conditionals
 from physebm.learning.recipe import Problem
+from physebm.model.conditionals import Conditionals
 from physebm.model.statistics import feature_means
 from physebm.model.units import UnitKind
 

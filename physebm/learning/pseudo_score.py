@@ -17,11 +17,11 @@ from scipy.special import logsumexp
 
 from physebm.arrays import Key
 from physebm.data.permutation import permutation
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.likelihood import visible_potential
+from physebm.free_energy.likelihood import visible_potential
 from physebm.learning.pseudolikelihood import pseudo_likelihood
-from physebm.learning.roles import factorises, hidden_groups, visible_groups
+from physebm.model.conditionals import Conditionals
 from physebm.model.hamiltonian import Hamiltonian
+from physebm.model.roles import factorises, hidden_groups, visible_groups
 from physebm.rng.philox import philox4x32, uniform
 from physebm.rng.streams import Purpose, last_word
 

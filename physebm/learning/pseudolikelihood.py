@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from physebm.errors import LoweringError
-from physebm.learning.conditionals import Conditionals
+from physebm.model.conditionals import Conditionals
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.statistics import Moments
 from physebm.native.products import ROWS, cross

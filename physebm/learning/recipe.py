@@ -11,9 +11,9 @@ from physebm.errors import LoweringError
 from physebm.learning.chains import METHODS as CHAIN_METHODS
 from physebm.learning.chains import ChainOptions
 from physebm.learning.optimisers import Optimiser, Schedule
-from physebm.learning.roles import visible_groups
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
+from physebm.model.roles import visible_groups
 
 INVERSIONS = {"mean-field": "naive-mean-field", "tap": "tap", "bethe": "bethe"}
 """Methods that solve for the couplings in one step, and their names in `inversion`."""

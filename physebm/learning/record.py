@@ -13,15 +13,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from physebm.data.permutation import permutation
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.exact import ExactAverages, exact_averages, log_states, summed_out
-from physebm.learning.likelihood import BITS, log_likelihood, log_partition, visible_potential
+from physebm.free_energy.exact import ExactAverages, exact_averages, log_states, summed_out
+from physebm.free_energy.likelihood import BITS, log_likelihood, log_partition, visible_potential
 from physebm.learning.pseudo_score import pseudo_log_likelihood, scorable
 from physebm.learning.recipe import INVERSIONS
 from physebm.learning.record_chains import ChainRecord
 from physebm.learning.record_moments import MomentRecord
 from physebm.learning.record_weights import measure_weights, weight_matrices
 from physebm.learning.train import Trainer
+from physebm.model.conditionals import Conditionals
 from physebm.model.statistics import RowAverages
 from physebm.model.units import UnitKind
 from physebm.native.products import single_threaded_blas

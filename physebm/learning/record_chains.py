@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from physebm.learning.conditionals import Conditionals
+from physebm.free_energy.likelihood import joint_potential, visible_potential
 from physebm.learning.frozen_chains import frozen, present, started
-from physebm.learning.likelihood import joint_potential, visible_potential
+from physebm.model.conditionals import Conditionals
 from physebm.observables.chain_lag import ChainLag, Shift, chain_lag, frozen_shift
 from physebm.observables.correlation import integrated_time
 from physebm.observables.neighbours import chain_overlaps, data_overlaps

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from physebm.data.permutation import permutation
-from physebm.learning.exact import ExactAverages
-from physebm.learning.roles import visible_groups
+from physebm.free_energy.exact import ExactAverages
 from physebm.model.hamiltonian import Hamiltonian
+from physebm.model.roles import visible_groups
 from physebm.observables.moment_match import choose_triplets, moment_errors
 from physebm.observables.moments import Moments, empirical_moments
 from physebm.observables.spectra import Components, principal_components

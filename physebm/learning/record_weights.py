@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from physebm.learning.roles import visible_groups
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
+from physebm.model.roles import visible_groups
 from physebm.model.terms import AllPairs, LowRank, Pair, array_of
 from physebm.observables.moments import Moments
 from physebm.observables.spectra import (

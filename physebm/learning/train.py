@@ -16,20 +16,22 @@ import numpy as np
 from physebm.backends.base import Backend
 from physebm.data.minibatch import minibatch
 from physebm.errors import StudyError
-from physebm.learning import centring, exact
+from physebm.free_energy import exact
+from physebm.free_energy.meanfield import mean_field_posterior
+from physebm.learning import centring
 from physebm.learning.chains import Chains
 from physebm.learning.clamped import Clamped
-from physebm.learning.conditionals import Conditionals
 from physebm.learning.gauge import fix_gauge
 from physebm.learning.initial_fields import data_fields
 from physebm.learning.inversion import invert
-from physebm.learning.meanfield import mean_field_posterior
 from physebm.learning.optimisers import clipped, penalised
 from physebm.learning.projection import Projection
 from physebm.learning.pseudolikelihood import pseudo_likelihood
 from physebm.learning.recipe import INVERSIONS, Problem, Recipe
-from physebm.learning.roles import factorises, hidden_groups, trained_slots, variance_slots
+from physebm.learning.trainable import trained_slots, variance_slots
+from physebm.model.conditionals import Conditionals
 from physebm.model.params import Params
+from physebm.model.roles import factorises, hidden_groups
 from physebm.model.statistics import Averages, Moments, RowAverages, feature_means, statistics
 from physebm.native.products import single_threaded_blas
 from physebm.rng.streams import key_of

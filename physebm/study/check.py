@@ -26,7 +26,7 @@ from scipy.stats import poisson
 from physebm.backends.base import Kernels, Lanes, LaneState, Launch, launch
 from physebm.backends.select import select
 from physebm.errors import InputError, LoweringError
-from physebm.learning.roles import trained_slots
+from physebm.learning.trainable import trained_slots
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
 from physebm.lowering.plan import ClusterMove, Decision, SweepPlan

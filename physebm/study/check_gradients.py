@@ -13,13 +13,14 @@ from scipy.stats import t as student
 
 from physebm.backends.base import Lanes, launch
 from physebm.backends.select import select
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.exact import ExactAverages
-from physebm.learning.roles import factorises, hidden_groups, trained_slots, visible_groups
+from physebm.free_energy.exact import ExactAverages
+from physebm.learning.trainable import trained_slots
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
+from physebm.model.conditionals import Conditionals
 from physebm.model.energy import log_normalisers
 from physebm.model.params import Params
+from physebm.model.roles import factorises, hidden_groups, visible_groups
 from physebm.model.statistics import RowAverages, statistics
 from physebm.rng.streams import key_of
 from physebm.sampling import initial

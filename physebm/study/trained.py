@@ -18,14 +18,14 @@ import xarray as xr
 from physebm.backends.base import Lanes, launch
 from physebm.backends.select import select
 from physebm.errors import InputError, ResultFileError
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.likelihood import log_partition, visible_potential
+from physebm.free_energy.likelihood import log_partition, visible_potential
 from physebm.learning.recipe import by_group
-from physebm.learning.roles import factorises, hidden_groups, visible_groups
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
+from physebm.model.conditionals import Conditionals
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
+from physebm.model.roles import factorises, hidden_groups, visible_groups
 from physebm.native.products import single_threaded_blas
 from physebm.rng.streams import key_of
 from physebm.sampling import initial

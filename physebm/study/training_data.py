@@ -22,11 +22,11 @@ from physebm.data.support import to_support
 from physebm.data.weights import reweighted
 from physebm.errors import StudyFileError
 from physebm.learning.chains import scaled
-from physebm.learning.roles import visible_groups
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
+from physebm.model.roles import visible_groups
 from physebm.rng.streams import key_of
 from physebm.sampling import initial
 from physebm.sampling.chain import PlanSampler

@@ -6,12 +6,12 @@ from learning_models import declared, family, some_visibles
 from trained_problems import exact_gradient, trainer_at
 
 from physebm.errors import LoweringError
+from physebm.free_energy.exact import exact_averages, summed_out
 from physebm.learning.centring import CentredAverages, check_centred, field_slots, uncentred
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.exact import exact_averages, summed_out
 from physebm.learning.optimisers import Optimiser, Schedule
 from physebm.learning.recipe import Recipe
-from physebm.learning.roles import visible_groups
+from physebm.model.conditionals import Conditionals
+from physebm.model.roles import visible_groups
 from physebm.model.statistics import RowAverages, statistics
 
 LATTICE = """

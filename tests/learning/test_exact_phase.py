@@ -5,7 +5,8 @@ import pytest
 from learning_models import RBM_PAIRS, family, rbm
 
 from physebm.errors import LoweringError
-from physebm.learning.exact import check_enumerable, exact_averages, log_states, summed_out
+from physebm.free_energy.exact import exact_averages, log_states, summed_out
+from physebm.learning.enumerable import check_enumerable
 from physebm.theory.enumeration import enumerate_states
 
 OPEN = ("gaussian", "truncated_gaussian")

@@ -11,11 +11,11 @@ import pytest
 from learning_models import declared, family, some_visibles
 from trained_problems import trainer_at
 
-from physebm.learning.conditionals import Conditionals
 from physebm.learning.gauge import fix_gauge
 from physebm.learning.optimisers import Optimiser, Schedule
 from physebm.learning.recipe import Recipe
-from physebm.learning.roles import visible_groups
+from physebm.model.conditionals import Conditionals
+from physebm.model.roles import visible_groups
 
 CHAIN = """
 [units]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from learning_models import FAMILIES, family, free_places, nudged, some_visibles
 
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.exact import exact_averages, summed_out
-from physebm.learning.roles import factorises
+from physebm.free_energy.exact import exact_averages, summed_out
+from physebm.model.conditionals import Conditionals
 from physebm.model.energy import reduced_potential
+from physebm.model.roles import factorises
 from physebm.model.statistics import RowAverages, statistics
 from physebm.theory.enumeration import enumerate_states
 

@@ -9,9 +9,9 @@ import pytest
 from learning_models import declared, family
 
 from physebm.errors import InputError, LoweringError
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.exact import exact_averages
+from physebm.free_energy.exact import exact_averages
 from physebm.learning.inversion import METHODS, check_inversion, invert
+from physebm.model.conditionals import Conditionals
 from physebm.model.statistics import RowAverages
 from physebm.theory.enumeration import enumerate_states
 

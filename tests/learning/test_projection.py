@@ -9,7 +9,7 @@ from physebm.errors import StudyError
 from physebm.learning.optimisers import Optimiser, Schedule
 from physebm.learning.projection import MARGIN, Projection
 from physebm.learning.recipe import Recipe
-from physebm.learning.roles import trained_slots
+from physebm.learning.trainable import trained_slots
 from physebm.lowering.positive import precision_matrix
 from physebm.theory.enumeration import enumerate_states
 

@@ -9,8 +9,8 @@ from learning_models import declared, family, free_places, nudged, some_visibles
 from scipy.optimize import minimize
 
 from physebm.errors import LoweringError
-from physebm.learning.conditionals import Conditionals
 from physebm.learning.pseudolikelihood import check_pseudo_likelihood, pseudo_likelihood
+from physebm.model.conditionals import Conditionals
 from physebm.model.energy import reduced_potential
 from physebm.model.statistics import statistics
 from physebm.theory.enumeration import enumerate_states

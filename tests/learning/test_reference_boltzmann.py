@@ -10,10 +10,10 @@ import pytest
 from learning_models import declared
 from trained_problems import exact_gradient, reference, trainer_at, with_values
 
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.exact import exact_averages
+from physebm.free_energy.exact import exact_averages
 from physebm.learning.optimisers import Optimiser, Schedule
 from physebm.learning.recipe import Recipe
+from physebm.model.conditionals import Conditionals
 
 (CASE,) = reference("boltzmann_inverse")["models"]
 N = CASE["N"]

@@ -18,11 +18,11 @@ from trained_problems import (
     with_values,
 )
 
+from physebm.free_energy.exact import exact_averages, summed_out
 from physebm.learning.chains import ChainOptions
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.exact import exact_averages, summed_out
 from physebm.learning.optimisers import Schedule
 from physebm.learning.recipe import Recipe
+from physebm.model.conditionals import Conditionals
 
 (CASE,) = reference("markov_rbm")["rbm"]
 N, M = CASE["N"], CASE["M"]

@@ -18,10 +18,10 @@ from trained_problems import (
     with_values,
 )
 
+from physebm.free_energy.exact import exact_averages, summed_out
+from physebm.free_energy.meanfield import mean_field_posterior, variational_bound
 from physebm.learning.chains import ChainOptions
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.exact import exact_averages, summed_out
-from physebm.learning.meanfield import mean_field_posterior, variational_bound
+from physebm.model.conditionals import Conditionals
 
 (CASE,) = reference("dbm")["dbm"]
 V = np.array(CASE["data"], dtype=int)

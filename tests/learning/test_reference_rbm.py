@@ -15,8 +15,8 @@ import pytest
 from learning_models import declared
 from trained_problems import exact_gradient, reference, with_values
 
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.exact import exact_averages, summed_out
+from physebm.free_energy.exact import exact_averages, summed_out
+from physebm.model.conditionals import Conditionals
 from physebm.model.statistics import RowAverages, statistics
 
 CLOSE = {"rtol": 1e-8, "atol": 1e-12}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from learning_models import FULLY_VISIBLE, family, some_visibles
 
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.exact import exact_averages, summed_out
+from physebm.free_energy.exact import exact_averages, summed_out
+from physebm.model.conditionals import Conditionals
 from physebm.model.statistics import RowAverages, statistics
 
 

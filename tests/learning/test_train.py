@@ -8,8 +8,8 @@ from physebm.backends.select import select
 from physebm.learning.chains import ChainOptions
 from physebm.learning.optimisers import Optimiser, Schedule
 from physebm.learning.recipe import Problem, Recipe
-from physebm.learning.roles import visible_groups
 from physebm.learning.train import Divergence, Trainer
+from physebm.model.roles import visible_groups
 from physebm.theory.enumeration import enumerate_states
 
 

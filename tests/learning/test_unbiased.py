@@ -15,7 +15,7 @@ from scipy.stats import truncnorm
 from trained_problems import assert_family, exact_gradient, moved, still, trainer_at
 
 from physebm.learning.chains import ChainOptions
-from physebm.learning.conditionals import Conditionals
+from physebm.model.conditionals import Conditionals
 from physebm.model.statistics import RowAverages, statistics
 from physebm.rng.streams import key_of
 from physebm.theory.enumeration import enumerate_states, sample_exact

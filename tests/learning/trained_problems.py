@@ -16,8 +16,8 @@ import numpy as np
 from physebm.backends.select import select
 from physebm.learning.optimisers import Schedule
 from physebm.learning.recipe import Problem, Recipe
-from physebm.learning.roles import variance_slots
 from physebm.learning.train import Trainer
+from physebm.learning.trainable import variance_slots
 from physebm.schema.load import Loaded
 
 STILL = 1e-7

@@ -15,13 +15,13 @@ from dataclasses import replace
 import numpy as np
 
 from physebm.errors import LoweringError
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.exact import log_states, summed_out
-from physebm.learning.meanfield import mean_field_posterior, variational_bound
-from physebm.learning.roles import factorises
+from physebm.free_energy.exact import log_states, summed_out
+from physebm.free_energy.meanfield import mean_field_posterior, variational_bound
+from physebm.model.conditionals import Conditionals
 from physebm.model.energy import log_normalisers
 from physebm.model.hamiltonian import Group, Hamiltonian
 from physebm.model.params import Coefficients, Params
+from physebm.model.roles import factorises
 from physebm.model.units import UnitKind
 from physebm.theory.enumeration import enumerate_states
 

@@ -8,18 +8,19 @@ from learning_models import FAMILIES, FULLY_VISIBLE, RBM_PAIRS, family, rbm, som
 from scipy.integrate import quad
 from scipy.special import logsumexp
 
-from physebm.learning import likelihood, pseudo_score
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.likelihood import (
+from physebm.free_energy import likelihood
+from physebm.free_energy.likelihood import (
     joint_potential,
     log_likelihood,
     log_normaliser,
     log_partition,
     visible_potential,
 )
+from physebm.learning import pseudo_score
 from physebm.learning.pseudo_score import pseudo_log_likelihood, scorable
-from physebm.learning.roles import hidden_groups, visible_groups
+from physebm.model.conditionals import Conditionals
 from physebm.model.energy import reduced_potential
+from physebm.model.roles import hidden_groups, visible_groups
 from physebm.model.units import log_normaliser as gamma
 from physebm.rng.streams import key_of
 from physebm.theory.enumeration import enumerate_states

@@ -12,7 +12,7 @@ import pytest
 from learning_models import declared, rbm
 from scipy.integrate import quad
 
-from physebm.learning.conditionals import Conditionals
+from physebm.model.conditionals import Conditionals
 from physebm.model.energy import reduced_potential
 from physebm.model.params import Params
 from physebm.model.terms import Square

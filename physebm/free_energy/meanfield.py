@@ -24,11 +24,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.roles import factorises
+from physebm.model.conditionals import Conditionals
 from physebm.model.energy import log_normalisers
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
+from physebm.model.roles import factorises
 from physebm.model.statistics import Moments
 from physebm.model.terms import Field, Square, groups_of
 

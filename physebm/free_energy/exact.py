@@ -1,4 +1,4 @@
-"""The exact negative phase: averages and log Z by enumeration, or in closed form for Gaussian models.
+"""Exact averages: by enumeration, or in closed form for Gaussian models.
 
 Layers that factorise are summed out where that shortens the enumeration: either the hidden or the
 visible groups, whichever leaves fewer states.
@@ -10,17 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from physebm.errors import LoweringError
-from physebm.learning.roles import factorises, hidden_groups, visible_groups
-from physebm.lowering.positive import joining_terms
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
+from physebm.model.roles import factorises, hidden_groups, visible_groups
 from physebm.model.terms import groups_of
-from physebm.model.units import UnitKind
 from physebm.theory.enumeration import Exact, enumerate_states
-
-# States per evaluation that training may ask for: a tenth of a second each.
-TRAINING_STATES = 2**20
 
 
 @dataclass(frozen=True)
@@ -96,31 +90,3 @@ def exact_averages(
 ) -> ExactAverages:
     """Averages at the first coefficient row; `hamiltonian` as `summed_out` gives it."""
     return ExactAverages(enumerate_states(hamiltonian, params, coefficients.take([0])))
-
-
-def check_enumerable(hamiltonian: Hamiltonian, where: str) -> None:
-    """Refuse models that have no exact averages, or too many states for every update.
-
-    Raises
-    ------
-    LoweringError
-        with the coupling or the number of states, and the methods that would work.
-    """
-    hint = 'use method = "pcd", or "pseudo-likelihood" where all units are discrete and visible'
-    for t in joining_terms(hamiltonian):
-        kinds = [hamiltonian.group(name).prior.kind for name in groups_of(hamiltonian.terms[t])]
-        if UnitKind.TRUNCATED_GAUSSIAN in kinds:
-            raise LoweringError(
-                where,
-                got=f"exact, for couplings between {' and '.join(kinds)} units",
-                expected="truncated Gaussian units that couple to discrete units only",
-                hint=f"their integral has no closed form; {hint}",
-            )
-    bits = log_states(summed_out(hamiltonian))
-    if 2.0**bits > TRAINING_STATES:
-        raise LoweringError(
-            where,
-            got=f"exact, for a model whose smaller side has 2^{bits:.0f} states",
-            expected=f"at most 2^{np.log2(TRAINING_STATES):.0f} states",
-            hint=hint,
-        )

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from learning_models import DEEP, RBM_PAIRS, declared, family, some_visibles
 
-from physebm.learning.conditionals import Conditionals
-from physebm.learning.meanfield import mean_field_posterior, variational_bound
-from physebm.learning.roles import hidden_groups
+from physebm.free_energy.meanfield import mean_field_posterior, variational_bound
+from physebm.model.conditionals import Conditionals
 from physebm.model.energy import reduced_potential
 from physebm.model.hamiltonian import Group
+from physebm.model.roles import hidden_groups
 
 # Layers of three kinds above the visible one, declared from the top down.
 MANY_KINDS = """
