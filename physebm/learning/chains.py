@@ -22,12 +22,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from physebm.backends.base import Backend, Lanes, LaneState, launch
+from physebm.free_energy.path import scaled
 from physebm.lowering.operands import bind, update
 from physebm.lowering.pipeline import Options, lower
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
 from physebm.model.roles import factorises, hidden_groups
-from physebm.model.terms import Square
 from physebm.rng.streams import key_of
 from physebm.sampling import initial
 from physebm.sampling.chain import ChainState, PlanSampler, Sampler
@@ -60,14 +60,6 @@ class ChainOptions:
     rungs: int = 10
     hottest: float = 0.0
     start: str = "random"
-
-
-def scaled(hamiltonian: Hamiltonian, row: Coefficients, factors: np.ndarray) -> Coefficients:
-    """Coefficient rows of ``factor H`` with the priors as they are."""
-    prior = np.array([isinstance(term, Square) for term in hamiltonian.terms], dtype=bool)
-    value = np.where(prior, row.value[0], factors[:, None] * row.value[0])
-    zeros = np.zeros_like(value)
-    return Coefficients(factors, value, zeros, zeros)
 
 
 class Chains:

@@ -21,7 +21,7 @@ from physebm.data.standardise import standardise
 from physebm.data.support import to_support
 from physebm.data.weights import reweighted
 from physebm.errors import StudyFileError
-from physebm.learning.chains import scaled
+from physebm.free_energy.path import scaled
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
 from physebm.model.hamiltonian import Hamiltonian
