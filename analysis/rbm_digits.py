@@ -122,6 +122,7 @@ machines = {}
 for age in AGES:
     path = RESULT.with_name(f"rbm_digits_age{age}.toml")
     path.write_text(STUDY.format(age=age))
+    path.with_suffix(".nc").unlink(missing_ok=True)  # it may be of an earlier training
     machines[age] = open_tree(run_study(path, out=path.with_suffix(".nc")).result).to_dataset()
 machines[last] = summary
 T = summary["temperature"].values
