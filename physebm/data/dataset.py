@@ -95,12 +95,17 @@ class DataSet:
     @property
     def effective_samples(self) -> float:
         """``sum w`` for sequence weights, else ``(sum w)^2 / sum w^2``; n without weights."""
+        return self.effective_samples_of(np.arange(self.samples))
+
+    def effective_samples_of(self, rows: Array) -> float:
+        """The same of the samples of `rows` (indices) alone."""
         if self.weights is None:
-            return float(self.samples)
-        total = float(self.weights.sum())
+            return float(len(rows))
+        weights = self.weights[rows]
+        total = float(weights.sum())
         if self.attrs.get(WEIGHTING) == BY_SEQUENCE:
             return total
-        return total * total / float(self.weights @ self.weights)
+        return total * total / float(weights @ weights)
 
     def subset(self, rows) -> DataSet:
         """The samples of `rows` (indices, a mask or a slice), in that order, with what is theirs."""

@@ -156,10 +156,10 @@ def _split(conditionals: Conditionals, hidden: list[str]) -> tuple[Conditionals,
         if set(hidden).issuperset(groups_of(term)) and not isinstance(term, Field | Square)
     ]
     outer = [t for t in range(len(terms)) if t not in inner]
-    return _of_terms(conditionals, inner), _of_terms(conditionals, outer)
+    return of_terms(conditionals, inner), of_terms(conditionals, outer)
 
 
-def _of_terms(conditionals: Conditionals, kept: list[int]) -> Conditionals:
+def of_terms(conditionals: Conditionals, kept: list[int]) -> Conditionals:
     """The conditionals of the Hamiltonian with these terms alone."""
     hamiltonian, params = conditionals.hamiltonian, conditionals.params
     terms = tuple(hamiltonian.terms[t] for t in kept)

@@ -114,7 +114,7 @@ def training_data(
         if len(rows):
             held = {group: values[rows] for group, values in x.items()}
             parts[name] = (held, weights[rows] / weights[rows].sum())
-    return TrainingData(parts, dataset.shape, teacher, dataset.subset(cut.train).effective_samples)
+    return TrainingData(parts, dataset.shape, teacher, dataset.effective_samples_of(cut.train))
 
 
 def data_hashes(study: StudyDeclaration, grid: Grid) -> list[str]:
