@@ -1,0 +1,451 @@
+"""log Z of every row of a path by replica exchange: run, estimate four ways, judge.
+
+Ladders of replicas stand at the rows of a path and exchange neighbours; each of the *chains* is one
+ladder, independent of the others. Row 0 is recorded from walkers of its own that take no part in the
+exchange: one sweep there is an exact and independent draw, whatever the ladder does. Every other chain
+starts cold, from a quench (or from given configurations), so that a phase which the random starts never
+find, or cannot leave, shows as a disagreement.
+
+Findings, all but the last for each estimator and row:
+
+    overlap        neighbouring rows below share less than `MIN_OVERLAP` (P. V. Klimovich, M. R. Shirts,
+                   D. L. Mobley, J. Comput.-Aided Mol. Des. 29, 397 (2015))
+    directions     forward and backward stepping-stones differ by more than `SIGMAS` errors, or 1 nat
+    trips          fewer round trips than `TRIPS`, or a chain without one
+    equilibrium    halves, drift, chains or starts disagree: `observables.equilibration` on the
+                   estimator's influence, the series whose mean is its error
+    agreement      integration and mbar differ by more than `SIGMAS` errors and the discretisation
+    discretisation of integration is larger than its statistical error
+    weights        one weight has more than `SHARE` of a stepping-stone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from physebm.backends.base import Backend, Lanes, launch
+from physebm.errors import StudyError
+from physebm.free_energy.estimate import Estimate, Finding, Verdict, judged
+from physebm.free_energy.estimators import (
+    Rows,
+    inefficiency,
+    influence_error,
+    integrated_rows,
+    stepping_rows,
+)
+from physebm.free_energy.path import Path
+from physebm.free_energy.reweighting import bar_rows, mbar_rows
+from physebm.lowering.operands import bind
+from physebm.lowering.pipeline import Options, lower
+from physebm.model.params import Coefficients
+from physebm.model.terms import Square
+from physebm.observables.equilibration import BLOCKS, Equilibration, verdict
+from physebm.rng.streams import key_of
+from physebm.sampling import initial
+from physebm.sampling.chain import PlanSampler
+from physebm.sampling.ladder import adapt, round_lengths
+from physebm.sampling.tempering import Ladders, ParallelTempering, mean_acceptance, reset
+
+METHODS = ("mbar", "bar", "integration", "stepping-stone")
+MIN_OVERLAP = 0.03
+SIGMAS = 4.0
+TRIPS = 10
+SHARE = 0.1
+# Probability per row and test that a stationary run is called not equilibrated.
+FALSE_ALARM = 1e-4
+# Differences in nats that are rounding.
+NEGLIGIBLE = 1e-6
+# The quench of cold starts: sweeps, and the factor of the last row's couplings.
+QUENCH, COLDER = 32, 10.0
+# Reduced potentials that MBAR reads at most, in draws times rows: 64 MiB, and some five times that
+# within pymbar. Longer runs are thinned.
+POTENTIALS = 2**23
+
+
+@dataclass(frozen=True)
+class TemperedRun:
+    """What a tempered run recorded.
+
+    Attributes
+    ----------
+    energies
+        Term energies ``E_t [row, chain, draw, term]``; chains independent, draws in order of time.
+    cold
+        Which chains had the cold start, ``[chain]``.
+    trips, acceptance
+        Round trips ``[chain]`` and mean exchange probabilities ``[gap]``; None where not known.
+    """
+
+    energies: np.ndarray
+    cold: np.ndarray
+    trips: np.ndarray | None = None
+    acceptance: np.ndarray | None = None
+
+    def take(self, chains) -> TemperedRun:
+        """The run of some of its chains; the acceptance stays that of all."""
+        trips = None if self.trips is None else self.trips[chains]
+        return replace(self, energies=self.energies[:, chains], cold=self.cold[chains], trips=trips)
+
+
+def tempered(
+    path: Path,
+    backend: Backend,
+    seed: int = 0,
+    name: tuple[object, ...] = (),
+    *,
+    chains: int = 8,
+    sweeps: int = 4096,
+    discard: int = 1024,
+    every: int = 1,
+    methods: Iterable[str] = METHODS,
+    starts: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, list[Estimate]]:
+    """Estimates of log Z ``[row]`` by method; parameters as in `record` and `from_rows`."""
+    run = record(
+        path,
+        backend,
+        seed,
+        name,
+        chains=chains,
+        sweeps=sweeps,
+        discard=discard,
+        every=every,
+        starts=starts,
+    )
+    return from_rows(path, run, methods)
+
+
+def record(
+    path: Path,
+    backend: Backend,
+    seed: int = 0,
+    name: tuple[object, ...] = (),
+    *,
+    chains: int = 8,
+    sweeps: int = 4096,
+    discard: int = 1024,
+    every: int = 1,
+    starts: Mapping[str, np.ndarray] | None = None,
+) -> TemperedRun:
+    """Replica exchange over the rows of a path, an exchange after every sweep.
+
+    Memory: ``8 rows chains draws terms`` bytes.
+
+    Parameters
+    ----------
+    seed, name
+        What the random words are addressed by.
+    chains
+        Independent ladders; every other one starts cold.
+    sweeps, discard, every
+        Sweeps after the discarded ones, and between two draws.
+    starts
+        Configurations ``{group: x[any, unit]}`` for the cold chains, such as data or a pattern; groups
+        without one keep the states of a random start.
+
+    Raises
+    ------
+    StudyError
+        where an energy is not finite; names row and chain.
+    """
+    rows, draws = path.rows, sweeps // every
+    inner, table = _sampler(path, backend)
+    ladders, slots, lanes = _layout(rows, chains, key_of(seed, "tempered", *name))
+    sampler = ParallelTempering(inner, ladders, table)
+    cold = np.arange(chains) % 2 == 1
+    configurations, spent = _started(inner, lanes, path, cold[ladders.chain[ladders.ladder]], starts)
+    state = sampler.init(configurations, lanes)
+    state.sweep = spent
+    state = reset(sampler.step(state, discard))
+    energies = np.empty((rows, chains, draws, state.energies.shape[1]))
+    for d in range(draws):
+        state = sampler.step(state, every)
+        energies[:, :, d] = state.energies[state.lane_of[slots]]
+    _check_finite(path, energies)
+    tempered_slots = np.flatnonzero(ladders.ladder < chains).reshape(chains, rows)
+    trips = state.trips[state.lane_of[tempered_slots]].sum(axis=1)
+    acceptance = mean_acceptance(state)[tempered_slots].mean(axis=0)[:-1]
+    return TemperedRun(energies, cold, trips, acceptance)
+
+
+def _sampler(path: Path, backend: Backend) -> tuple[PlanSampler, Coefficients]:
+    """The heat bath over all rows, and behind them the row of the quench."""
+    arrays = path.params.arrays.items()
+    integers = frozenset(slot for slot, x in arrays if x.dtype == np.int8)
+    plan = lower(path.hamiltonian, Options("heat-bath", integers))
+    last = path.coefficients.value[-1:]
+    # a colder row of continuous units need not have a normalisable weight
+    colder = COLDER if all(group.prior.discrete for group in path.hamiltonian.groups) else 1.0
+    prior = [isinstance(term, Square) for term in path.hamiltonian.terms]
+    value = np.concatenate([path.coefficients.value, np.where(prior, last, colder * last)])
+    table = Coefficients(np.append(path.coefficients.beta, np.nan), value, 0.0 * value, 0.0 * value)
+    operands = bind(plan, path.hamiltonian, path.params)
+    return PlanSampler(backend.compile(plan), launch(plan, operands, table)), table
+
+
+def _layout(rows: int, chains: int, key) -> tuple[Ladders, np.ndarray, Lanes]:
+    """Ladders of all rows, then ladders of row 0 alone; the slots to record ``[row, chain]``."""
+    keys = np.array([key] * (2 * chains), dtype=np.uint32)
+    chain = np.tile(np.arange(chains), 2)
+    ladders = Ladders.of([np.arange(rows)] * chains + [np.arange(1)] * chains, keys, chain)
+    slots = np.arange(rows * chains).reshape(chains, rows).T.copy()
+    slots[0] = rows * chains + np.arange(chains)
+    count = len(ladders.row)
+    lanes = Lanes(np.zeros(count), ladders.row.copy(), np.arange(count), keys[ladders.ladder])
+    return ladders, slots, lanes
+
+
+def _started(inner: PlanSampler, lanes: Lanes, path: Path, cold: np.ndarray, starts):
+    """Configurations of all lanes, exact draws of row 0 or cold, and the sweeps spent on them."""
+    plan = inner.kernels.plan
+    state = initial.empty(plan, len(lanes))
+    for g, group in enumerate(plan.groups):
+        edge = path.params.lower.get(group.name)
+        lower = 0.0 if edge is None else edge[0]
+        state.x[group.name][:] = initial.random(plan, lanes, g, slice(None), 1.0, lower)
+    lanes.rung[:] = 0
+    chain = inner.step(inner.init(state, lanes), 1)
+    if starts is None:
+        lanes.rung[cold] = path.rows
+        chain = inner.step(chain, QUENCH)
+    x = chain.configurations.x
+    for name, given in (starts or {}).items():
+        x[name][cold] = given[np.arange(cold.sum()) % len(given)]
+    return chain.configurations, chain.sweep
+
+
+def _check_finite(path: Path, energies: np.ndarray) -> None:
+    bad = np.argwhere(~np.isfinite(energies))
+    if len(bad):
+        row, chain, draw, _ = bad[0]
+        factor = path.coefficients.beta[row]
+        raise StudyError(
+            f"log Z by tempering: an energy that is not finite, row {row} (factor {factor:g}), "
+            f"chain {chain}, draw {draw}; the weight may not be normalisable there"
+        )
+
+
+def placed(path: Path, factors: np.ndarray) -> Path:
+    """The path with rows at other factors, on the straight lines between its own rows."""
+    old = path.coefficients
+    value = np.stack([np.interp(factors, old.beta, c) for c in old.value.T], axis=1)
+    zeros = np.zeros_like(value)
+    new = Coefficients(np.asarray(factors, dtype=np.float64), value, zeros, zeros)
+    return replace(path, coefficients=new)
+
+
+def equalised(
+    path: Path,
+    backend: Backend,
+    seed: int = 0,
+    name: tuple[object, ...] = (),
+    *,
+    chains: int = 8,
+    sweeps: int = 1024,
+    rounds: int = 4,
+    acceptance: float = 0.7,
+) -> Path:
+    """The path with as many rows, and such, that all exchanges have about the given acceptance.
+
+    Rounds of doubling length, the last half of all sweeps; each starts afresh and discards a half.
+    """
+    adapted = path
+    for number, length in enumerate(round_lengths(sweeps, rounds)):
+        half = max(2, length // 2)
+        run = record(
+            adapted, backend, seed, (*name, "rows", number), chains=chains, sweeps=half, discard=half
+        )
+        betas = adapted.coefficients.beta
+        adapted = placed(path, adapt(betas[[0, -1]], betas, 1.0 - run.acceptance, 1.0 - acceptance))
+    return adapted
+
+
+def from_rows(
+    path: Path, run: TemperedRun, methods: Iterable[str] = METHODS
+) -> dict[str, list[Estimate]]:
+    """Estimates of log Z of every row by method, from a run recorded here or elsewhere.
+
+    log Z is absolute, row 0 being exact. The bracket of a row is spanned by both directions of the
+    stepping-stones and by all estimators that were asked for.
+
+    Parameters
+    ----------
+    path
+        Whose rows were recorded.
+    methods
+        Some of `METHODS`.
+    """
+    _check_finite(path, run.energies)
+    w_F, w_R = works(path, run.energies)
+    forward, backward, stones = stepping_rows(w_F, w_R)
+    pairs = bar_rows(w_F, w_R)
+    found = {}
+    for method in methods:
+        match method:
+            case "mbar":
+                found[method] = _multistate(path, run.energies, pairs)
+            case "bar":
+                found[method] = pairs
+            case "integration":
+                found[method] = integrated_rows(w_F, w_R)
+            case "stepping-stone":
+                found[method] = stones
+            case _:
+                raise ValueError(f"method {method!r}: expected some of {METHODS}")
+    sides = [each.log_z for each in (forward, backward, *found.values())]
+    low, high = np.fmin.reduce(sides), np.fmax.reduce(sides)
+    shared = [
+        _shared_findings(run, pairs.per_row["overlap"], forward, backward, k) for k in range(path.rows)
+    ]
+    shared = [a + b for a, b in zip(shared, _agreement(found, path.rows))]
+    of_all = {"round_trips": None if run.trips is None else int(run.trips.sum())}
+    per_row = {
+        "overlap": pairs.per_row["overlap"],
+        "forward": forward.log_z,
+        "backward": backward.log_z,
+    }
+    estimates = {}
+    for method, each in found.items():
+        stderr = influence_error(each.influence)
+        findings = _own_findings(each, stderr, run.cold)
+        estimates[method] = [
+            _estimate(
+                path, method, k, each, stderr, low, high, shared[k] + findings[k], per_row, of_all
+            )
+            for k in range(path.rows)
+        ]
+    return estimates
+
+
+def works(path: Path, energies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``w_F, w_R [gap, chain, draw]`` of `estimators`, from term energies of all rows."""
+    step, constant = np.diff(path.coefficients.value, axis=0), np.diff(path.constants)
+    w_F = np.einsum("gcdt,gt->gcd", energies[:-1], step) + constant[:, None, None]
+    w_R = np.einsum("gcdt,gt->gcd", energies[1:], -step) - constant[:, None, None]
+    return w_F, w_R
+
+
+def _multistate(path: Path, energies: np.ndarray, pairs: Rows) -> Rows:
+    """MBAR of as many draws as its memory allows, evenly taken."""
+    rows, chains, draws, _ = energies.shape
+    stride = -(-(rows * rows * chains * draws) // POTENTIALS)
+    u = np.moveaxis(path.potentials(energies[:, :, ::stride]), -1, 0)
+    g = float(np.max(inefficiency(np.moveaxis(pairs.influence[:, ::stride, 1:], -1, 0)), initial=1.0))
+    found = mbar_rows(u, pairs.log_z, g)
+    return replace(found, of_all={**found.of_all, "inefficiency": g, "stride": stride})
+
+
+def _shared_findings(run: TemperedRun, overlap, forward: Rows, backward: Rows, k: int) -> list[Finding]:
+    """What the ladder below row k says of every estimator."""
+    findings = []
+    if k == 0:
+        return findings
+    if overlap[k] < MIN_OVERLAP:
+        level = Verdict.FAILED if overlap[k] < 0.1 * MIN_OVERLAP else Verdict.SUSPECT
+        findings.append(
+            Finding(
+                level,
+                f"neighbouring rows overlap by {overlap[k]:.2g}, {MIN_OVERLAP:g} needed: more rows",
+            )
+        )
+    gap = backward.log_z[k] - forward.log_z[k]
+    error = float(influence_error((backward.influence - forward.influence)[..., k : k + 1])[0])
+    if abs(gap) > min(1.0, max(SIGMAS * error, NEGLIGIBLE)):
+        findings.append(
+            Finding(
+                Verdict.SUSPECT,
+                f"forward and backward stepping-stones differ by {gap:.2g} +- {error:.1g}",
+            )
+        )
+    if run.trips is not None and (run.trips.sum() < TRIPS or run.trips.min() < 1):
+        findings.append(
+            Finding(
+                Verdict.SUSPECT,
+                f"{run.trips.sum()} round trips in {len(run.trips)} chains, {TRIPS} needed and one in "
+                "each: more sweeps",
+            )
+        )
+    return findings
+
+
+def _agreement(found: Mapping[str, Rows], rows: int) -> list[list[Finding]]:
+    """Integration against MBAR at every row: they read the same draws in different ways."""
+    findings: list[list[Finding]] = [[] for _ in range(rows)]
+    if not {"integration", "mbar"} <= set(found):
+        return findings
+    one, other = found["integration"], found["mbar"]
+    stride = other.of_all["stride"]
+    coarse = other.influence.shape[1]
+    # means over the draws that stand for one of the thinned run's
+    edges = np.arange(0, one.influence.shape[1], stride)
+    means = np.add.reduceat(one.influence, edges, axis=1)
+    means /= np.diff(np.append(edges, one.influence.shape[1]))[:, None]
+    error = influence_error(means[:, :coarse] - other.influence)
+    gap = np.abs(one.log_z - other.log_z)
+    limit = SIGMAS * error + one.per_row["discretisation"]
+    for k in np.flatnonzero(gap > np.maximum(limit, NEGLIGIBLE)):
+        text = f"integration and mbar differ by {gap[k]:.2g} +- {error[k]:.1g}"
+        findings[k].append(Finding(Verdict.SUSPECT, text))
+    return findings
+
+
+def _own_findings(each: Rows, stderr: np.ndarray, cold: np.ndarray) -> list[list[Finding]]:
+    """What the estimator's own series and diagnostics say, ``[row]``."""
+    rows = len(stderr)
+    findings: list[list[Finding]] = [[] for _ in range(rows)]
+    known = np.isfinite(stderr) & np.isfinite(each.log_z)
+    for k in np.flatnonzero(~known):
+        text = each.of_all.get("error", "neighbouring rows below share no states: more rows")
+        findings[k].append(Finding(Verdict.FAILED, str(text)))
+    wrong = each.per_row.get("discretisation", np.zeros(rows))
+    for k in np.flatnonzero(wrong > np.maximum(stderr, NEGLIGIBLE)):
+        text = f"discretisation error {wrong[k]:.1g} above the statistical {stderr[k]:.1g}: more rows"
+        findings[k].append(Finding(Verdict.SUSPECT, text))
+    share = each.per_row.get("largest_share", np.zeros(rows))
+    for k in np.flatnonzero(share > SHARE):
+        text = f"one draw has {share[k]:.0%} of the weight of a stepping-stone: more rows"
+        findings[k].append(Finding(Verdict.SUSPECT, text))
+    series = np.moveaxis(each.influence, -1, 0)
+    moving = np.flatnonzero(known & (np.ptp(series, axis=(1, 2)) > 0.0))
+    if not len(moving):
+        return findings
+    chains, draws = series.shape[1:]
+    if draws < 2 * BLOCKS:
+        text = f"{draws} draws in a chain, {2 * BLOCKS} needed to tell equilibrium: more sweeps"
+        for k in moving:
+            findings[k].append(Finding(Verdict.SUSPECT, text))
+        return findings
+    tests = [verdict(series[moving], rate=FALSE_ALARM)]
+    if chains < 2:
+        for k in moving:
+            findings[k].append(Finding(Verdict.SUSPECT, "one chain: nothing to compare it with"))
+    elif cold.any() and not cold.all():
+        tests.append(verdict(series[moving][:, ~cold], series[moving][:, cold], rate=FALSE_ALARM))
+    for test in tests:
+        for k, code, message in zip(moving, test.code, test.message):
+            if code:
+                failed = code == Equilibration.NOT_EQUILIBRATED
+                level = Verdict.FAILED if failed else Verdict.SUSPECT
+                findings[k].append(Finding(level, message))
+    return findings
+
+
+def _estimate(
+    path: Path, method, k, each: Rows, stderr, low, high, findings, per_row, of_all
+) -> Estimate:
+    base = path.base_log_z
+    level, reason = judged({finding.reason: finding for finding in findings}.values())
+    own = {name: values[k] for name, values in (per_row | dict(each.per_row)).items()}
+    return Estimate(
+        method,
+        base + float(each.log_z[k]),
+        float(stderr[k]),
+        base + float(low[k]),
+        base + float(high[k]),
+        level,
+        reason,
+        own | of_all | dict(each.of_all),
+    )
