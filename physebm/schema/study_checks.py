@@ -36,14 +36,33 @@ def check_sections(study: StudyDeclaration) -> None:
                 raise StudyFileError(f"{file}: observe.record[{i}]", got=name, hint=hint)
     if study.train is not None:
         _check_train(study)
+    if study.free_energy is not None:
+        _check_free_energy(study)
     _check_plots(study)
+
+
+def _check_free_energy(study: StudyDeclaration) -> None:
+    where = f"{study.where}: free_energy"
+    if study.sample.method == "zero-temperature":
+        raise StudyFileError(where, hint="zero-temperature dynamics has no free energy")
+    if study.clamp:
+        hint = "free energies of a model with held units are not built; leave out [clamp]"
+        raise StudyFileError(where, got="[clamp]", hint=hint)
+    if study.sampling_asked:
+        return
+    for axis in study.scan:
+        if axis.name in ("start", *SCHEDULE):
+            hint = (
+                "free energies do not depend on it, and nothing is sampled; add [sample] or [observe]"
+            )
+            raise StudyFileError(axis.where, got=axis.name, hint=hint)
 
 
 def _check_train(study: StudyDeclaration) -> None:
     if study.arrays is not None:
         hint = "[train] learns the arrays; `arrays` takes them from a result: keep one of them"
         raise StudyFileError(f"{study.where}: arrays", got=study.arrays.from_result, hint=hint)
-    if study.sampling_asked:
+    if study.sampling_asked or study.free_energy is not None:
         return
     for axis in study.scan:
         if axis.name in AFTER_TRAINING:

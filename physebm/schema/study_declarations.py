@@ -13,6 +13,7 @@ from physebm.schema.axes import RESERVED_AXES, Axis, StartDeclaration, check_tem
 from physebm.schema.convert import Problem, Quantity, Table, decode, table
 from physebm.schema.declarations import ModelDeclaration, Trained, TrainedArrays
 from physebm.schema.expressions import Expression, parse, resolve
+from physebm.schema.free_energy_declarations import FreeEnergyDeclaration
 from physebm.schema.plot_declarations import PlotDeclaration
 from physebm.schema.train_declarations import TrainDeclaration
 
@@ -123,7 +124,7 @@ class ObserveDeclaration(msgspec.Struct, **_STRICT):
         for i, name in enumerate(self.record):
             at = f".record[{i}]"
             if name in FREE_ENERGY_OBSERVABLES:
-                hint = "this version has no free energies yet"
+                hint = "free energies come from a table [free_energy], not from [observe]"
                 raise Problem(at, got=name, expected=OBSERVABLES, hint=hint)
             if name.endswith(("_stderr", "_tau")) or name in ("tau", "n_eff"):
                 hint = "errors and autocorrelation times come with every observable"
@@ -168,8 +169,8 @@ class StudyDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     places. `directory` is where relative file names start.
 
     `train` is [train] at the first value of every axis (`train_at` gives the others), `train_table`
-    the table as it is written. `sampling_asked` is False for a study that only trains: its [sample],
-    [observe] and [tempering] do not stand in the file.
+    the table as it is written. `sampling_asked` is False for a study that only trains or asks for
+    free energies alone: its [sample], [observe] and [tempering] do not stand in the file.
     """
 
     name: str
@@ -195,6 +196,7 @@ class StudyDeclaration(msgspec.Struct, frozen=True, kw_only=True):
     train: TrainDeclaration | None = None
     train_table: dict[str, Any] | None = None
     sampling_asked: bool = True
+    free_energy: FreeEnergyDeclaration | None = None
     directory: str = "."
     where: str = ""
 

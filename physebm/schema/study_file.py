@@ -9,6 +9,7 @@ A study file says::
     [scan]       AXIS = values (see `axes`); AXIS is a parameter, temperature, start, disorder,
                  model, sweeps, discard or a key train.KEY (see `train_scan`)
     [train]      see `train_declarations` and `data_declarations`
+    [free_energy]    see `free_energy_declarations`
     [sample] [tempering] [observe] [clamp]      see `study_declarations`
     [plot]       see `plot_declarations`
 
@@ -27,6 +28,7 @@ from physebm.schema.axes import Axis, StartDeclaration, check_temperature, read_
 from physebm.schema.convert import convert, parse_toml, read_toml, require_table
 from physebm.schema.declarations import ModelDeclaration, TrainedArrays
 from physebm.schema.expressions import Expression, parse
+from physebm.schema.free_energy_declarations import FreeEnergyDeclaration, decode_free_energy
 from physebm.schema.model_file import decode_model, read_model
 from physebm.schema.overrides import apply_overrides
 from physebm.schema.plot_declarations import read_plots
@@ -57,10 +59,11 @@ __all__ = [
 
 KEYS = (
     *("title", "source", "notes", "model", "models", "seed", "backend", "arrays"),
-    *("set", "scan", "train", "sample", "tempering", "observe", "clamp", "plot"),
+    *("set", "scan", "train", "sample", "tempering", "observe", "free_energy", "clamp", "plot"),
 )
 SAMPLING = ("sample", "observe", "tempering")
-_NOT_YET = {"free_energy": "free energies"}
+# Tables that ask for something else than sampling: beside them sampling has to be asked for.
+OTHER = ("train", "free_energy")
 
 
 def read_study(path: str | Path, overrides: Iterable[str] = ()) -> StudyDeclaration:
@@ -122,9 +125,6 @@ def readdressed(problem: InputError, file: str, keys: Iterable[str]) -> InputErr
 
 def _study(raw: dict[str, Any], file: str, name: str, directory: str) -> StudyDeclaration:
     for key in raw:
-        if key in _NOT_YET:
-            hint = f"this version has no {_NOT_YET[key]} yet; the name is reserved"
-            raise StudyFileError(f"{file}: {key}", hint=hint)
         if key not in KEYS:
             raise StudyFileError(file, got=key, expected=KEYS)
 
@@ -188,12 +188,21 @@ def _study(raw: dict[str, Any], file: str, name: str, directory: str) -> StudyDe
         arrays=section("arrays", TrainedArrays) if "arrays" in raw else None,
         train=check_train(entries("train"), train_axes, file) if "train" in raw else None,
         train_table=raw.get("train"),
-        sampling_asked="train" not in raw or any(key in raw for key in SAMPLING),
+        sampling_asked=any(key in raw for key in SAMPLING) or not any(key in raw for key in OTHER),
+        free_energy=_free_energy(raw, file),
         directory=directory,
         where=file,
     )
     check_sections(study)
     return study
+
+
+def _free_energy(raw: Mapping[str, Any], file: str) -> FreeEnergyDeclaration | None:
+    if "free_energy" not in raw:
+        return None
+    where = f"{file}: free_energy"
+    table = require_table(raw["free_energy"], where, StudyFileError)
+    return convert(table, FreeEnergyDeclaration, where, StudyFileError, decode_free_energy)
 
 
 def _models(

@@ -36,6 +36,7 @@ def study_to_dict(study: StudyDeclaration) -> dict[str, Any]:
             if study.axis(key) is not None:
                 raw["sample"].pop(key)
         raw["observe"] = plain(study.observe)
+    raw["free_energy"] = plain(study.free_energy)
     raw["clamp"] = {name: plain(held) for name, held in study.clamp.items()}
     plots: dict[str, list] = {}
     for plot in study.plots:

@@ -355,7 +355,7 @@ def test_the_examples_of_the_language_reference_are_legal():
     assert (train.method, train.batch, train.l1) == ("pcd", 200, {"W": 0.001})
     assert len(train.ages()) == 41
     study = read(TEACHER.replace(", samples = 1000", "") + scan)
-    assert [axis.name for axis in study.scan] == ["method", "samples", "data_temperature"]
+    assert [axis.name for axis in study.scan] == ["train_method", "samples", "data_temperature"]
     keys = {name for kind in (TrainDeclaration, DataDeclaration) for name in kind.__struct_fields__}
     assert not {key for key in keys if f"`{key}" not in training and f"{key} " not in training}
 
