@@ -33,6 +33,10 @@ from physebm.model.statistics import Moments
 from physebm.model.terms import Field, Square, groups_of
 
 
+# Share of the old field where units of one group couple to each other.
+DAMPING = 0.7
+
+
 @dataclass(frozen=True)
 class MeanField:
     """A factorised posterior of the hidden groups, row by row.
@@ -63,7 +67,7 @@ def mean_field_posterior(
     known: Mapping[str, Moments],
     hidden: Iterable[str],
     *,
-    damping: float = 0.0,
+    damping: float | None = None,
     tolerance: float = 1e-6,
     iterations: int = 200,
 ) -> MeanField:
@@ -77,16 +81,20 @@ def mean_field_posterior(
     known
         Moments of all other groups in every row, as `Conditionals.states` gives them.
     damping
-        Share of the old field in the new one, 0 to below 1.
+        Share of the old field in the new one, 0 to below 1; by default none, and `DAMPING` where units
+        of one hidden group couple to each other.
     tolerance
         Stop when no mean moves further than this in a pass.
     iterations
         Stop after this many passes in any case.
     """
-    if not 0.0 <= damping < 1.0:
-        raise ValueError(f"damping must be 0 to below 1, got {damping}")
     hamiltonian = conditionals.hamiltonian
     order = _upwards(hamiltonian, known, hidden)
+    if damping is None:
+        # units of one layer that couple to each other may oscillate when all move at once
+        damping = 0.0 if all(factorises(hamiltonian, [name]) for name in order) else DAMPING
+    if not 0.0 <= damping < 1.0:
+        raise ValueError(f"damping must be 0 to below 1, got {damping}")
     inner, outer = _split(conditionals, order)
     below = {name: outer.field(name, known) for name in order}
     zeros = {name: Moments(np.zeros_like(theta)) for name, theta in below.items()}

@@ -159,6 +159,7 @@ class Chains:
     def follow(self, params: Params) -> None:
         """Let the kernels read changed arrays."""
         update(self.operands, self.plan, self.hamiltonian, params, self.trained)
+        self._scale = self._prior_scales(params)
         if self.state is not None and self.state.configurations.work:
             self.kernels.prepare(self.state.configurations, self.state.lanes, self.inner.launch)
 

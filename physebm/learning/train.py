@@ -38,8 +38,6 @@ from physebm.rng.streams import key_of
 
 # A parameter beyond this has left every model that a data set could ask for.
 LARGEST = 1e6
-# Of the mean-field equations of hidden groups that couple within themselves.
-DAMPING = 0.7
 
 
 class Divergence(StudyError):
@@ -93,9 +91,7 @@ class Trainer:
         self.positive = variance_slots(hamiltonian)
         self.hidden = hidden_groups(hamiltonian)
         self.flat = factorises(hamiltonian, self.hidden)
-        # units of one layer that couple to each other may oscillate when all move at once
-        layers = all(factorises(hamiltonian, [group]) for group in self.hidden)
-        self._damping = 0.0 if layers else DAMPING
+        self._weighted = bool(np.ptp(problem.weights) > 0.0)
         start = {slot: problem.params.arrays[slot].astype(np.float64) for slot in self.slots}
         if recipe.initial_fields == "data":
             start |= {slot: h[None] for slot, h in data_fields(problem).items()}
@@ -197,14 +193,20 @@ class Trainer:
         problem, recipe = self.problem, self.recipe
         rows = self.rows(number)
         weights = problem.weights if rows is None else problem.weights[rows]
+        # sum_batch w_i grad log p(v_i), times n / batch: its mean is the gradient of all data only
+        # if a batch of heavy samples counts for more
+        share = 1.0
+        if rows is not None and self._weighted:
+            share = weights.sum() * problem.samples / len(rows)
         weights = weights / weights.sum()
         batch = problem.data if rows is None else problem.batch(rows)
         if recipe.method == "pseudo-likelihood":
             self.info.objective, averages = pseudo_likelihood(conditionals, batch, weights)
-            return self._statistics(averages)
+            return {slot: share * g for slot, g in self._statistics(averages).items()}
         data = self._data_phase(conditionals, number, rows, batch, weights)
         model = self._statistics(self._model_phase(conditionals, number, batch, weights))
-        return {slot: data[slot] - model[slot] for slot in self.slots}
+        gradient = {slot: data[slot] - model[slot] for slot in self.slots}
+        return gradient if share == 1.0 else {slot: share * g for slot, g in gradient.items()}
 
     def _penalised(self, gradient, arrays, conditionals: Conditionals) -> dict[str, np.ndarray]:
         """With the gradient of the penalties, in the variables that are climbed."""
@@ -267,7 +269,7 @@ class Trainer:
                 group: conditionals.moments(group, conditionals.field(group, known))
                 for group in self.hidden
             }
-        found = mean_field_posterior(conditionals, known, self.hidden, damping=self._damping)
+        found = mean_field_posterior(conditionals, known, self.hidden)
         return known | dict(found.moments)
 
     def _model_phase(self, conditionals: Conditionals, number: int, batch, weights) -> Averages:

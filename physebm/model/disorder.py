@@ -31,8 +31,12 @@ def draw(
     realisation: int,
     name: str,
     mirrored: bool = False,
+    initial: bool = False,
 ) -> np.ndarray:
     """Values of one array for one realisation.
+
+    Where a training starts (`initial`) is a stream of its own: a model that learns another one's array of
+    the same name must not start from the words that the other was drawn with.
 
     `constant` value; `normal` mean, std; `uniform` on (low, high); `rademacher` +1 with probability p,
     else -1 (int8). With `mirrored` the first two axes are one group's units: elements i < j are
@@ -41,7 +45,7 @@ def draw(
     if law == "constant":
         values = np.full(shape, float(options["value"]))
     else:
-        u = _uniforms(shape, key_of(seed, "disorder", int(realisation), name))
+        u = _uniforms(shape, key_of(seed, "initial" if initial else "disorder", int(realisation), name))
         match law:
             case "normal":
                 values = options["mean"] + options["std"] * ndtri(u)

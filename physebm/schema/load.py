@@ -52,9 +52,9 @@ class Loaded:
         """Per slot where its numbers come from."""
         return self.structure.sources
 
-    def params(self, seed: int = 0, realisation: int = 0) -> Params:
-        """The arrays of one realisation, as one instance."""
-        return draw_params(self, seed, realisation)
+    def params(self, seed: int = 0, realisation: int = 0, *, initial: bool = False) -> Params:
+        """The arrays of one realisation, as one instance; `initial`: where a training starts."""
+        return draw_params(self, seed, realisation, initial)
 
     def coefficients(self, temperatures: Sequence[float]) -> Coefficients:
         """``c_kt`` at each temperature."""
@@ -86,8 +86,11 @@ def load(declaration: ModelDeclaration, overrides: Mapping[str, object] | None =
     return Loaded(declaration, given, build(declaration, given))
 
 
-def draw_params(loaded: Loaded, seed: int, realisation: int) -> Params:
-    """Every array and graph of one realisation, with an instance axis of length 1."""
+def draw_params(loaded: Loaded, seed: int, realisation: int, initial: bool = False) -> Params:
+    """Every array and graph of one realisation, with an instance axis of length 1.
+
+    With `initial` trainable arrays are drawn from a stream of their own, see `disorder.draw`.
+    """
     declaration, env = loaded.declaration, loaded.env
     edges = {
         t: _edges(loaded, t, term, seed, realisation)[None]
@@ -122,6 +125,7 @@ def draw_params(loaded: Loaded, seed: int, realisation: int) -> Params:
                 realisation=realisation,
                 name=slot.name,
                 mirrored=slot.name in loaded.structure.mirrored,
+                initial=initial and slot.trainable,
             )
         arrays[slot.name] = values[None]
     lower = {}

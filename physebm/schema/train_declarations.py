@@ -206,6 +206,9 @@ class TrainDeclaration(msgspec.Struct, **_STRICT):
         )
         if isinstance(self.record, AgeList):
             self.record.check(self.updates)
+        if self.method == "exact" and self.positive == "sampled":
+            hint = "method exact has no chains that could sample the hidden units"
+            raise Problem(".positive", got="sampled", expected=["mean-field"], hint=hint)
 
     def __reduce__(self):
         return reduced(self)

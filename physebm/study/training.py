@@ -88,7 +88,7 @@ def prepare(
     """
     declared, loaded = training.declared, training.point.loaded
     hamiltonian, realisation = loaded.hamiltonian, training.point.disorder
-    params = loaded.params(study.seed, realisation)
+    params = loaded.params(study.seed, realisation, initial=True)
     where = f"{study.where}: train"
     data = training_data(
         declared.data,

@@ -163,7 +163,9 @@ def test_any_product_distribution_bounds_the_likelihood_from_below(name):
 def test_damping_and_single_precision_reach_the_same_point(name):
     loaded = declared(DEEPER[name])
     conditionals, _, known, names = prepared(loaded)
-    plain = mean_field_posterior(conditionals, known, names, tolerance=1e-13, iterations=1000)
+    plain = mean_field_posterior(
+        conditionals, known, names, damping=0.0, tolerance=1e-13, iterations=1000
+    )
     damped = mean_field_posterior(
         conditionals, known, names, damping=0.5, tolerance=1e-13, iterations=1000
     )
@@ -181,10 +183,10 @@ def test_strong_couplings_within_a_group_need_damping():
     """Four units that exclude each other: all of them switch on and off together, undamped."""
     text = WITHIN.format(array="", couple='["g", "g"]', term="J = -6.0")
     conditionals, _, known, names = prepared(declared(text))
-    wild = mean_field_posterior(conditionals, known, names)
+    wild = mean_field_posterior(conditionals, known, names, damping=0.0)
     assert not wild.converged and wild.iterations == 200 and wild.residual > 0.1
-    calm = mean_field_posterior(conditionals, known, names, damping=0.7, tolerance=1e-10)
-    assert calm.converged
+    calm = mean_field_posterior(conditionals, known, names, tolerance=1e-10)
+    assert calm.converged  # damped by itself
     # a pass without damping does not move it
     theta = conditionals.field("g", {**known, **calm.moments})
     np.testing.assert_allclose(

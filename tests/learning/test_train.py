@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from learning_models import FAMILIES, family, some_visibles
+from trained_problems import moved, still, trainer_at
 
 from physebm.backends.select import select
 from physebm.learning.chains import ChainOptions
@@ -170,3 +171,22 @@ def test_divergence_is_named_and_keeps_the_last_good_arrays():
     with pytest.raises(Divergence, match=r"diverged at update \d+.*learning_rate"):
         trainer.run(100)
     assert np.isfinite(trainer.params.arrays["J"]).all()
+
+
+@pytest.mark.parametrize("method", ["exact", "pseudo-likelihood"])
+@pytest.mark.parametrize("batch", [1, 5, 20])
+def test_minibatches_of_weighted_samples_add_up_to_the_gradient_of_all(method, batch):
+    """One epoch of plain updates that do not move anything: the mean of its gradients."""
+    loaded = family("boltzmann machine")
+    data = some_visibles(loaded, 20, 4)
+    weights = np.arange(1.0, 21.0) ** 2
+    weights /= weights.sum()
+    params = loaded.params(3)
+    recipe = still(method, batch=batch, rate=Schedule(1e-6))
+    trainer = trainer_at(loaded, params, data, recipe, weights)
+    trainer.run(20 // batch)
+    whole = trainer_at(loaded, params, data, still(method, rate=Schedule(1e-6)), weights)
+    whole.run(1)
+    wanted = moved(whole, params)
+    for slot, g in moved(trainer, params, 20 // batch).items():
+        assert np.abs(g - wanted[slot]).max() < 1e-4 * np.abs(wanted[slot]).max(), slot

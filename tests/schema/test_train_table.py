@@ -237,6 +237,7 @@ MISTAKES = [
     (DIGITS, "train.hottest=0", "--set train.hottest", "belongs to method pt"),
     (DIGITS, "train.pseudocount=0.1", "--set train.pseudocount", "method mean-field and method tap"),
     (DIGITS, "train.momentum=0.5", "--set train.momentum", "optimiser momentum; here is optimiser sgd"),
+    (DIGITS + 'method = "exact"\n', "train.positive=sampled", "--set train.positive", "has no chains"),
     (DIGITS, "train.positive_steps=3", "--set train.positive_steps", "here is positive mean-field"),
     (DIGITS + 'method = "exact"\n', "train.steps=3", "--set train.steps", "belongs to method"),
     (DIGITS + 'method = "cd"\n', "train.chains=3", "--set train.chains", "belongs to method"),
