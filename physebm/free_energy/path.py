@@ -3,8 +3,9 @@
 Row k of the coefficients is a model with ``u_k(x) = sum_t c_kt E_t(x) + constant_k``; row 0 couples no
 units, so that its ``log Z_0`` is known and one sweep from any start draws from it exactly; the last row
 is the target. Annealed sampling walks along the rows, tempering exchanges between them, integration and
-reweighting read what either records. Two ways lead from independent units to a model:
+reweighting read what either records. Three ways lead from independent units to a model:
 
+    thermal    u_k at rising inverse temperatures, from beta = 0 on; priors that depend on T change too
     scaled     u_k = s_k (H and its fields), priors as they are: s = 0 is temperature infinity
     data       u_k = s_k (H and its fields) - (1 - s_k) sum_i b_i x_i, b fitted to the means of data
                (R. Salakhutdinov, I. Murray, ICML (2008), section 4.2)
@@ -88,6 +89,25 @@ def scaled_path(
     """
     _check_factors(factors)
     return Path(hamiltonian, params, scaled(hamiltonian, row, factors))
+
+
+def thermal_path(hamiltonian: Hamiltonian, params: Params, rows: Coefficients) -> Path:
+    """From the hottest row with its interactions switched off through rows at temperatures.
+
+    Parameters
+    ----------
+    rows
+        Coefficients at temperatures, hottest first; their ``beta`` is the place on the path, and that of
+        row 0 is 0.
+    """
+    if np.any(rows.beta <= 0.0) or np.any(np.diff(rows.beta) <= 0.0):
+        raise ValueError("rows of a thermal path: expected increasing inverse temperatures above 0")
+    base = scaled(hamiltonian, rows.take([0]), np.zeros(1))
+    joined = (
+        np.concatenate([getattr(part, name) for part in (base, rows)])
+        for name in ("beta", "value", "first", "second")
+    )
+    return Path(hamiltonian, params, Coefficients(*joined))
 
 
 def data_path(

@@ -60,15 +60,13 @@ class AnnealingDeclaration(msgspec.Struct, **_STRICT):
 
     `chains` runs over `temperatures` models of equal thermodynamic speed, `sweeps` sweeps in each, from
     independent units in the fields of the data's means (base "data", after a training) or without
-    fields ("uniform"; None: data where there are any). `reverse` runs the path backwards too, from
-    tempered chains of the model.
+    fields ("uniform"; None: data where there are any). The reverse runs the path backwards.
     """
 
     chains: int = 500
     temperatures: int = 1000
     sweeps: int = 1
     base: Literal["uniform", "data"] | None = None
-    reverse: bool = True
 
     def __post_init__(self):
         require_whole(self, chains=2, temperatures=2, sweeps=1)

@@ -60,7 +60,7 @@ def summary_dataset(
     title
         The title of the study.
     """
-    ds = xr.Dataset(coords=_axis_coordinates(axes))
+    ds = xr.Dataset(coords=axis_coordinates(axes))
     for name, given in (coords or {}).items():
         dims, values = given if isinstance(given, tuple) else ((name,), given)
         ds = ds.assign_coords({name: (dims, _plain(values), axis_attributes(name))})
@@ -94,7 +94,7 @@ def series_dataset(
     `draws` are the sweeps (counted from the end of the discarded ones) at which a draw was taken.
     """
     shape = tuple(len(values) for values in axes.values())
-    ds = xr.Dataset(coords=_axis_coordinates(axes))
+    ds = xr.Dataset(coords=axis_coordinates(axes))
     ds = ds.assign_coords(draw=("draw", np.asarray(draws), axis_attributes("draw")))
     for name, values in series.items():
         values = np.asarray(values)
@@ -113,7 +113,7 @@ def series_dataset(
 def tempering_dataset(axes: Mapping[str, Sequence[Any]], values: Mapping[str, Any]) -> xr.Dataset:
     """Ladder reports for ``/tempering``; shapes are those of ``Quantity.axes(axes)``."""
     kept = {name: points for name, points in axes.items() if name != "temperature"}
-    ds = xr.Dataset(coords=_axis_coordinates(kept))
+    ds = xr.Dataset(coords=axis_coordinates(kept))
     for name, value in values.items():
         _add_estimate(ds, name, (value, None, None), tuple(axes))
     return ds
@@ -139,7 +139,7 @@ def record_of(ds: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _axis_coordinates(axes: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def axis_coordinates(axes: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     coords: dict[str, Any] = {}
     for name, values in axes.items():
         coords[name] = (name, _plain(values), axis_attributes(name))

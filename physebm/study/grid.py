@@ -5,6 +5,7 @@
     task    cells of one structure and one schedule, batched in one kernel call; the unit of work,
             of checkpoints and of resumption
     training  what the points share that differ in temperature, start and schedule only
+    free energy   of the same points, at each of their temperatures
 
 The cut depends on the study alone, never on workers; and results do not depend on the cut, because
 every lane has its own key and counter.
@@ -91,8 +92,27 @@ class Training:
 
 
 @dataclass(frozen=True)
+class FreeEnergies:
+    """log Z of one model at several temperatures: the points that share it, in grid order."""
+
+    number: int
+    own: tuple[tuple[str, object], ...]
+    points: tuple[Point, ...]
+
+    @property
+    def name(self) -> str:
+        """Folder name, ``free0001``."""
+        return f"free{self.number:04d}"
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """The temperatures of its points, each once, hottest first."""
+        return tuple(sorted({point.temperature for point in self.points}, reverse=True))
+
+
+@dataclass(frozen=True)
 class Grid:
-    """The axes of a study, its trainings and its sampling tasks, each in a fixed order.
+    """The axes of a study and its trainings, sampling tasks and free energies, in a fixed order.
 
     `all_points` are the points of the grid whether they are sampled or not.
     """
@@ -101,6 +121,7 @@ class Grid:
     tasks: tuple[Task, ...]
     trainings: tuple[Training, ...] = ()
     all_points: tuple[Point, ...] = ()
+    free_energies: tuple[FreeEnergies, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -170,12 +191,27 @@ def expand(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> G
         schedules[key] = schedule
     axes = {axis.name: axis.coordinates for axis in study.scan}
     tasks = _tasks(study, cells, schedules)
-    return Grid(axes, tasks, tuple(trainings.values()), tuple(every))
+    free = _free_energies(every) if study.free_energy is not None else ()
+    return Grid(axes, tasks, tuple(trainings.values()), tuple(every), free)
+
+
+def _free_energies(points: list[Point]) -> tuple[FreeEnergies, ...]:
+    shared: dict[tuple, list[Point]] = {}
+    for point in points:
+        shared.setdefault(own_coordinates(point), []).append(point)
+    return tuple(
+        FreeEnergies(number, own, tuple(held)) for number, (own, held) in enumerate(shared.items(), 1)
+    )
+
+
+def own_coordinates(point: Point) -> tuple[tuple[str, object], ...]:
+    """The coordinates of a point that decide about its arrays."""
+    return tuple(pair for pair in point.coordinates if pair[0] not in AFTER_TRAINING)
 
 
 def _trained(study: StudyDeclaration, point: Point, values, trainings: dict[tuple, Training]) -> Point:
     """The point with the number of the training that it needs, which is listed if it is new."""
-    own = tuple(pair for pair in point.coordinates if pair[0] not in AFTER_TRAINING)
+    own = own_coordinates(point)
     if own not in trainings:
         number = len(trainings) + 1
         declared = study.train_at(values)

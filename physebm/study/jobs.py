@@ -1,4 +1,4 @@
-"""The work of a study: trainings first, then sampling tasks; and how far each of them is.
+"""The work of a study: trainings first, then sampling tasks and free energies; how far each is.
 
 A job runs in a folder of its own under ``NAME.work/``. A sampling task waits for the trainings of its
 points; points whose training failed are left out of their task, whose other points lose nothing.
@@ -21,7 +21,8 @@ from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays
 from physebm.storage.atomic import replacing
 from physebm.study import executors
-from physebm.study.grid import Point, Task, Training
+from physebm.study.free_energy import run_free_energies
+from physebm.study.grid import FreeEnergies, Point, Task, Training
 from physebm.study.task import finished, run_task
 from physebm.study.training import run_training
 
@@ -35,10 +36,10 @@ Watch = Callable[[float, int, int, str], None]
 
 @dataclass(frozen=True)
 class Job:
-    """One training or one sampling task; `trained` has the results of the trainings by number."""
+    """One piece of work; `trained` has the results of the trainings by number."""
 
     opened: Opened
-    part: Task | Training
+    part: Task | Training | FreeEnergies
     backend: str
     trained: Mapping[int, Path] = field(default_factory=dict)
 
@@ -86,6 +87,10 @@ def run_jobs(opened: Opened, backend: str, workers: int, watch: Watch) -> Done:
                 done.tasks[task.name] = task
                 numbers = {point.training for point in task.points} - {0}
                 jobs.append(Job(opened, task, backend, {n: trained[n] for n in numbers}))
+        for part in opened.grid.free_energies:
+            number = part.points[0].training
+            if not number or number in trained:
+                jobs.append(Job(opened, part, backend, trained))
         _map(jobs, workers, done)
     finally:
         stop.set()
@@ -118,7 +123,7 @@ def _possible(task: Task, trained: Mapping[int, Path]) -> Task:
     return replace(task, cells=held)
 
 
-def _point_of(part: Task | Training) -> Point:
+def _point_of(part: Task | Training | FreeEnergies) -> Point:
     return part.point if isinstance(part, Training) else part.points[0]
 
 
@@ -130,7 +135,7 @@ def _failure_in(result: Path | None) -> str:
 def addressed(problem: InputError, study: StudyDeclaration, model: ModelDeclaration) -> InputError:
     """The same problem with the file in its address, where a lower floor did not know it."""
     head, _, rest = problem.where.partition(".")
-    if head in ("sample", "backend", "tempering", "train"):
+    if head in ("sample", "backend", "tempering", "train", "free_energy"):
         where = f"{study.where}: {problem.where}"
     elif head == model.name and model.where:
         where = f"{model.where}.{rest}" if rest else model.where
@@ -167,6 +172,20 @@ def _work(job: Job) -> Path:
         return run_training(
             opened.study, job.part, opened.models, job.backend, job.folder, opened.digest, report
         )
+    if isinstance(job.part, FreeEnergies):
+        number = job.part.points[0].training
+        training = opened.grid.trainings[number - 1] if number else None
+        return run_free_energies(
+            opened.study,
+            job.part,
+            training,
+            opened.models,
+            job.backend,
+            job.folder,
+            opened.digest,
+            report,
+            job.trained,
+        )
     return run_task(opened.study, job.part, job.backend, job.folder, opened.digest, report, job.trained)
 
 
@@ -178,28 +197,29 @@ def _watch(opened: Opened, watch: Watch, stop: threading.Event) -> None:
 def progress_of(opened: Opened) -> tuple[float, int, int]:
     """Fraction done, jobs done and jobs of a study, from its work folder (or its result).
 
-    Tasks count by their points; where a study trains and samples, the trainings are half of it.
+    Trainings, tasks and free energies count alike where a study has them; tasks and free energies
+    count by their points within.
     """
     grid = opened.grid
-    parts = [*grid.trainings, *grid.tasks]
+    stages = [stage for stage in (grid.trainings, grid.tasks, grid.free_energies) if stage]
+    jobs = sum(len(stage) for stage in stages)
     if not opened.work.exists() and opened.out.exists():
-        return 1.0, len(parts), len(parts)
-    points = sum(len(task.points) for task in grid.tasks)
-    half = 0.5 if grid.trainings and grid.tasks else 1.0
+        return 1.0, jobs, jobs
     fraction, done = 0.0, 0
-    for part in parts:
-        own = len(part.points) / points if isinstance(part, Task) else 1.0 / len(grid.trainings)
-        if (opened.work / part.name / "result.npz").exists():
-            held, done = 1.0, done + 1
-        else:
-            held = _progress(opened, part).get("fraction", 0.0)
-        fraction += half * own * held
-    return fraction, done, len(parts)
+    for stage in stages:
+        sizes = [1 if isinstance(part, Training) else len(part.points) for part in stage]
+        for part, size in zip(stage, sizes):
+            if (opened.work / part.name / "result.npz").exists():
+                held, done = 1.0, done + 1
+            else:
+                held = _progress(opened, part).get("fraction", 0.0)
+            fraction += held * size / sum(sizes) / len(stages)
+    return fraction, done, jobs
 
 
 def note_of(opened: Opened) -> str:
-    """The last few numbers of a training that is under way, "" where there is none."""
-    for part in opened.grid.trainings:
+    """The last few numbers of a job that is under way and tells some, "" where there is none."""
+    for part in (*opened.grid.trainings, *opened.grid.free_energies):
         if not (opened.work / part.name / "result.npz").exists():
             note = _progress(opened, part).get("note", "")
             if note:
@@ -207,7 +227,7 @@ def note_of(opened: Opened) -> str:
     return ""
 
 
-def _progress(opened: Opened, part: Task | Training) -> dict:
+def _progress(opened: Opened, part: Task | Training | FreeEnergies) -> dict:
     try:
         held = json.loads((opened.work / part.name / "progress.json").read_text())
         return {"fraction": float(held["fraction"]), "note": str(held.get("note", ""))}

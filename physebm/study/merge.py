@@ -23,8 +23,10 @@ from physebm.storage.dataset import (
     summary_dataset,
     tempering_dataset,
 )
+from physebm.storage.free_energy import summary_of
 from physebm.storage.quantities import quantity
 from physebm.study.grid import Grid, Task
+from physebm.study.merge_free_energy import FreeEnergyOutcome, free_energy_group
 from physebm.study.merge_training import TrainingOutcome, training_groups, training_summary
 
 # Channels that are reported as draws of an observable in /series.
@@ -55,6 +57,7 @@ def merge(
     grid: Grid,
     outcomes: list[TaskOutcome],
     trainings: list[TrainingOutcome] = (),
+    free: list[FreeEnergyOutcome] = (),
 ) -> dict[str, xr.Dataset]:
     """The groups of the result file, ``/`` (summary) and those that the study asks for."""
     done = [outcome for outcome in outcomes if outcome.arrays]
@@ -69,8 +72,8 @@ def merge(
     summary = summary_dataset(
         grid.axes,
         estimates,
-        status=_status(grid, outcomes, trainings),
-        messages=_messages(grid, outcomes, trainings),
+        status=_status(grid, outcomes, trainings, free),
+        messages=_messages(grid, outcomes, trainings, free),
         equilibration=_place(grid, done, "equilibration", fill=0, dtype=np.int8),
         equilibration_messages=_place(grid, done, "equilibration_message", fill="", dtype=object),
         coords=coords,
@@ -81,6 +84,10 @@ def merge(
     if learned:
         summary = summary.merge(training_summary(grid, learned["/training"]), combine_attrs="override")
     groups = {"/": summary, **learned}
+    if any(outcome.arrays for outcome in free):
+        group = free_energy_group(grid, study.free_energy.method, free)
+        groups["/"] = summary.merge(summary_of(group), compat="no_conflicts", combine_attrs="override")
+        groups["/free_energies"] = group
     if study.observe.series:
         groups["/series"] = _series(grid, done, study)
     if study.observe.states:
@@ -171,24 +178,30 @@ def _overlap_coordinates(grid: Grid, done) -> dict[str, Any]:
     return {"overlap_value": ((*grid.axes, "overlap"), values)}
 
 
-def _status(grid: Grid, outcomes, trainings) -> np.ndarray:
-    """Per point: a sampled point is done when it was sampled, others when their training ended."""
+def _status(grid: Grid, outcomes, trainings, free) -> np.ndarray:
+    """Per point: done when all that it needs is done, failed when any of it failed."""
     status = np.full(grid.shape, NOT_RUN, dtype=np.int8)
     ended = {
         o.training.number: FAILED if o.failure else DONE if o.arrays else NOT_RUN for o in trainings
     }
     for point in grid.all_points:
         state = ended.get(point.training, NOT_RUN)
-        if state == FAILED or not grid.tasks:
+        if state == FAILED or not (grid.tasks or grid.free_energies):
             status[point.index] = state
     for outcome in outcomes:
         code = DONE if outcome.arrays else FAILED if outcome.failure else NOT_RUN
         for point in outcome.task.points:
             status[point.index] = code
+    for outcome in free:
+        for point in outcome.part.points:
+            if outcome.failure:
+                status[point.index] = FAILED
+            elif outcome.arrays and not grid.tasks:
+                status[point.index] = DONE
     return status
 
 
-def _messages(grid: Grid, outcomes, trainings) -> np.ndarray:
+def _messages(grid: Grid, outcomes, trainings, free) -> np.ndarray:
     messages = np.full(grid.shape, "", dtype=object)
     failures = {o.training.number: o.failure for o in trainings}
     for point in grid.all_points:
@@ -196,6 +209,9 @@ def _messages(grid: Grid, outcomes, trainings) -> np.ndarray:
     for outcome in outcomes:
         for point in outcome.task.points:
             messages[point.index] = outcome.failure
+    for outcome in free:
+        for point in outcome.part.points:
+            messages[point.index] = messages[point.index] or outcome.failure
     return messages
 
 

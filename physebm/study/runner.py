@@ -28,6 +28,7 @@ from physebm.study.grid import Grid, expand
 from physebm.study.jobs import Done, Watch, addressed, run_jobs
 from physebm.study.measure import Subject
 from physebm.study.merge import merge, read_outcome
+from physebm.study.merge_free_energy import read_free_energies
 from physebm.study.merge_training import read_training
 from physebm.study.models import declared_models, models_file
 from physebm.study.theory_curves import check_theories
@@ -205,7 +206,9 @@ def run_study(
         _assemble(opened, done, backend or opened.study.backend, command, seconds)
         if not done.failures:
             workfolder.remove(opened.work)
-    jobs = len(opened.grid.tasks) + len(opened.grid.trainings)
+    jobs = sum(
+        len(each) for each in (opened.grid.tasks, opened.grid.trainings, opened.grid.free_energies)
+    )
     watch(1.0, len(done.results), jobs, "")
     return Outcome(opened.out, time.perf_counter() - started, done.failures, True)
 
@@ -219,8 +222,12 @@ def _assemble(opened: Opened, done: Done, backend: str, command: str, seconds: f
         read_outcome(task, done.results.get(name), done.failures.get(name, ""))
         for name, task in done.tasks.items()
     ]
-    groups = merge(opened.study, opened.grid, outcomes, trainings)
-    metas = [outcome.meta for outcome in (*trainings, *outcomes) if outcome.meta]
+    free = [
+        read_free_energies(part, done.results.get(part.name), done.failures.get(part.name, ""))
+        for part in opened.grid.free_energies
+    ]
+    groups = merge(opened.study, opened.grid, outcomes, trainings, free)
+    metas = [outcome.meta for outcome in (*trainings, *outcomes, *free) if outcome.meta]
     record = provenance(
         study=study_to_dict(opened.study),
         study_text=opened.text,
@@ -229,7 +236,7 @@ def _assemble(opened: Opened, done: Done, backend: str, command: str, seconds: f
         command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         backend=backend,
-        tasks=len(trainings) + len(outcomes),
+        tasks=len(trainings) + len(outcomes) + len(free),
         seconds=seconds,
         seconds_setup=sum(meta["setup_seconds"] for meta in metas),
         seconds_kernels=sum(meta.get("kernel_seconds", 0.0) for meta in metas),

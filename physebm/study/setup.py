@@ -72,7 +72,7 @@ def prepare(
     """Draw (or take from the trainings), lower, bind and compile one task."""
     method = study.sample.method
     hamiltonian = task.points[0].loaded.hamiltonian
-    params = stack([_params(study, cell[0], trained or {}) for cell in task.cells])
+    params = stack([params_of(study, cell[0], trained or {}) for cell in task.cells])
     coefficients, rung_of_point = _rungs(task, method)
     check_positive_form(hamiltonian, params, coefficients)
     plan = lower(hamiltonian, Options(method, integer_slots(params)))
@@ -93,7 +93,7 @@ def prepare(
     )
 
 
-def _params(study: StudyDeclaration, point: Point, trained: Mapping[int, Path]) -> Params:
+def params_of(study: StudyDeclaration, point: Point, trained: Mapping[int, Path]) -> Params:
     """The arrays of a point: drawn, and where its model was trained as they were learned."""
     params = point.loaded.params(study.seed, point.disorder)
     if point.training not in trained:

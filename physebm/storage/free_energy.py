@@ -1,0 +1,140 @@
+"""The group ``/free_energies``: log Z and what follows from it, by every method beside each other.
+
+A dimension `method` stands behind the scan axes that a free energy depends on. ``X_stderr`` is one
+standard error, NaN for approximations; ``log_z_low`` and ``log_z_high`` are the bracket; `verdict` and
+`verdict_message` say what an estimate is worth. Diagnostics of single methods keep their names and are NaN
+for the others. The summary holds the first method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from physebm.storage.dataset import axis_coordinates
+from physebm.storage.quantities import TOTAL, Quantity, axis_attributes, quantity
+
+# Axes that concern sampling alone.
+NOT_OF_FREE_ENERGIES = ("start", "sweeps", "discard")
+VERDICTS = ("trusted", "suspect", "failed", "not_run")
+PARTS = {"train": "training", "validation": "validation", "test": "test"}
+
+_BRACKET = "where an independent argument puts log Z (reverse direction, other estimators, a bound)"
+
+
+def _rows() -> dict[str, Quantity]:
+    rows = [
+        quantity("log_z"),
+        quantity("free_energy"),
+        quantity("entropy"),
+        quantity("energy"),
+        Quantity("log_z_low", "lower end of the bracket", r"\log Z_<", _BRACKET, TOTAL, "nat"),
+        Quantity("log_z_high", "upper end of the bracket", r"\log Z_>", _BRACKET, TOTAL, "nat"),
+    ]
+    for part, words in PARTS.items():
+        rows.append(
+            replace(
+                quantity("log_likelihood"),
+                name=f"log_likelihood_{part}",
+                long_name=f"log-likelihood of the {words} data",
+                definition=f"mean over {words} samples of -u(v) - log Z, hidden units summed out",
+            )
+        )
+        rows.append(
+            replace(
+                quantity("log_likelihood"),
+                name=f"log_likelihood_bound_{part}",
+                long_name=f"lower bound of the log-likelihood of the {words} data",
+                symbol=r"\mathcal{L}_\mathrm{MF}",
+                definition=f"mean over {words} samples of the mean-field bound on log p(v)",
+            )
+        )
+    return {row.name: row for row in rows}
+
+
+ROWS = _rows()
+SUMMARY = tuple(name for name in ROWS if name not in ("energy", "log_z_low", "log_z_high"))
+"""What the summary takes from the first method."""
+
+
+def free_energy_axes(axes: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """The scan axes that a free energy depends on."""
+    return {name: values for name, values in axes.items() if name not in NOT_OF_FREE_ENERGIES}
+
+
+def free_energy_dataset(
+    axes: Mapping[str, Sequence[Any]],
+    methods: Sequence[str],
+    values: Mapping[str, np.ndarray],
+    diagnostics: Mapping[str, np.ndarray],
+) -> xr.Dataset:
+    """The group ``/free_energies``.
+
+    Parameters
+    ----------
+    axes
+        The scan axes of the study.
+    methods
+        In the order of the study.
+    values
+        Arrays ``[*axes, method]``: names of `ROWS`, these with ``_stderr``, `verdict` and
+        `verdict_message`.
+    diagnostics
+        Arrays ``[*axes, method, ...]`` by name.
+    """
+    kept = free_energy_axes(axes)
+    ds = xr.Dataset(coords=axis_coordinates(kept))
+    ds = ds.assign_coords(method=("method", np.array(methods, dtype=object), axis_attributes("method")))
+    dims = (*kept, "method")
+    for name, value in values.items():
+        if name == "verdict":
+            ds[name] = (dims, np.asarray(value, dtype=np.int8), _verdict_attributes())
+        elif name == "verdict_message":
+            ds[name] = (dims, np.asarray(value, dtype=object), {"long_name": "reason of the verdict"})
+        else:
+            ds[name] = (dims, np.asarray(value, dtype=np.float64), _attributes(name))
+    for name, value in diagnostics.items():
+        own = tuple(f"{name}_{axis}" for axis in range(value.ndim - len(dims)))
+        about = {"long_name": name.replace("_", " "), "units": "1", "definition": DIAGNOSTIC}
+        ds[name] = ((*dims, *own), value, about)
+    return ds
+
+
+DIAGNOSTIC = "a diagnostic of its method, as the documentation of that method defines it"
+
+
+def summary_of(ds: xr.Dataset) -> xr.Dataset:
+    """What the first method says, for the root group."""
+    first = ds.isel(method=0)
+    names = [n for n in first.data_vars if n.removesuffix("_stderr") in SUMMARY]
+    found = first[names].drop_vars("method")
+    for name in found.data_vars:
+        found[name].attrs["method"] = str(ds["method"].values[0])
+    found["free_energy_verdict"] = first["verdict"].drop_vars("method")
+    found["free_energy_message"] = first["verdict_message"].drop_vars("method")
+    return found
+
+
+def _attributes(name: str) -> dict[str, str]:
+    row = ROWS[name.removesuffix("_stderr")]
+    if not name.endswith("_stderr"):
+        return {**row.attributes(), "ancillary_variables": f"{name}_stderr"}
+    return {
+        "long_name": f"standard error of {row.long_name}",
+        "units": row.units,
+        "symbol": rf"\sigma({row.symbol})",
+        "definition": "one standard deviation of the estimate; 0: exact; NaN: not known",
+        "normalisation": row.normalisation,
+    }
+
+
+def _verdict_attributes() -> dict[str, Any]:
+    return {
+        "long_name": "what the estimate is worth",
+        "flag_values": np.arange(len(VERDICTS), dtype=np.int8),
+        "flag_meanings": " ".join(VERDICTS),
+    }

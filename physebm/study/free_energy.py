@@ -1,0 +1,168 @@
+"""The free-energy stage: log Z of one model at its temperatures, by every method that is asked for.
+
+Each method's estimates are a file of their own in the job's folder as soon as they are there, so that
+a job that is killed repeats one method at most. All of it is addressed by the job's own coordinates:
+the same bits on any number of workers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from physebm.backends.select import select
+from physebm.free_energy.estimate import Estimate
+from physebm.free_energy.likelihood import visible_potential
+from physebm.free_energy.path import thermal_path
+from physebm.lowering.positive import check_positive_form
+from physebm.model.conditionals import Conditionals
+from physebm.model.params import Params
+from physebm.model.roles import factorises, hidden_groups
+from physebm.native.products import single_threaded_blas
+from physebm.schema.declarations import ModelDeclaration
+from physebm.schema.load import Loaded
+from physebm.schema.study_declarations import StudyDeclaration
+from physebm.storage.arrays_file import read_arrays, write_arrays
+from physebm.study import free_energy_methods
+from physebm.study.grid import FreeEnergies, Training
+from physebm.study.setup import params_of
+from physebm.study.training_data import TrainingData, training_data
+
+Progress = Callable[[float, str], None]
+NUMBERS = ("log_z", "stderr", "low", "high", "energy")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model whose free energies are asked for, and what it was trained on.
+
+    `temperatures` are hottest first; `name` addresses its random words.
+    """
+
+    loaded: Loaded
+    params: Params
+    temperatures: tuple[float, ...]
+    seed: int
+    name: tuple[object, ...]
+    data: TrainingData | None = None
+
+
+def run_free_energies(
+    study: StudyDeclaration,
+    part: FreeEnergies,
+    training: Training | None,
+    models: Mapping[str, ModelDeclaration],
+    backend: str,
+    folder: Path,
+    digest: str,
+    progress: Progress = lambda fraction, note: None,
+    trained: Mapping[int, Path] | None = None,
+) -> Path:
+    """Run or resume a job in its folder; returns the path of its result file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    subject = _subject(study, part, training, models, backend, trained or {})
+    compiled = time.perf_counter()
+    asked, arrays = study.free_energy, {}
+    for number, method in enumerate(asked.method):
+        file = folder / f"{method}.npz"
+        kept = _kept(file, digest)
+        if kept is None:
+            progress(number / len(asked.method), f"free energies: {method}")
+            with single_threaded_blas():
+                found = free_energy_methods.run(method, asked, subject, select(backend))
+            for name, (estimates, energies) in found.items():
+                kept = _arrays(estimates, energies)
+                write_arrays(folder / f"{name}.npz", kept, {"study": digest})
+            kept = _kept(file, digest)
+        arrays |= {f"{method}/{name}": value for name, value in kept.items()}
+    arrays["temperature"] = np.array(subject.temperatures)
+    units = np.full(len(subject.temperatures), subject.loaded.hamiltonian.counted_units)
+    arrays["n_units"] = units
+    arrays |= _scores(subject)
+    result = folder / "result.npz"
+    seconds = time.perf_counter() - started
+    meta = {"study": digest, "seconds": seconds, "setup_seconds": compiled - started}
+    write_arrays(result, arrays, meta)
+    progress(1.0, "")
+    return result
+
+
+def _subject(study, part: FreeEnergies, training, models, backend, trained) -> Subject:
+    point = part.points[0]
+    loaded, params = point.loaded, params_of(study, point, trained)
+    temperatures = part.temperatures
+    rows = loaded.coefficients(temperatures)
+    check_positive_form(loaded.hamiltonian, params, rows)
+    data = None
+    if training is not None:
+        data = training_data(
+            training.declared.data,
+            loaded.hamiltonian,
+            params,
+            seed=study.seed,
+            realisation=point.disorder,
+            directory=study.directory,
+            models=models,
+            backend=backend,
+            where=f"{study.where}: train.data",
+        )
+    name = tuple(word for pair in part.own for word in pair)
+    return Subject(loaded, params, temperatures, study.seed, name, data)
+
+
+def _kept(file: Path, digest: str) -> dict[str, np.ndarray] | None:
+    if not file.exists():
+        return None
+    arrays, meta = read_arrays(file)
+    return arrays if meta.get("study") == digest else None
+
+
+def _arrays(estimates: list[Estimate], energies: np.ndarray) -> dict[str, np.ndarray]:
+    """The estimates of one method at all temperatures, arrays ``[temperature, ...]`` by name."""
+    arrays = {name: np.array([getattr(e, name) for e in estimates]) for name in NUMBERS[:-1]}
+    arrays["energy"] = np.asarray(energies, dtype=np.float64)
+    arrays["verdict"] = np.array([int(each.verdict) for each in estimates], dtype=np.int8)
+    arrays["reason"] = np.array([each.reason for each in estimates])
+    names = dict.fromkeys(name for each in estimates for name in each.diagnostics)
+    for name in names:
+        held = [each.diagnostics.get(name) for each in estimates]
+        values = [np.asarray(np.nan if x is None else x) for x in held]
+        if any(x.dtype.kind not in "biuf" for x in values):
+            continue
+        rank = max(x.ndim for x in values)
+        values = [x.reshape((1,) * (rank - x.ndim) + x.shape) for x in values]
+        sizes = np.max([x.shape for x in values], axis=0) if rank else ()
+        placed = np.full((len(values), *(int(n) for n in sizes)), np.nan)
+        for k, x in enumerate(values):
+            placed[(k, *(slice(0, n) for n in x.shape))] = x
+        arrays[f"diagnostics/{name}"] = placed
+    return arrays
+
+
+def _scores(subject: Subject) -> dict[str, np.ndarray]:
+    """Mean reduced potentials of the data's parts, ``-log p - log Z`` at every temperature."""
+    if subject.data is None:
+        return {}
+    hamiltonian = subject.loaded.hamiltonian
+    hidden = hidden_groups(hamiltonian)
+    kind = "potential" if factorises(hamiltonian, hidden) else "potential_bound"
+    rows = subject.loaded.coefficients(subject.temperatures)
+    found = {}
+    for part, (states, weights) in subject.data.parts.items():
+        values = []
+        for k in range(rows.rungs):
+            conditionals = Conditionals(hamiltonian, rows.value[k], subject.params)
+            values.append(weights @ visible_potential(conditionals, states, hidden))
+        found[f"{kind}/{part}"] = np.array(values)
+    return found
+
+
+def path_of(subject: Subject):
+    """The thermal path of a subject, from independent units to its coldest temperature."""
+    rows = subject.loaded.coefficients(subject.temperatures)
+    return thermal_path(subject.loaded.hamiltonian, subject.params, rows)

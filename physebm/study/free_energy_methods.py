@@ -1,0 +1,185 @@
+"""From a method's name to its estimates: log Z and <du/dbeta> at every temperature of a subject.
+
+One function per family of methods. A tempered run serves all methods that read one, and gives the
+energies that entropies are made of; so does the exact sum. Methods that know log Z alone give NaN.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from physebm.backends.base import Backend
+from physebm.free_energy.annealed import annealed
+from physebm.free_energy.bethe import estimate_bethe
+from physebm.free_energy.estimate import Estimate
+from physebm.free_energy.ladder import equalised, from_rows, placed, record
+from physebm.free_energy.naive import estimate_mean_field
+from physebm.free_energy.path import Path, data_path, scaled_path, thermal_path
+from physebm.free_energy.population import population_annealing
+from physebm.free_energy.schedule import adaptive, equal_speed
+from physebm.free_energy.tap import estimate_tap
+from physebm.model.conditionals import Conditionals
+from physebm.model.energy import energy_derivatives
+from physebm.model.independent import fitted_field
+from physebm.model.params import Coefficients
+from physebm.model.statistics import feature_means
+from physebm.model.units import UnitKind
+from physebm.rng.streams import key_of
+from physebm.schema.free_energy_declarations import LADDER_METHODS, FreeEnergyDeclaration
+
+if TYPE_CHECKING:
+    from physebm.study.free_energy import Subject
+
+Found = dict[str, tuple[list[Estimate], np.ndarray]]
+FIXED_POINTS = {"mean-field": estimate_mean_field, "tap": estimate_tap, "bethe": estimate_bethe}
+# Relative step of the numerical derivative of an exact log Z; its error is of fourth order.
+STEP = 1e-3
+
+
+def run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:
+    """``{method: (estimates, <du/dbeta>)}`` at every temperature, hottest first.
+
+    Besides `method` itself the other methods that the same run serves, where they are asked for.
+    """
+    if method == "exact":
+        return {method: _exact(subject)}
+    if method in LADDER_METHODS:
+        return _ladder(asked, subject, backend)
+    if method == "ais":
+        return {method: _annealing(asked, subject, backend)}
+    if method == "population-annealing":
+        return {method: _population(asked, subject, backend)}
+    if method in FIXED_POINTS:
+        return {method: _fixed_points(method, asked, subject)}
+    raise AssertionError(method)
+
+
+def _exact(subject: Subject) -> tuple[list[Estimate], np.ndarray]:
+    """``<du/dbeta>`` as the derivative of log Z, by the five-point rule."""
+    from physebm.free_energy.exact import exact_estimate
+
+    loaded, where = subject.loaded, "free_energy.method"
+    estimates = exact_estimate(
+        loaded.hamiltonian, subject.params, loaded.coefficients(subject.temperatures), where
+    )
+    beta = 1.0 / np.array(subject.temperatures)
+    steps = np.array([-2.0, -1.0, 1.0, 2.0])
+    near = (beta[:, None] * (1.0 + STEP * steps)).ravel()
+    around = exact_estimate(loaded.hamiltonian, subject.params, loaded.coefficients(1.0 / near), where)
+    log_z = np.array([each.log_z for each in around]).reshape(-1, 4)
+    slope = log_z @ np.array([1.0, -8.0, 8.0, -1.0]) / (12.0 * STEP * beta)
+    return estimates, -slope
+
+
+def _ladder(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:
+    declared, loaded = asked.ladder, subject.loaded
+    methods = [name for name in asked.method if name in LADDER_METHODS]
+    rows = loaded.coefficients(subject.temperatures)
+    path = thermal_path(loaded.hamiltonian, subject.params, rows)
+    name = ("free energy", *subject.name)
+    adapted = equalised(
+        path,
+        backend,
+        subject.seed,
+        name,
+        chains=declared.chains,
+        acceptance=declared.acceptance,
+    )
+    betas = np.union1d(adapted.coefficients.beta, path.coefficients.beta)
+    path = placed(path, betas)
+    run = record(
+        path,
+        backend,
+        subject.seed,
+        name,
+        chains=declared.chains,
+        sweeps=declared.sweeps,
+        discard=declared.discard,
+        every=declared.every,
+    )
+    estimates = from_rows(path, run, methods)
+    at = np.searchsorted(betas, rows.beta)
+    mean = run.energies[at].mean(axis=(1, 2))
+    energies, _ = energy_derivatives(loaded.hamiltonian, rows, mean, np.arange(rows.rungs))
+    return {method: ([held[k] for k in at], energies) for method, held in estimates.items()}
+
+
+def _annealing(
+    asked: FreeEnergyDeclaration, subject: Subject, backend: Backend
+) -> tuple[list[Estimate], np.ndarray]:
+    declared, loaded = asked.annealing, subject.loaded
+    estimates = []
+    for temperature in subject.temperatures:
+        row = loaded.coefficients([temperature])
+        if subject.data is None or declared.base == "uniform":
+            path = scaled_path(loaded.hamiltonian, subject.params, row, np.array([0.0, 1.0]))
+        else:
+            path = _from_data(subject, row)
+        name = ("free energy", *subject.name, temperature)
+        factors = equal_speed(path, backend, declared.temperatures, subject.seed, name)
+        path = placed(path, factors)
+        chains, sweeps = declared.chains, declared.sweeps
+        estimates.append(annealed(path, backend, subject.seed, name, chains=chains, sweeps=sweeps))
+    return estimates, np.full(len(estimates), np.nan)
+
+
+def _from_data(subject: Subject, row: Coefficients) -> Path:
+    """From independent units that have the means of the training data."""
+    hamiltonian = subject.loaded.hamiltonian
+    conditionals = Conditionals(hamiltonian, row.value[0], subject.params)
+    states, weights = subject.data.parts["train"]
+    fields = {}
+    for name, x in states.items():
+        prior = hamiltonian.group(name).prior
+        if prior.kind is UnitKind.TRUNCATED_GAUSSIAN:
+            continue
+        mean = feature_means(hamiltonian, name, x, weights)
+        precision = np.ones(0) if prior.discrete else conditionals.precision(name)
+        fields[name] = fitted_field(prior, mean, len(weights), precision)
+    return data_path(hamiltonian, subject.params, row, np.array([0.0, 1.0]), fields)
+
+
+def _population(
+    asked: FreeEnergyDeclaration, subject: Subject, backend: Backend
+) -> tuple[list[Estimate], np.ndarray]:
+    declared, loaded = asked.population, subject.loaded
+    estimates = []
+    for temperature in subject.temperatures:
+        row = loaded.coefficients([temperature])
+        path = scaled_path(loaded.hamiltonian, subject.params, row, np.array([0.0, 1.0]))
+        name = ("free energy", *subject.name, temperature)
+        path = placed(path, adaptive(path, backend, subject.seed, name))
+        estimates.append(
+            population_annealing(
+                path,
+                backend,
+                subject.seed,
+                name,
+                population=declared.size,
+                runs=declared.runs,
+                sweeps=declared.sweeps,
+            )
+        )
+    return estimates, np.full(len(estimates), np.nan)
+
+
+def _fixed_points(
+    method: str, asked: FreeEnergyDeclaration, subject: Subject
+) -> tuple[list[Estimate], np.ndarray]:
+    loaded, declared = subject.loaded, asked.fixed_points
+    rows = loaded.coefficients(subject.temperatures)
+    key = key_of(subject.seed, "fixed points", *subject.name)
+    estimates = [
+        FIXED_POINTS[method](
+            loaded.hamiltonian,
+            subject.params,
+            rows.take([k]),
+            key,
+            random=declared.starts,
+            step=1.0 - declared.damping,
+        )
+        for k in range(rows.rungs)
+    ]
+    return estimates, np.full(rows.rungs, np.nan)
