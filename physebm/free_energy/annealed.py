@@ -15,7 +15,7 @@ not be the reversals of the forward ones, so that the same sweeps serve, in the 
 Both together bracket log Z (R. B. Grosse, Z. Ghahramani, R. P. Adams, arXiv:1511.02543 (2015); Y.
 Burda, R. B. Grosse, R. Salakhutdinov, AISTATS (2015)). The reverse bound is worth what its starts
 are: they must be draws of the target. Where none are given, one half are ends of the forward chains,
-resampled by weight, and the other half began at row 0; both halves are swept at the target as often
+resampled by weight, and the other half random states; both halves are swept at the target as often
 as a forward chain before they walk back. Where the forward chains never saw a phase that sudden
 cooling finds, or either sticks, the two directions disagree. Nothing sees a phase that neither finds.
 
@@ -149,7 +149,7 @@ def annealed(
 def own_starts(
     path: Path, backend: Backend, key: tuple[int, int], there: Walked, sweeps: int
 ) -> dict[str, np.ndarray]:
-    """Starts of a reverse walk from the ends of a forward one and from row 0; see the module.
+    """Starts of a reverse walk from the ends of a forward one and from random states; see the module.
 
     Half as many as `there` has chains, rounded up, and at least two.
     """
@@ -159,8 +159,8 @@ def own_starts(
     # evenly spaced, so that copies of one chain stay as few as they can be
     from_ends = resampled[np.linspace(0, chains - 1, count // 2).astype(int)]
     walkers = Walkers(path, backend, key, count)
-    walkers.draw()
-    x = {group: values.copy() for group, values in walkers.state.x.items()}
+    walkers.scatter()
+    x = walkers.state.x
     for group, values in x.items():
         values[: len(from_ends)] = there.ends[group][from_ends]
     walkers.place(x)

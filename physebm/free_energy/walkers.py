@@ -74,13 +74,23 @@ class Walkers:
 
     def draw(self) -> None:
         """Exact draws of row 0: its units are independent, so that one sweep forgets any start."""
-        self.state = initial.empty(self.plan, len(self))
-        for group in self.plan.groups:
-            edge = self._path.params.lower.get(group.name)
-            lower_edge = 0.0 if edge is None else edge[0]
-            self.state.x[group.name][:] = initial.all_up(group, len(self), lower_edge)
-        self._kernels.prepare(self.state, self._lanes, self._at(0))
+        groups = self.plan.groups
+        self.place({g.name: initial.all_up(g, len(self), self._edge(g.name)) for g in groups})
         self.move(0, 1)
+
+    def scatter(self) -> None:
+        """Random states: uniform of discrete units, of unit scale above their edge of others."""
+        lanes, everyone = self._lanes, slice(None)
+        self.place(
+            {
+                group.name: initial.random(self.plan, lanes, g, everyone, 1.0, self._edge(group.name))
+                for g, group in enumerate(self.plan.groups)
+            }
+        )
+
+    def _edge(self, name: str):
+        edge = self._path.params.lower.get(name)
+        return 0.0 if edge is None else edge[0]
 
     def place(self, configurations: Mapping[str, np.ndarray]) -> None:
         """Put walkers at given configurations ``{group: x[walker, unit]}`` of all groups."""

@@ -140,7 +140,7 @@ def findings(of: LogMean, what: str = "weights", worst: Verdict = Verdict.FAILED
         reason = (
             f"log-weights have variance {of.variance:.2g}, for which {of.chains} chains are too few"
         )
-        add(not of.lognormal <= 1.0, reason + " (the mean of log-normal weights needs exp(variance))")
+        add(not of.lognormal <= WORST_ERROR, reason + " (the mean of log-normal weights needs exp(variance))")
     return found
 
 
