@@ -14,19 +14,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from physebm.errors import LoweringError
-from physebm.free_energy.exact import log_states, summed_out
+from physebm.free_energy.exact import exact_log_z, reach, truncated_units
 from physebm.free_energy.meanfield import mean_field_posterior, variational_bound
 from physebm.model.conditionals import Conditionals
 from physebm.model.energy import log_normalisers
-from physebm.model.hamiltonian import Group, Hamiltonian
+from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
 from physebm.model.roles import factorises
 from physebm.model.units import UnitKind
-from physebm.theory.enumeration import enumerate_states
+from physebm.theory.transfer_matrix import transfer
 
-# log2 of the states that are enumerated at a recorded age.
+# log2 of the states that are enumerated at a recorded age, of the integrals over truncated Gaussian
+# units, and of the multiplications of a transfer matrix: a second each, or a few.
 BITS = 20
+INTEGRAL_BITS = 25
+TRANSFER_BITS = 27
 # Numbers of one block of rows: 8 MiB in double precision; and what a core holds in its own cache.
 BLOCK = 2**20
 CACHED = 2**16
@@ -73,23 +75,23 @@ def joint_potential(conditionals: Conditionals, states: Mapping[str, np.ndarray]
 
 
 def log_partition(hamiltonian: Hamiltonian, params: Params, coefficients: Coefficients) -> float | None:
-    """``log Z`` at the first coefficient row, exact; None where it is out of reach.
+    """``log Z`` at the first coefficient row, exact; None where it takes more than seconds.
 
-    By enumeration of the smaller side, which may have up to 2^20 states, in closed form for Gaussian
-    models. None beyond, and where couplings have no closed-form integral.
+    As `exact.exact_log_z`, by enumeration of at most 2^20 states (fewer beside truncated Gaussian
+    units), a short transfer matrix, or in closed form. None beyond, and where couplings have no
+    closed-form integral.
     """
-    summed = summed_out(hamiltonian)
-    if log_states(summed) > BITS:
-        return None
-    listed = [g for g in summed.groups if g.prior.discrete and not g.integrated]
-    rest = [g.name for g in summed.groups if g not in listed]
-    if listed and factorises(summed, rest):
-        return _sum_over_states(Conditionals(summed, coefficients.value[0], params), listed, rest)
-    try:
-        exact = enumerate_states(summed, params, coefficients.take([0]), probabilities=False)
-    except LoweringError:
-        return None
-    return float(exact.log_z[0])
+    found = reach(hamiltonian)
+    match found.way:
+        case None:
+            return None
+        case "transfer matrix" if transfer(hamiltonian).log2_work > TRANSFER_BITS:
+            return None
+        case "enumeration":
+            truncated = truncated_units(hamiltonian)
+            if found.bits > BITS or (truncated and found.bits + np.log2(truncated) > INTEGRAL_BITS):
+                return None
+    return float(exact_log_z(hamiltonian, params, coefficients.take([0]), hamiltonian.name)[0])
 
 
 def log_likelihood(
@@ -150,32 +152,3 @@ def _blocks(rows: int, hamiltonian: Hamiltonian) -> Iterator[slice]:
     width = sum(group.size * group.prior.features for group in hamiltonian.groups)
     step = max(64, BLOCK // width)
     return (slice(start, start + step) for start in range(0, rows, step))
-
-
-def _sum_over_states(conditionals: Conditionals, listed: list[Group], rest: list[str]) -> float:
-    """``log sum exp(-u)`` over all states of the `listed` groups, in each the `rest` summed out."""
-    count = 1
-    for group in listed:
-        count *= len(group.prior.states) ** group.size
-    shift, total = -np.inf, 0.0
-    for at in _blocks(count, conditionals.hamiltonian):
-        known = conditionals.states(_states(listed, np.arange(at.start, min(at.stop, count))))
-        log_w = -conditionals.energy(known)
-        for name in rest:
-            log_w += log_normaliser(conditionals, name, conditionals.field(name, known))
-        top = max(shift, float(log_w.max()))
-        total = total * np.exp(shift - top) + float(np.exp(log_w - top).sum())
-        shift = top
-    return float(shift + np.log(total))
-
-
-def _states(groups: list[Group], index: np.ndarray) -> dict[str, np.ndarray]:
-    """Configurations ``{group: x[state, unit]}`` of state numbers; unit i is digit i, lowest first."""
-    states = {}
-    for group in groups:
-        values = np.array(group.prior.states, dtype=np.int8)
-        states[group.name] = np.empty((len(index), group.size), dtype=np.int8)
-        for i in range(group.size):
-            index, digit = np.divmod(index, len(values))
-            states[group.name][:, i] = values[digit]
-    return states
