@@ -140,6 +140,7 @@ def record_of(ds: xr.Dataset) -> dict[str, Any]:
 
 
 def axis_coordinates(axes: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Coordinates of the scan axes with their attributes, and `beta` beside `temperature`."""
     coords: dict[str, Any] = {}
     for name, values in axes.items():
         coords[name] = (name, _plain(values), axis_attributes(name))

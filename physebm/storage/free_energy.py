@@ -1,9 +1,9 @@
 """The group ``/free_energies``: log Z and what follows from it, by every method beside each other.
 
-A dimension `method` stands behind the scan axes that a free energy depends on. ``X_stderr`` is one
-standard error, NaN for approximations; ``log_z_low`` and ``log_z_high`` are the bracket; `verdict` and
-`verdict_message` say what an estimate is worth. Diagnostics of single methods keep their names and are NaN
-for the others. The summary holds the first method.
+The dimension `estimator` stands behind the scan axes that a free energy depends on (`method` is an
+argument of xarray's `sel`). ``X_stderr`` is one standard error, NaN for approximations; `log_z_low` and
+`log_z_high` are the bracket; `verdict` and `verdict_message` say what an estimate is worth. Diagnostics
+of single methods keep their names and are NaN for the others. The summary holds the first method.
 """
 
 from __future__ import annotations
@@ -88,8 +88,9 @@ def free_energy_dataset(
     """
     kept = free_energy_axes(axes)
     ds = xr.Dataset(coords=axis_coordinates(kept))
-    ds = ds.assign_coords(method=("method", np.array(methods, dtype=object), axis_attributes("method")))
-    dims = (*kept, "method")
+    names = np.array(methods, dtype=object)
+    ds = ds.assign_coords(estimator=("estimator", names, axis_attributes("estimator")))
+    dims = (*kept, "estimator")
     for name, value in values.items():
         if name == "verdict":
             ds[name] = (dims, np.asarray(value, dtype=np.int8), _verdict_attributes())
@@ -98,24 +99,38 @@ def free_energy_dataset(
         else:
             ds[name] = (dims, np.asarray(value, dtype=np.float64), _attributes(name))
     for name, value in diagnostics.items():
-        own = tuple(f"{name}_{axis}" for axis in range(value.ndim - len(dims)))
+        rank = value.ndim - len(dims)
+        own = DIMS.get(name, tuple(f"{name}_{axis}" for axis in range(rank)))
         about = {"long_name": name.replace("_", " "), "units": "1", "definition": DIAGNOSTIC}
         ds[name] = ((*dims, *own), value, about)
     return ds
 
+
+DIMS = {
+    "overlap_matrix": ("row", "row_to"),
+    "log_weights": ("forward_chain",),
+    "reverse_log_weights": ("reverse_chain",),
+    "run_log_z": ("run",),
+    "rho_t": ("run",),
+    "rho_s": ("run",),
+    "families": ("run",),
+    **dict.fromkeys(("fixed_point_log_z", "fixed_point_norm", "smallest_eigenvalue"), ("fixed_point",)),
+    **dict.fromkeys(("iterations", "residual", "starts"), ("fixed_point",)),
+}
+"""Dimensions of diagnostics that are arrays; others are called after themselves."""
 
 DIAGNOSTIC = "a diagnostic of its method, as the documentation of that method defines it"
 
 
 def summary_of(ds: xr.Dataset) -> xr.Dataset:
     """What the first method says, for the root group."""
-    first = ds.isel(method=0)
+    first = ds.isel(estimator=0)
     names = [n for n in first.data_vars if n.removesuffix("_stderr") in SUMMARY]
-    found = first[names].drop_vars("method")
+    found = first[names].drop_vars("estimator")
     for name in found.data_vars:
-        found[name].attrs["method"] = str(ds["method"].values[0])
-    found["free_energy_verdict"] = first["verdict"].drop_vars("method")
-    found["free_energy_message"] = first["verdict_message"].drop_vars("method")
+        found[name].attrs["method"] = str(ds["estimator"].values[0])
+    found["free_energy_verdict"] = first["verdict"].drop_vars("estimator")
+    found["free_energy_message"] = first["verdict_message"].drop_vars("estimator")
     return found
 
 

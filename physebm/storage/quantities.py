@@ -288,7 +288,7 @@ _AXES: dict[str, tuple[str, str, str]] = {
     "update": ("training time", "t", "update"),
     "rung": ("rung", "r", "1"),
     "gap": ("pair of neighbouring rungs", "(r, r+1)", "1"),
-    "method": ("method of estimation", "", "1"),
+    "estimator": ("method of estimation", "", "1"),
 }
 
 TAU_DEFINITION = "every x (1/2 + sum_t rho(t)), windowed; n_eff = sweeps / (2 tau)"

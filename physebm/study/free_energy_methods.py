@@ -12,16 +12,18 @@ import numpy as np
 
 from physebm.backends.base import Backend
 from physebm.free_energy.annealed import annealed
-from physebm.free_energy.bethe import estimate_bethe
+from physebm.errors import StudyFileError
+from physebm.free_energy.bethe import check_bethe, estimate_bethe
 from physebm.free_energy.estimate import Estimate
 from physebm.free_energy.ladder import equalised, from_rows, placed, record
 from physebm.free_energy.naive import estimate_mean_field
 from physebm.free_energy.path import Path, data_path, scaled_path, thermal_path
 from physebm.free_energy.population import population_annealing
 from physebm.free_energy.schedule import adaptive, equal_speed
-from physebm.free_energy.tap import estimate_tap
+from physebm.free_energy.tap import check_tap, estimate_tap
 from physebm.model.conditionals import Conditionals
 from physebm.model.energy import energy_derivatives
+from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.independent import fitted_field
 from physebm.model.params import Coefficients
 from physebm.model.statistics import feature_means
@@ -36,6 +38,30 @@ Found = dict[str, tuple[list[Estimate], np.ndarray]]
 FIXED_POINTS = {"mean-field": estimate_mean_field, "tap": estimate_tap, "bethe": estimate_bethe}
 # Relative step of the numerical derivative of an exact log Z; its error is of fourth order.
 STEP = 1e-3
+
+
+def check_methods(
+    asked: FreeEnergyDeclaration, hamiltonian: Hamiltonian, trained: bool, file: str
+) -> None:
+    """Refuse methods that a model cannot have, before anything is sampled.
+
+    Raises
+    ------
+    LoweringError
+        with the method, the reason, and the methods that would work.
+    StudyFileError
+        for annealing from the data of a study without any.
+    """
+    from physebm.free_energy.exact import check_exact
+
+    checks = {"exact": check_exact, "tap": check_tap, "bethe": check_bethe}
+    for i, method in enumerate(asked.method):
+        where = f"{file}: free_energy.method" + (f"[{i}]" if len(asked.method) > 1 else "")
+        if method in checks:
+            checks[method](hamiltonian, where)
+    if "ais" in asked.method and asked.annealing.base == "data" and not trained:
+        hint = 'without [train] there are no data; base = "uniform" starts without fields'
+        raise StudyFileError(f"{file}: free_energy.annealing.base", got="data", hint=hint)
 
 
 def run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:

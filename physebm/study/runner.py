@@ -24,6 +24,7 @@ from physebm.storage.dataset import record_dataset
 from physebm.storage.netcdf import write_tree
 from physebm.storage.provenance import provenance, study_hash
 from physebm.study import workfolder
+from physebm.study.free_energy_methods import check_methods
 from physebm.study.grid import Grid, expand
 from physebm.study.jobs import Done, Watch, addressed, run_jobs
 from physebm.study.measure import Subject
@@ -149,6 +150,12 @@ def _check(study: StudyDeclaration, grid: Grid) -> None:
                 lower(loaded.hamiltonian, Options(study.sample.method, loaded.integer_slots))
             except InputError as problem:
                 raise addressed(problem, study, loaded.declaration) from None
+    for part in grid.free_energies:
+        loaded = part.points[0].loaded
+        try:
+            check_methods(study.free_energy, loaded.hamiltonian, study.train is not None, study.where)
+        except InputError as problem:
+            raise addressed(problem, study, loaded.declaration) from None
     for training in grid.trainings:
         loaded = training.point.loaded
         try:
@@ -206,9 +213,8 @@ def run_study(
         _assemble(opened, done, backend or opened.study.backend, command, seconds)
         if not done.failures:
             workfolder.remove(opened.work)
-    jobs = sum(
-        len(each) for each in (opened.grid.tasks, opened.grid.trainings, opened.grid.free_energies)
-    )
+    grid = opened.grid
+    jobs = len(grid.tasks) + len(grid.trainings) + len(grid.free_energies)
     watch(1.0, len(done.results), jobs, "")
     return Outcome(opened.out, time.perf_counter() - started, done.failures, True)
 

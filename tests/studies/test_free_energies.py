@@ -1,0 +1,107 @@
+"""[free_energy] in a study, end to end: values against enumeration, groups of the result, resumption."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from study_files import write
+
+from physebm import open_tree
+from physebm.cli import main
+from physebm.study.models import load_model
+from physebm.theory.enumeration import enumerate_states
+
+SK = """
+model = "sk"
+models = "MODELS"
+seed = 3
+[set]
+N = 10
+[scan]
+disorder = 2
+temperature = [0.6, 1.0, 2.0]
+[free_energy]
+method = ["mbar", "integration", "exact", "ais", "population-annealing", "mean-field", "tap", "bethe"]
+ladder = { chains = 4, sweeps = 1500, discard = 200 }
+annealing = { chains = 200, temperatures = 60 }
+population = { size = 200, runs = 4 }
+"""
+
+
+def physebm(*words):
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    return done.exit_code, done.output
+
+
+SK = SK.replace("MODELS", str(Path(__file__).parents[2] / "models.toml"))
+SAMPLED = ("mbar", "integration", "ais", "population-annealing")
+
+
+@pytest.fixture(scope="module")
+def sk(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sk")
+    status, message = physebm("run", write(path, SK), "--out", path / "sk.nc")
+    assert status == 0, message
+    return path / "sk.nc"
+
+
+@pytest.fixture(scope="module")
+def exact():
+    model = load_model("sk", N=10)
+    rows = model.coefficients([0.6, 1.0, 2.0])
+    return [enumerate_states(model.hamiltonian, model.params(3, d), rows) for d in (0, 1)]
+
+
+def test_every_method_stands_beside_the_exact_value(sk, exact):
+    held = open_tree(sk)["free_energies"].to_dataset()
+    assert held["log_z"].dims == ("disorder", "temperature", "estimator")
+    truth = np.array([each.log_z for each in exact])
+    assert held["log_z"].sel(estimator="exact").values == pytest.approx(truth, abs=1e-9)
+    assert (held["log_z_stderr"].sel(estimator="exact") == 0).all()
+    for method in SAMPLED:
+        here = held.sel(estimator=method)
+        # 24 numbers in all: |z| <= 4.5
+        z = (here["log_z"].values - truth) / here["log_z_stderr"].values
+        assert np.abs(z).max() < 4.5, (method, z)
+        assert here["log_z_stderr"].max() < 0.2
+        assert (here["verdict"] <= 1).all()
+    bound = held["log_z"].sel(estimator="mean-field").values
+    assert (bound <= truth + 1e-9).all() and (held["verdict"].sel(estimator="mean-field") == 1).all()
+    assert np.isnan(held["log_z_stderr"].sel(estimator="tap")).all()
+
+
+def test_free_energy_and_entropy_follow_from_log_z(sk, exact):
+    held = open_tree(sk)["free_energies"].to_dataset().sel(estimator="exact")
+    T = np.array([0.6, 1.0, 2.0])
+    for d, each in enumerate(exact):
+        log_z = each.log_z
+        here = held.isel(disorder=d)
+        assert here["free_energy"].values == pytest.approx(-T * log_z / 10, abs=1e-10)
+        identity = (log_z + here["energy"].values * 10 / T) / 10
+        assert here["entropy"].values == pytest.approx(identity, abs=1e-10)
+        assert here["energy"].values * 10 == pytest.approx(each.derivative, abs=1e-7)
+
+
+def test_the_summary_holds_the_first_method(sk):
+    tree = open_tree(sk)
+    root, group = tree.to_dataset(), tree["free_energies"].to_dataset()
+    for name in ("log_z", "log_z_stderr", "free_energy", "entropy"):
+        assert root[name].values == pytest.approx(group[name].sel(estimator="mbar").values)
+        assert root[name].attrs["method"] == "mbar"
+    assert (root["status"] == 0).all() and root["free_energy_verdict"].dims == (
+        "disorder",
+        "temperature",
+    )
+
+
+def test_the_entropy_of_hot_spins_is_log_2(tmp_path):
+    text = SK.replace("[0.6, 1.0, 2.0]", "[1e4]").replace("disorder = 2\n", "")
+    text = text[: text.index("[free_energy]")] + '[free_energy]\nmethod = ["exact", "mbar"]\n'
+    text += "ladder = { chains = 4, sweeps = 400, discard = 10 }\n"
+    status, message = physebm("run", write(tmp_path, text), "--out", tmp_path / "hot.nc")
+    assert status == 0, message
+    held = open_tree(tmp_path / "hot.nc")["free_energies"].to_dataset()
+    entropy = held["entropy"].values.ravel()
+    assert entropy[0] == pytest.approx(np.log(2), abs=1e-6)
+    assert entropy[1] == pytest.approx(np.log(2), abs=1e-5)
