@@ -127,6 +127,23 @@ def potts(beta: float) -> Known:
     return _zoo("potts_2d", beta, log_z, L=3, q=3, J=1.0)
 
 
+def random_machine(visible: str) -> Known:
+    """784 x 500 units with random couplings above their transition; log Z to about 0.03."""
+    (case,) = reference("rbm_large_hightemp")
+    N, M = case["N"], case["M"]
+    w = np.random.default_rng(case["seed"]).normal(size=(N, M)) * np.sqrt(np.sqrt(case["x"] / (N * M)))
+    assert abs(w.sum() - case["check_sum"]) < 1e-9
+    arrays = {"W": w, "a": np.zeros(N), "b": np.zeros(M)}
+    if visible == "bernoulli":
+        # s = 2v - 1, t = 2h - 1, and the constant that this leaves is in the reference
+        arrays = {"W": 4.0 * w, "a": -2.0 * w.sum(axis=1), "b": -2.0 * w.sum(axis=0)}
+    hidden = f'prior = "{visible}", shape = {M}'
+    model = declared(MACHINE.format(visible=visible, N=N, M=M, hidden=hidden, variance=""))
+    params = model.params(0).with_arrays(**{name: x[None] for name, x in arrays.items()})
+    log_z = case[f"lnZ_{visible}"]
+    return Known(model.hamiltonian, params, model.coefficients([1.0]), log_z)
+
+
 KNOWN = {
     "curie-weiss": lambda: curie_weiss(1.0),
     "ising 4x4": lambda: ising_4x4(0.44),

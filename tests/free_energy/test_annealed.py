@@ -5,10 +5,11 @@ one of 0.07: limits of 0.3 and [0.7, 1.4] are crossed by chance in 3 of 1000 run
 """
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from annealed_models import KNOWN, NUMBA, curie_weiss, ising_4x4, known, sk, spaced
+from annealed_models import KNOWN, NUMBA, curie_weiss, ising_4x4, known, random_machine, sk, spaced
 from learning_models import declared, family
 from small_models import loaded
 
@@ -20,6 +21,7 @@ from physebm.free_energy.path import data_path, scaled_path
 from physebm.free_energy.schedule import equal_speed
 from physebm.free_energy.walkers import Walkers
 from physebm.free_energy.weights import log_mean
+from physebm.model.terms import Square
 
 GROUPS, ROWS = 100, 48
 LINEAR = np.linspace(0.0, 1.0, 9)
@@ -82,6 +84,33 @@ def test_a_base_fitted_to_data_gives_the_same_z():
     assert abs(found.log_z - model.log_z) <= 4.0 * found.stderr
     # four chains share each start: the errors of the reverse are those of 500
     assert found.diagnostics["reverse_chains"] == 500
+
+
+@pytest.mark.parametrize("visible", ["ising", "bernoulli"])
+def test_a_large_random_machine(visible):
+    """784 x 500 units; the reference is good to 0.03."""
+    model = random_machine(visible)
+    path = model.path(equal_speed(model.path([0.0, 1.0]), NUMBA, 250, 1))
+    found = annealed(path, NUMBA, 3, chains=200)
+    assert found.verdict is Verdict.TRUSTED
+    assert abs(found.log_z - model.log_z) <= 4.0 * np.hypot(found.stderr, 0.03)
+    assert found.low < model.log_z < found.high
+    assert found.stderr < 0.2
+
+
+def test_priors_may_change_along_the_path():
+    """Widths of Gaussian units that shrink to those of the target: their normalisers are work, too."""
+    model = known("rbm gaussian")
+    path = model.path(np.linspace(0.0, 1.0, 48))
+    prior = [isinstance(term, Square) for term in path.hamiltonian.terms]
+    value = path.coefficients.value.copy()
+    value[:, prior] *= np.linspace(3.0, 1.0, 48)[:, None]
+    path = replace(path, coefficients=replace(path.coefficients, value=value))
+    assert np.ptp(path.constants) > 0.5
+    forth = forward(path, NUMBA, (3, 5), GROUPS * 64).log_w
+    assert_mean_is_one(path.base_log_z + forth - model.log_z)
+    back = reverse(path, NUMBA, (5, 7), model.starts(GROUPS * 64)).log_w
+    assert_mean_is_one(back + model.log_z - path.base_log_z)
 
 
 def test_a_frustrated_triangle_has_the_entropy_of_six_states():
