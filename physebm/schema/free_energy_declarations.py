@@ -44,7 +44,7 @@ class LadderDeclaration(msgspec.Struct, **_STRICT):
     discard: int = 1000
     sweeps: int = 10_000
     every: int = 5
-    acceptance: float = 0.4
+    acceptance: float = 0.7
 
     def __post_init__(self):
         require_whole(self, chains=2, discard=0, sweeps=1, every=1)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physebm.backends.base import Backend
-from physebm.free_energy.annealed import annealed
 from physebm.errors import StudyFileError
+from physebm.free_energy.annealed import annealed
 from physebm.free_energy.bethe import check_bethe, estimate_bethe
 from physebm.free_energy.estimate import Estimate
+from physebm.free_energy.exact import check_exact, exact_estimate
 from physebm.free_energy.ladder import equalised, from_rows, placed, record
 from physebm.free_energy.naive import estimate_mean_field
 from physebm.free_energy.path import Path, data_path, scaled_path, thermal_path
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 
 Found = dict[str, tuple[list[Estimate], np.ndarray]]
 FIXED_POINTS = {"mean-field": estimate_mean_field, "tap": estimate_tap, "bethe": estimate_bethe}
-# Relative step of the numerical derivative of an exact log Z; its error is of fourth order.
-STEP = 1e-3
+# Relative step of the numerical derivative of an exact log Z: its error is some 1e-9 of the third
+# cumulant, rounding 1e-12 of log Z.
+STEP = 1e-4
 
 
 def check_methods(
@@ -52,8 +54,6 @@ def check_methods(
     StudyFileError
         for annealing from the data of a study without any.
     """
-    from physebm.free_energy.exact import check_exact
-
     checks = {"exact": check_exact, "tap": check_tap, "bethe": check_bethe}
     for i, method in enumerate(asked.method):
         where = f"{file}: free_energy.method" + (f"[{i}]" if len(asked.method) > 1 else "")
@@ -83,20 +83,16 @@ def run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: Ba
 
 
 def _exact(subject: Subject) -> tuple[list[Estimate], np.ndarray]:
-    """``<du/dbeta>`` as the derivative of log Z, by the five-point rule."""
-    from physebm.free_energy.exact import exact_estimate
-
+    """``<du/dbeta>`` as the derivative of log Z, by a central difference."""
     loaded, where = subject.loaded, "free_energy.method"
     estimates = exact_estimate(
         loaded.hamiltonian, subject.params, loaded.coefficients(subject.temperatures), where
     )
     beta = 1.0 / np.array(subject.temperatures)
-    steps = np.array([-2.0, -1.0, 1.0, 2.0])
-    near = (beta[:, None] * (1.0 + STEP * steps)).ravel()
+    near = (beta[:, None] * (1.0 + STEP * np.array([-1.0, 1.0]))).ravel()
     around = exact_estimate(loaded.hamiltonian, subject.params, loaded.coefficients(1.0 / near), where)
-    log_z = np.array([each.log_z for each in around]).reshape(-1, 4)
-    slope = log_z @ np.array([1.0, -8.0, 8.0, -1.0]) / (12.0 * STEP * beta)
-    return estimates, -slope
+    log_z = np.array([each.log_z for each in around]).reshape(-1, 2)
+    return estimates, (log_z[:, 0] - log_z[:, 1]) / (2.0 * STEP * beta)
 
 
 def _ladder(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:

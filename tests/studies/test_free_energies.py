@@ -1,4 +1,4 @@
-"""[free_energy] in a study, end to end: values against enumeration, groups of the result, resumption."""
+"""[free_energy] in a study, end to end: values against enumeration, groups of the result."""
 
 from pathlib import Path
 
