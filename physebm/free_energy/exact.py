@@ -253,6 +253,6 @@ def exact_estimate(
         values = transfer_log_z(hamiltonian, params, coefficients)
     else:
         if found.way == "enumeration":
-            noted["states"] = 2.0**found.bits
+            noted["states"] = round(2.0**found.bits)
         values = enumerated_log_z(found.hamiltonian, params, coefficients)
     return [Estimate("exact", float(value), 0.0, diagnostics=noted) for value in values]

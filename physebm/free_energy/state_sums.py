@@ -49,7 +49,7 @@ def enumerated_log_z(
     rows = range(coefficients.rungs)
     with single_threaded_blas():
         if form.many or form.truncated:
-            return np.array([_sum_by_chunks(form, coefficients, k) for k in rows])
+            return np.array([sum_by_chunks(form, coefficients, k) for k in rows])
         return np.array([log_sum(state_sum(form, coefficients, k)) for k in rows])
 
 
@@ -127,7 +127,7 @@ def _chosen(form: ConditionalForm, F: np.ndarray) -> np.ndarray:
     return np.concatenate(parts, axis=1)
 
 
-def _sum_by_chunks(form: ConditionalForm, coefficients: Coefficients, row: int) -> float:
+def sum_by_chunks(form: ConditionalForm, coefficients: Coefficients, row: int) -> float:
     """The sum in numpy, chunk after chunk of states, for what the compiled one does not know."""
     given, c = state_sum(form, coefficients, row), coefficients.value[row]
     at = slice(form.gaussian, form.gaussian + form.truncated)

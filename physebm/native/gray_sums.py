@@ -108,7 +108,7 @@ def log_sum(given: StateSum) -> float:
 
 @dataclass(frozen=True)
 class _Tables:
-    """Log weights ``[state]``, T ``[column, state]``, logs of its largest, ranges of factors [factor]."""
+    """Log weights ``[state]``, T ``[column, state]``, logs of its largest, ranges of factors."""
 
     weight: np.ndarray
     factor: np.ndarray

@@ -84,14 +84,19 @@ def on_lattice(hamiltonian: Hamiltonian) -> bool:
 @lru_cache(maxsize=64)
 def transfer(hamiltonian: Hamiltonian) -> Transfer | None:
     """The cheapest order, None where the model is no lattice or too wide; from the structure alone."""
+    return min(orders(hamiltonian), key=lambda each: each.log2_work, default=None)
+
+
+def orders(hamiltonian: Hamiltonian) -> list[Transfer]:
+    """The orders along each axis, with the first slab held or not, that are within the limits."""
     if not on_lattice(hamiltonian):
-        return None
+        return []
     group = hamiltonian.groups[0]
     bits = np.log2(len(group.prior.states))
     sites = np.arange(group.size).reshape(group.shape)
     slabs = [group.size // length for length in group.shape]
     if bits * min(slabs) > WORK_BITS or np.log2(group.size) + bits > WORK_BITS:
-        return None
+        return []
     neighbours = _neighbours(hamiltonian, group)
     found = []
     for axis in range(len(group.shape)):
@@ -101,7 +106,7 @@ def transfer(hamiltonian: Hamiltonian) -> Transfer | None:
             planned = _plan(held, order, neighbours, bits)
             if planned is not None:
                 found.append(planned)
-    return min(found, key=lambda each: each.log2_work, default=None)
+    return found
 
 
 def transfer_log_z(
