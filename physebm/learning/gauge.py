@@ -13,6 +13,11 @@ the states of a unit the gauge is
 A coupling ``J_ij(a) x_j`` of a Potts group to scalar units loses ``<J_ij>``, which is a field on x_j;
 Potts patterns lose ``<xi_i>``, and what they did with it goes to the fields. The distribution of all
 units, hidden ones included, is unchanged. Couplings ``J_ij delta(a, b)`` have no such freedom.
+
+The arrays in a gauge are a linear space. Moving into it (`fix_gauge`) is no orthogonal projection: it
+follows directions in which the likelihood is constant and a penalty is not. Whoever climbs a penalised
+likelihood inside a gauge enters once and goes on along the orthogonal projection of the gradient
+(`within_gauge`), which vanishes at the maximum in that space and nowhere else.
 """
 
 from __future__ import annotations
@@ -86,6 +91,59 @@ def fix_gauge(
         if hamiltonian.group(group).prior.kind is UnitKind.POTTS:
             out[name] = out[name] - _average(out[name], -1, kind)
     return out
+
+
+def within_gauge(
+    hamiltonian: Hamiltonian, arrays: Mapping[str, np.ndarray], kind: str
+) -> dict[str, np.ndarray]:
+    """The orthogonal projection of gradients, steps or arrays onto the arrays of a gauge.
+
+    ``zero-sum`` subtracts the means along every axis of states, fields included; ``lattice-gas`` sets
+    what belongs to state 0 to zero. Nothing moves between arrays: the nearest point in the gauge is
+    another distribution, unless the arrays were in the gauge already.
+
+    Parameters
+    ----------
+    arrays
+        ``{slot: [*shape]}`` of at least the trainable slots; those without a gauge return as they are.
+    """
+    out = dict(arrays)
+    for term in hamiltonian.terms:
+        if not _has_gauge(hamiltonian, term):
+            continue
+        name = array_of(term)
+        alike = isinstance(term, Pair) and isinstance(term.graph, AllPairs) and term.a == term.b
+        if alike and kind == "zero-sum":
+            group = hamiltonian.group(term.a)
+            part = _within(arrays[name], np.zeros((group.size, group.prior.features)), kind)
+        else:
+            part = _nearest(arrays[name].reshape(_by_states(hamiltonian, term)), kind)
+        out[name] = part.reshape(arrays[name].shape)
+    for group, (_, name) in field_slots(hamiltonian).items():
+        if hamiltonian.group(group).prior.kind is UnitKind.POTTS:
+            part = _nearest(arrays[name].reshape(-1, 1, hamiltonian.group(group).prior.features), kind)
+            out[name] = part.reshape(arrays[name].shape)
+    return out
+
+
+def _by_states(hamiltonian: Hamiltonian, term: Term) -> tuple[int, ...]:
+    """The shape ``(..., states, states)`` of a term's array; 1 for units without states."""
+    if isinstance(term, LowRank):
+        return (-1, 1, hamiltonian.group(term.group).prior.features)
+    a, b = (hamiltonian.group(name) for name in (term.a, term.b))
+    places = (a.size, b.size) if isinstance(term.graph, AllPairs) else (-1,)
+    return (*places, a.prior.features, b.prior.features)
+
+
+def _nearest(x: np.ndarray, kind: str) -> np.ndarray:
+    """``x [..., states, states]`` projected orthogonally along its axes of states."""
+    if kind == "zero-sum":
+        return _split(x, kind)[0]
+    x = x.copy()
+    for axis in (-2, -1):
+        if x.shape[axis] > 1:
+            np.moveaxis(x, axis, 0)[0] = 0.0
+    return x
 
 
 def _average(x: np.ndarray, axis: int, kind: str) -> np.ndarray:

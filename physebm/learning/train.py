@@ -2,7 +2,8 @@
 
 One update: a minibatch, the data phase (visible units from the data, hidden ones integrated through
 Gamma), the model phase (chains, enumeration, none), the difference of their statistics, penalties,
-clipping, the optimiser's step, projection and gauge. Variances move in log v: they stay positive.
+clipping, the optimiser's step (gradient and step within the gauge), projection. Variances move in
+log v: they stay positive.
 A `Trainer` knows no disk and no clock; everything that continues it bit for bit is in `checkpoint`.
 """
 
@@ -21,7 +22,7 @@ from physebm.free_energy.meanfield import mean_field_posterior
 from physebm.learning import centring
 from physebm.learning.chains import Chains
 from physebm.learning.clamped import Clamped
-from physebm.learning.gauge import fix_gauge
+from physebm.learning.gauge import fix_gauge, within_gauge
 from physebm.learning.initial_fields import data_fields
 from physebm.learning.inversion import invert
 from physebm.learning.optimisers import clipped, penalised
@@ -153,21 +154,26 @@ class Trainer:
         if self.recipe.method in INVERSIONS:
             arrays = self._inverted()
         else:
+            if number == 1 and self.recipe.gauge != "none":
+                self.params = self._in_gauge(self.params)
             arrays = self._climbed(number)
         params = self.params.with_arrays(**{slot: x[None] for slot, x in arrays.items()})
+        if self.recipe.method in INVERSIONS and self.recipe.gauge != "none":
+            params = self._in_gauge(params)
         params, moved = self._projection.apply(params)
-        if self.recipe.gauge != "none":
-            held = {slot: params.arrays[slot][0] for slot in self.slots}
-            fixed = fix_gauge(
-                self.problem.hamiltonian, held, self.problem.row, self.recipe.gauge, params.edges
-            )
-            params = params.with_arrays(**{slot: x[None] for slot, x in fixed.items()})
         self._check_finite(params, number)
         self.previous, self.params = self.params, params
         self.projected += moved
         self.update = number
         if self.chains is not None:
             self.chains.follow(params)
+
+    def _in_gauge(self, params: Params) -> Params:
+        """The same distribution in the recipe's gauge."""
+        held = {slot: params.arrays[slot][0] for slot in self.slots}
+        hamiltonian, row, gauge = self.problem.hamiltonian, self.problem.row, self.recipe.gauge
+        fixed = fix_gauge(hamiltonian, held, row, gauge, params.edges)
+        return params.with_arrays(**{slot: x[None] for slot, x in fixed.items()})
 
     def _climbed(self, number: int) -> dict[str, np.ndarray]:
         """The arrays after one step of the optimiser."""
@@ -177,16 +183,36 @@ class Trainer:
         for slot in self.positive:
             gradient[slot] = gradient[slot] * arrays[slot]
         gradient = self._penalised(gradient, arrays, conditionals)
+        gradient = self._along_gauge(gradient, conditionals)
         self.info.gradient_norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradient.values())))
         self.info.rate = recipe.rate.rate(number, recipe.updates)
         gradient = clipped(gradient, recipe.clip)
         steps = recipe.optimiser.step(self.optimiser_state, gradient, self.info.rate, number)
         if recipe.centred:
-            steps = centring.uncentred(steps, conditionals, self.offsets)
-        return {
+            steps = centring.uncentred(self._nearest(steps), conditionals, self.offsets)
+        moved = {
             slot: x * np.exp(steps[slot]) if slot in self.positive else x + steps[slot]
             for slot, x in arrays.items()
         }
+        # Adam's steps leave the gauge, rounding all others
+        return self._nearest(moved)
+
+    def _nearest(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Arrays or their changes projected onto the recipe's gauge."""
+        gauge = self.recipe.gauge
+        return arrays if gauge == "none" else within_gauge(self.problem.hamiltonian, arrays, gauge)
+
+    def _along_gauge(self, gradient, conditionals: Conditionals) -> dict[str, np.ndarray]:
+        """The gradient along the gauge, in the variables that are climbed.
+
+        It is projected as a gradient in (J, h), so that it vanishes where that projection does, and
+        again in (J, h~), so that what the optimiser remembers is in the gauge too.
+        """
+        if self.recipe.gauge == "none" or not self.recipe.centred:
+            return self._nearest(gradient)
+        back = {group: -offset for group, offset in self.offsets.items()}
+        plain = self._nearest(centring.centred(gradient, conditionals, back))
+        return self._nearest(centring.centred(plain, conditionals, self.offsets))
 
     def _gradient(self, conditionals: Conditionals, number: int) -> dict[str, np.ndarray]:
         """Data statistics minus model statistics, by slot."""
