@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -22,6 +21,7 @@ from rich.table import Table
 from physebm.errors import InputError, PhysebmError
 from physebm.schema.load import load
 from physebm.schema.study_declarations import METHODS
+from physebm.schema.study_file import read_study
 from physebm.storage.netcdf import open_summary, refuse_other_study
 from physebm.study.check import check_model
 from physebm.study.check_report import format_report
@@ -30,6 +30,7 @@ from physebm.study.estimate import estimate_study
 from physebm.study.figures import draw_figures
 from physebm.study.jobs import progress_of
 from physebm.study.models import load_model, models_of
+from physebm.study.run_summary import summary_tables, verdict_line
 from physebm.study.runner import open_study, run_study
 from physebm.study.trained_files import (
     generate_file,
@@ -166,57 +167,30 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
             watch=watch,
         )
     if not outcome.fresh:
-        click.echo(f"{outcome.result} is complete already (--restart computes it again)")
+        drawn = "" if no_plot or not outcome.study.plots else "; figures drawn again"
+        click.echo(f"{outcome.result} is complete already{drawn} (--restart computes it again)")
     _summary(outcome.result)
     click.echo(f"result   {outcome.result}   ({outcome.seconds:.1f} s)")
     for name, text in outcome.failures.items():
         click.echo(f"failed   {name}: {text}", err=True)
     if not no_plot:
-        for path in draw_figures(outcome.result):
-            click.echo(f"figure   {path}")
+        draw_figures(
+            outcome.result, study=outcome.study, told=lambda path: click.echo(f"figure   {path}")
+        )
     if outcome.failures:
         _fail("the same command tries the failed tasks again", 1)
 
 
 def _summary(path: Path) -> None:
-    """A table of what was recorded: range over the grid, typical error, verdicts."""
     ds = open_summary(path)
-    table = Table(title=ds.attrs.get("title") or path.stem, title_justify="left")
-    for head in ("observable", "least", "greatest", "median error", "longest tau"):
-        table.add_column(head, justify="left" if head == "observable" else "right")
-    learned = Table(title="training, last recorded age", title_justify="left")
-    for head in ("quantity", "least", "greatest", "median error"):
-        learned.add_column(head, justify="left" if head == "quantity" else "right")
-    for name in ds.data_vars:
-        if name.endswith(("_stderr", "_tau")) or ds[name].dtype.kind != "f":
-            continue
-        if "last recorded age" in ds[name].attrs.get("definition", ""):
-            error = _number(np.nanmedian, ds[f"{name}_stderr"]) if f"{name}_stderr" in ds else ""
-            bounds = (_number(pick, ds[name]) for pick in (np.nanmin, np.nanmax))
-            learned.add_row(str(name), *bounds, error)
-            continue
-        cells = [_number(np.nanmin, ds[name]), _number(np.nanmax, ds[name])]
-        for tail, pick in (("_stderr", np.nanmedian), ("_tau", np.nanmax)):
-            cells.append(_number(pick, ds[f"{name}{tail}"]) if f"{name}{tail}" in ds else "")
-        table.add_row(str(name), *cells)
-    for each in (table, learned):
-        if each.rows:
-            Console().print(each)
-    points = int(np.prod([ds.sizes[dim] for dim in ds["status"].dims], dtype=int))
-    failed = int((ds["status"] != 0).sum())
-    text = f"{points} points" + (f", {failed} without a result (see `message`)" if failed else "")
-    if "equilibration" in ds:
-        counts = [int((ds["equilibration"] == code).sum()) for code in (0, 1, 2)]
-        starts = int(ds["equilibration_message"].str.contains("starts disagree").sum())
-        text += f"; equilibrated {counts[0]}, suspect {counts[1]}, not equilibrated {counts[2]}"
-        text += f", of which {starts} because starts disagree (metastable)" if starts else ""
-        text += "; reasons in `equilibration_message`"
-    click.echo(text)
-
-
-def _number(pick, values) -> str:
-    values = np.asarray(values, dtype=float)
-    return f"{pick(values):.4g}" if np.isfinite(values).any() else "-"
+    for each in summary_tables(ds, ds.attrs.get("title") or path.stem):
+        table = Table(title=each.title, title_justify="left")
+        for number, head in enumerate(each.heads):
+            table.add_column(head, justify="right" if number else "left")
+        for row in each.rows:
+            table.add_row(*row)
+        Console().print(table)
+    click.echo(verdict_line(ds))
 
 
 @main.command(context_settings=CONTEXT)
@@ -400,8 +374,13 @@ def show(model, stage, method, parameters, models) -> None:
 @main.command(context_settings=CONTEXT)
 @click.argument("result", type=click.Path())
 @click.option("--out", type=click.Path(), help="Folder for the figures  [default: beside the result]")
+@click.option(
+    "--study", type=click.Path(), help="Draw the [plot] tables of this file  [default: those stored]"
+)
 @_guarded
-def plot(result, out) -> None:
+def plot(result, out, study) -> None:
     """Draw the figures of RESULT (a .nc file) again."""
-    for path in draw_figures(Path(result), Path(out) if out else None):
-        click.echo(path)
+    asked = None if study is None else read_study(study)
+    if not draw_figures(result, out, study=asked, told=click.echo):
+        where = study or f"study of {result}"
+        raise InputError(f"{where}: plot", hint="no figure is asked for; --study FILE takes others")

@@ -83,7 +83,11 @@ class Record:
             elif exact is not None:
                 model = self.moments.of_exact(exact)
             if model is not None:
-                found |= self.moments.match(model)
+                match = self.moments.match(model)
+                if states is not None and not self.trainer.update:
+                    # chains that never ran: their spread is that of their starts, not the model's
+                    match |= {name: np.nan for name in match if name.endswith("_noise")}
+                found |= match
             spectra, modes = measure_weights(
                 self.weights,
                 self.trainer.params,

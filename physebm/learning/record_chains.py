@@ -22,6 +22,7 @@ from physebm.observables.order import magnetisation
 from physebm.observables.reweighting import effective_sample_size
 from physebm.rng.streams import key_of
 from physebm.sampling.tempering import acceptance
+from physebm.storage.training_quantities import VERDICTS
 
 if TYPE_CHECKING:
     from physebm.learning.train import Trainer
@@ -30,6 +31,7 @@ CHAINS = 2000  # of energies and order parameters
 OVERLAPS = 1000  # chains, and rows of data, whose overlaps are formed
 FROZEN = 500  # chains that run on for the autocorrelation time
 MODES = 4  # modes of each coupling array whose autocorrelation is measured
+SHORTEST = 3  # sweeps of a frozen run that has an autocorrelation
 SMALLEST = 1e-300
 
 States = Mapping[str, np.ndarray]
@@ -47,7 +49,7 @@ class ChainRecord:
     """
 
     def __init__(self, trainer: Trainer, data: States, seed: int, sweeps: int):
-        self.trainer, self.seed, self.sweeps = trainer, seed, sweeps if sweeps >= 3 else 0
+        self.trainer, self.seed, self.sweeps = trainer, seed, sweeps if sweeps >= SHORTEST else 0
         self.data = {name: x[:OVERLAPS] for name, x in data.items()}
         hamiltonian = trainer.problem.hamiltonian
         self.groups = [hamiltonian.group(name) for name in data]
@@ -160,14 +162,23 @@ class ChainRecord:
         tau, reliable = float(time.tau[slowest]), bool(time.reliable[slowest])
         shift = frozen_shift(series) if count > 1 else None
         steps = chains.options.steps
+        found = {
+            "chain_tau": tau,
+            "chain_tau_stderr": float(time.stderr[slowest]),
+            "chain_tau_reliable": np.int8(reliable),
+        }
+        if not trainer.update:  # chains that never ran: there is nothing to judge
+            unjudged = np.int8(VERDICTS.index("not_recorded"))
+            return found | {
+                "chain_lag": np.nan,
+                "chain_verdict": unjudged,
+                "chain_verdict_message": "",
+            }
         if self.persistent:
             lag = chain_lag(tau, steps, ess, reliable=reliable, shift=shift)
         else:
             lag = self._lag_of_fresh(tau, reliable, shift, series, observe)
-        return {
-            "chain_tau": tau,
-            "chain_tau_stderr": float(time.stderr[slowest]),
-            "chain_tau_reliable": np.int8(reliable),
+        return found | {
             "chain_lag": float(lag.lag),
             "chain_verdict": np.int8(lag.code),
             "chain_verdict_message": str(lag.message.item()),
@@ -180,10 +191,7 @@ class ChainRecord:
         deviations of the worst observable.
         """
         trainer, steps = self.trainer, self.trainer.chains.options.steps
-        number = trainer.update
-        if not number:
-            return chain_lag(tau, steps, np.nan, reliable=reliable, shift=shift)
-        batch = None
+        number, batch = trainer.update, None
         if trainer.recipe.method == "cd":
             rows = trainer.rows(number)
             batch = trainer.problem.data if rows is None else trainer.problem.batch(rows)

@@ -171,7 +171,8 @@ def _check_plots(study: StudyDeclaration) -> None:
 
 
 def _check_observed(study: StudyDeclaration, name: str, where: str) -> None:
-    # what a training records depends on its model: such names are checked when they are drawn
-    if name not in study.observe.record and study.train is None:
+    # what a training records depends on its model, and is known once its Hamiltonian is
+    more = study.train is not None or study.free_energy is not None
+    if name not in study.observe.record and not more:
         hint = "recorded in [observe]" if name in OBSERVABLES else None
         raise StudyFileError(where, got=name, expected=study.observe.record, hint=hint)

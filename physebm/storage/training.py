@@ -21,6 +21,8 @@ from physebm.storage.training_quantities import FLAGS, TEXTS, training_axis, tra
 
 ARRAYS = "arrays"
 
+_LAST = "at the last recorded age"
+
 Axes = Mapping[str, Sequence[Any]]
 
 
@@ -108,13 +110,21 @@ def final_dataset(axes: Axes, training: xr.Dataset) -> xr.Dataset:
         if variable.dims != (*axes, "update") or name in QUANTITIES:
             continue
         values = variable.values
-        there = _recorded(str(name), values)
+        # a text is the reason of the verdict at its side, also where it is empty
+        flag = str(name).removesuffix("_message")
+        judged = name in TEXTS and flag in training
+        there = _recorded(flag, training[flag].values) if judged else _recorded(str(name), values)
         last = there.shape[-1] - 1 - there[..., ::-1].argmax(axis=-1)
         final = np.take_along_axis(values, last[..., None], axis=-1)[..., 0]
         attributes = dict(variable.attrs)
-        attributes["definition"] = f"at the last recorded age: {attributes['definition']}"
+        attributes["definition"] = f"{_LAST}: {attributes['definition']}"
         ds[name] = (tuple(axes), final, attributes)
     return ds
+
+
+def of_training(variable: xr.DataArray) -> bool:
+    """Whether a variable of the summary is what a training recorded at its last age."""
+    return variable.attrs.get("definition", "").startswith(_LAST)
 
 
 def sample_shape(path: str | os.PathLike) -> tuple[int, ...]:

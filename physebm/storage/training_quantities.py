@@ -99,7 +99,7 @@ def _moments() -> list[Quantity]:
                 f"noise floor of the error of the {what}",
                 rf"\delta_{order}",
                 "expected root mean square difference of two samples of these sizes of one "
-                "distribution",
+                "distribution; NaN before the first update, where chains have not run",
             ),
         ]
     return rows
@@ -252,7 +252,8 @@ _ROWS = (
         "equilibrium verdict on the chains",
         "",
         "lag below 0.1: equilibrated; above 1: out of equilibrium; between them, and where tau or the "
-        "weights are unknown: lagging. What the chains move in the frozen run counts as a lag too",
+        "weights are unknown: lagging. What the chains move in the frozen run counts as a lag too. Not "
+        "recorded before the first update, where chains have not run",
     ),
     _row("chain_verdict_message", "reason of the verdict", "", "one sentence"),
 )

@@ -1,14 +1,15 @@
-"""A result -> the figures of its own [plot] tables, with the theory curves that they name.
+"""A result -> the figures of [plot] tables, with the theory curves that they name.
 
-Everything comes from the result file: the resolved study and the text of its models stand in
-``/provenance``, so that a result is drawn the same way wherever it is.
+Everything but the tables comes from the result file: the resolved study and the text of its models
+stand in ``/provenance``, so that a result is drawn the same way wherever it is. The tables are no part
+of what a study computes: those of the study file as it is now may be drawn, or those that are stored.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from msgspec import structs
 
 from physebm import plots
-from physebm.errors import ResultFileError, StudyFileError
+from physebm.errors import InputError, ResultFileError, StudyFileError
 from physebm.schema.convert import parse_toml
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.load import Loaded, load
@@ -27,7 +29,7 @@ from physebm.schema.plot_declarations import TRAINING_KINDS, PlotDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.schema.study_file import study_from_dict
 from physebm.storage.netcdf import lazily, open_summary
-from physebm.study.theory_curves import Theory, addresses, check_theories, load_of, theory
+from physebm.study.theory_curves import Theory, addresses, check_theory, load_of, theory
 from physebm.study.trained_groups import TrainedGroups
 from physebm.study.training_figures import training_figure
 
@@ -38,29 +40,53 @@ MOST_ROWS, MOST_COLUMNS = 24, 12
 
 
 def draw_figures(
-    result_path: str | os.PathLike, out_dir: str | os.PathLike | None = None
+    result_path: str | os.PathLike,
+    out_dir: str | os.PathLike | None = None,
+    *,
+    study: StudyDeclaration | None = None,
+    told: Callable[[Path], None] = lambda path: None,
 ) -> list[Path]:
-    """Draw the figures of a result's [plot] tables; returns their paths.
+    """Draw the figures of [plot] tables from a result; returns their paths.
 
     Figures are called ``RESULT_SUBJECT.png``, after the quantity or array that they show, and stand in
     `out_dir`, by default beside the result.
     Final states of units on a plane (``observe.states``) are drawn too, as ``RESULT_states.png``.
 
+    Parameters
+    ----------
+    study
+        Whose [plot] tables are drawn; None takes those that are stored in the result.
+    told
+        Called with every file as soon as it is written.
+
     Raises
     ------
     ResultFileError
-        for a file that is no result of a study, or does not hold what a figure shows.
-    StudyFileError
-        for a table that names a theory which does not exist, or does not know its model.
+        for a file that is no result of a study.
+    InputError
+        for tables whose figure could not be drawn, once all others are.
     """
     path = Path(result_path)
     folder = path.parent if out_dir is None else Path(out_dir)
     drawn = Drawn(path)
-    check_theories(drawn.study)
+    if study is not None:
+        drawn.study = structs.replace(drawn.study, plots=study.plots, where=study.where)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
+    problems: list[InputError] = []
+
+    def save(figure: Figure, name: str) -> None:
+        for file in plots.save(figure, folder / f"{name}.png"):
+            written.append(file)
+            told(file)
+
     for where, plot in addresses(drawn.study):
-        figure = drawn.figure(plot, where)
+        try:
+            check_theory(plot, where)
+            figure = drawn.figure(plot, where)
+        except InputError as problem:
+            problems.append(_addressed(problem, where))
+            continue
         plots.entitled(figure, plot.title)
         stem = f"{path.stem}_{plot.subject}"
         names = [each.stem for each in written]
@@ -68,11 +94,24 @@ def draw_figures(
         while name in names:
             number += 1
             name = f"{stem}_{number}"
-        written += plots.save(figure, folder / f"{name}.png")
+        save(figure, name)
     pictures = drawn.pictures()
     if pictures is not None:
-        written += plots.save(pictures, folder / f"{path.stem}_states.png")
+        save(pictures, f"{path.stem}_states")
+    if len(problems) > 1:
+        texts = "\n".join(map(str, problems))
+        raise StudyFileError(f"{len(problems)} figures could not be drawn\n{texts}")
+    if problems:
+        raise problems[0]
     return written
+
+
+def _addressed(problem: InputError, where: str) -> InputError:
+    """The problem of a figure with the study file and the table that asks for it."""
+    if problem.where.startswith(where):
+        return problem
+    at = f"{where}: {problem.where.removeprefix('plot: ')}"
+    return type(problem)(at, got=problem.got, expected=problem.expected, hint=problem.hint)
 
 
 class Drawn:
@@ -99,7 +138,7 @@ class Drawn:
     def study(self) -> StudyDeclaration:
         """The study, with every default and override resolved."""
         raw = json.loads(str(self._provenance["resolved_study"].item()))
-        return study_from_dict(raw, name=self.path.name)
+        return study_from_dict(raw, name=f"study of {self.path}")
 
     @cached_property
     def declared(self) -> dict[str, ModelDeclaration]:

@@ -24,6 +24,7 @@ from physebm.storage.dataset import record_dataset
 from physebm.storage.netcdf import write_tree
 from physebm.storage.provenance import provenance, study_hash
 from physebm.study import workfolder
+from physebm.study.figure_checks import check_figures
 from physebm.study.free_energy_methods import check_methods
 from physebm.study.grid import Grid, expand
 from physebm.study.jobs import Done, Watch, addressed, run_jobs
@@ -32,7 +33,6 @@ from physebm.study.merge import merge, read_outcome
 from physebm.study.merge_free_energy import read_free_energies
 from physebm.study.merge_training import read_training
 from physebm.study.models import declared_models, models_file
-from physebm.study.theory_curves import check_theories
 from physebm.study.training import recipe_of
 from physebm.study.training_data import data_hashes
 
@@ -64,6 +64,7 @@ class Outcome:
     seconds: float
     failures: dict[str, str]
     fresh: bool
+    study: StudyDeclaration
 
 
 def open_study(
@@ -122,7 +123,7 @@ def _table_text(text: str, name: str) -> str:
 
 def _check(study: StudyDeclaration, grid: Grid) -> None:
     """What can be known before anything is drawn: figures, observables and the update of every task."""
-    check_theories(study)
+    check_figures(study, grid)
     if study.tempering is not None and study.sample.method == "zero-temperature":
         raise StudyFileError(
             f"{study.where}: tempering", hint="zero-temperature dynamics has no temperatures"
@@ -204,7 +205,7 @@ def run_study(
         opened.work, opened.out, opened.digest, opened.study.title, restart
     ) as complete:
         if complete:
-            return Outcome(opened.out, 0.0, {}, False)
+            return Outcome(opened.out, 0.0, {}, False, opened.study)
         done = run_jobs(opened, backend or opened.study.backend, workers, watch)
         if not done.results:
             first = next(iter(done.failures.values()))
@@ -216,7 +217,7 @@ def run_study(
     grid = opened.grid
     jobs = len(grid.tasks) + len(grid.trainings) + len(grid.free_energies)
     watch(1.0, len(done.results), jobs, "")
-    return Outcome(opened.out, time.perf_counter() - started, done.failures, True)
+    return Outcome(opened.out, time.perf_counter() - started, done.failures, True, opened.study)
 
 
 def _assemble(opened: Opened, done: Done, backend: str, command: str, seconds: float) -> None:

@@ -65,17 +65,22 @@ def theory(name: str, where: str) -> Theory:
 def check_theories(study: StudyDeclaration) -> None:
     """Raise where a [plot] table names a theory that does not exist, or not for this figure."""
     for where, plot in addresses(study):
-        for name in plot.theory:
-            known = theory(name, where)
-            if plot.kind == "curve" and plot.y not in known.values:
-                hint = f"`{name}` has curves for these"
-                raise StudyFileError(f"{where}.y", got=plot.y, expected=list(known.values), hint=hint)
-            if plot.kind == "phase_diagram" and known.boundaries is None:
-                legal = [each for each, held in THEORIES.items() if held.boundaries]
-                hint = "these have lines for a phase diagram"
-                raise StudyFileError(f"{where}.theory", got=name, expected=legal, hint=hint)
-            if plot.kind == "histogram":
-                raise StudyFileError(f"{where}.theory", got=name, hint="no theory draws histograms")
+        check_theory(plot, where)
+
+
+def check_theory(plot: PlotDeclaration, where: str) -> None:
+    """The same for one table."""
+    for name in plot.theory:
+        known = theory(name, where)
+        if plot.kind == "curve" and plot.y not in known.values:
+            hint = f"`{name}` has curves for these"
+            raise StudyFileError(f"{where}.y", got=plot.y, expected=list(known.values), hint=hint)
+        if plot.kind == "phase_diagram" and known.boundaries is None:
+            legal = [each for each, held in THEORIES.items() if held.boundaries]
+            hint = "these have lines for a phase diagram"
+            raise StudyFileError(f"{where}.theory", got=name, expected=legal, hint=hint)
+        if plot.kind == "histogram":
+            raise StudyFileError(f"{where}.theory", got=name, hint="no theory draws histograms")
 
 
 def addresses(study: StudyDeclaration) -> list[tuple[str, PlotDeclaration]]:

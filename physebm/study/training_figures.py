@@ -49,7 +49,7 @@ def training_figure(trained: TrainedGroups, plot: PlotDeclaration, where: str) -
 
 def _draw_curve(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> tuple[Figure, str]:
     with trained.group("training", where) as ds:
-        names, labels = _quantities(ds, str(plot.y), f"{where}.y: {trained.path}")
+        names, labels = _quantities(ds, str(plot.y), f"{where}.y")
         kept = [each for name in names for each in (name, f"{name}_stderr") if each in ds]
         shown = [axis for axis in (plot.by, plot.panel) if axis is not None]
         free = _free(ds, names, shown)
@@ -67,8 +67,7 @@ def _draw_spectrum(trained: TrainedGroups, plot: PlotDeclaration, where: str) ->
         if name not in ds:
             there = [str(n).removeprefix(start) for n in ds.data_vars if str(n).startswith(start)]
             hint = "arrays that are matrices have a spectrum"
-            at = f"{where}.array: {trained.path}"
-            raise ResultFileError(at, got=plot.array, expected=there, hint=hint)
+            raise ResultFileError(f"{where}.array", got=plot.array, expected=there, hint=hint)
         free = _free(ds, [name], [str(ds[name].dims[-1]), plot.panel])
         panel = plot.panel or (free.pop() if free else None)
         ds, said = _at_first(ds[[each for each in (name, cosine) if each in ds]], free)

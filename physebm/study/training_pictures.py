@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from physebm import plots
 from physebm.errors import ResultFileError, StudyFileError
 from physebm.learning.record_weights import WeightMatrix, weight_matrices
+from physebm.model.hamiltonian import Group, Hamiltonian
 from physebm.model.params import Params
 from physebm.plots.mosaic import on_plane
 from physebm.schema.load import Loaded
@@ -35,10 +36,7 @@ def draw_samples(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> t
     With the figure, where axes stand that it does not show.
     """
     with trained.group("chains", where) as ds:
-        visible = [group for group in trained.model({}).hamiltonian.counted if group.name in ds]
-        if len({group.prior.kind for group in visible}) > 1:
-            # one scale cannot show two kinds of states
-            visible = [max(visible, key=lambda group: group.size)]
+        visible = pictured_groups(trained.model({}).hamiltonian)
         shown, said = points(ds, plot.panel)
         states = {
             title: np.concatenate([at(ds[g.name], point).values for g in visible], axis=-1)
@@ -61,6 +59,17 @@ def draw_samples(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> t
     return figure, said
 
 
+def pictured_groups(hamiltonian: Hamiltonian) -> list[Group]:
+    """The visible groups that pictures of samples show: all, or the largest where kinds differ.
+
+    One scale cannot show two kinds of states.
+    """
+    visible = list(hamiltonian.counted)
+    if len({group.prior.kind for group in visible}) > 1:
+        visible = [max(visible, key=lambda group: group.size)]
+    return visible
+
+
 def draw_features(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> tuple[Figure, str]:
     """An array of every training at its last recorded age, and where axes stand that are not shown."""
     name = str(plot.array)
@@ -71,7 +80,7 @@ def draw_features(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> 
     symbol = name if len(name) == 1 else rf"\mathrm{{{name}}}"
     matrices, blocks, teachers = [], [], []
     for point in shown.values():
-        matrix = _matrix(trained.model(point), name, f"{where}.array: {trained.path}")
+        matrix = _matrix(trained.model(point), name, f"{where}.array")
         array, teacher = _last(trained, name, point, where), None
         if matrix.symmetric and trained.has("teacher"):
             with trained.group("teacher", where) as ds:

@@ -11,6 +11,7 @@ from physebm.learning.chains import ChainOptions
 from physebm.learning.optimisers import Schedule
 from physebm.learning.recipe import Recipe
 from physebm.learning.record import Record, summary_line
+from physebm.learning.record_names import recorded_names
 from physebm.learning.record_weights import leading_modes, weight_matrices
 from physebm.model.energy import reduced_potential
 from physebm.observables.spectra import mode_magnetisations
@@ -60,6 +61,10 @@ def test_all_ages_record_the_same_known_names(name, method):
     histories = {n: np.stack([age[n] for age in ages]) for n in ages[0]}
     ds = training_dataset({}, [0, 1, 4][: len(ages)], histories)
     assert set(histories) == set(ds.data_vars)
+    hamiltonian = trainer.problem.hamiltonian
+    known = set(recorded_names(hamiltonian, method, record.parts, 12))
+    unlisted = {f"moment3_{tail}" for tail in ("rms", "pearson", "noise")} - set(histories)
+    assert known - unlisted == set(histories) and (not unlisted or (name, method) == ("deep", "exact"))
     assert all(v.attrs["definition"] and v.attrs["long_name"] for v in ds.data_vars.values())
     assert len(summary_line(ages[-1])) > 10
 
@@ -345,7 +350,10 @@ def test_verdicts_tell_chains_that_follow_from_chains_that_do_not():
         n = len(data["v"])
         record = Record(trainer, {"train": (data, np.full(n, 1 / n))}, 5, 200)
         before = record.measure()
-        assert before["chain_verdict"] == 1 and np.isnan(before["ess_fraction"])
+        # chains that never ran are not judged, nor is their spread taken for the model's
+        assert before["chain_verdict"] == 3 and before["chain_verdict_message"] == ""
+        assert np.isnan(before["chain_lag"]) and np.isnan(before["ess_fraction"])
+        assert np.isnan(before["moment1_noise"])
         trainer.run(5)
         return record.measure()
 
@@ -361,6 +369,8 @@ def test_without_a_frozen_run_there_is_no_verdict():
     trainer.run(2)
     found = record.measure()
     assert not {"chain_tau", "chain_verdict"} & set(found)
+    hamiltonian = trainer.problem.hamiltonian
+    assert set(found) == set(recorded_names(hamiltonian, "pcd", record.parts, 0))
     assert "ess_fraction" in found
 
 

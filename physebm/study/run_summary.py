@@ -1,0 +1,98 @@
+"""What a run ends with: tables of ranges over the grid, and how many points may be believed.
+
+Verdicts count points with a result only: a point that failed was not judged. The verdict on the chains
+of a training is that of its last recorded age.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from physebm.storage.dataset import DONE, EQUILIBRATION_MEANINGS
+from physebm.storage.training import of_training
+from physebm.storage.training_quantities import VERDICTS
+
+
+@dataclass(frozen=True)
+class SummaryTable:
+    """A title, the heads of the columns, and rows of texts."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def summary_tables(ds: xr.Dataset, title: str) -> list[SummaryTable]:
+    """Observables under the study's `title`, and quantities of trainings: range, typical error, tau.
+
+    Where there is one value only, it stands in one column.
+    """
+    names = [
+        str(name)
+        for name, variable in ds.data_vars.items()
+        if variable.dtype.kind == "f" and not _beside(str(name), ds)
+    ]
+    observed = [name for name in names if not of_training(ds[name])]
+    learned = [name for name in names if of_training(ds[name])]
+    error, tau = ("error", "_stderr", np.nanmedian), ("longest tau", "_tau", np.nanmax)
+    tables = [
+        _table(ds, title, "observable", observed, (error, tau)),
+        _table(ds, "training, last recorded age", "quantity", learned, (error,)),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def verdict_line(ds: xr.Dataset) -> str:
+    """How many points there are, how many have no result, and the verdicts on the others."""
+    done = ds["status"] == DONE
+    failed = int((~done).sum())
+    text = f"{done.size} point" + "s" * (done.size != 1)
+    text += f", {failed} without a result (see `message`)" if failed else ""
+    if "equilibration" in ds:
+        judged = ds["equilibration"].where(done)
+        counts = [
+            f"{words.replace('_', ' ')} {int((judged == code).sum())}"
+            for code, words in enumerate(EQUILIBRATION_MEANINGS)
+        ]
+        text += "; " + ", ".join(counts)
+        starts = int((ds["equilibration_message"].str.contains("starts disagree") & done).sum())
+        text += f", of which {starts} because starts disagree (metastable)" if starts else ""
+        text += "; reasons in `equilibration_message`"
+    if "chain_verdict" in ds:
+        found = ds["chain_verdict"].values
+        counts = [
+            f"{words.replace('_', ' ')} {int((found == code).sum())}"
+            for code, words in enumerate(VERDICTS[:-1])
+        ]
+        text += "; chains at the last age: " + ", ".join(counts)
+        text += "; reasons in `chain_verdict_message`"
+    return text
+
+
+def _beside(name: str, ds: xr.Dataset) -> bool:
+    """Whether it is the error or the time of another quantity."""
+    return any(name.endswith(tail) and name.removesuffix(tail) in ds for tail in ("_stderr", "_tau"))
+
+
+def _table(ds: xr.Dataset, title: str, what: str, names: list[str], columns) -> SummaryTable:
+    single = all(ds[name].size == 1 for name in names)
+    heads = (what, "value") if single else (what, "least", "greatest")
+    heads += tuple(
+        f"median {head}" if head == "error" and not single else head for head, _, _ in columns
+    )
+    rows = []
+    for name in names:
+        cells = [name, *[_number(pick, ds[name]) for pick in (np.nanmin, np.nanmax)][single:]]
+        for _, tail, pick in columns:
+            cells.append(_number(pick, ds[name + tail]) if name + tail in ds else "")
+        rows.append(tuple(cells))
+    return SummaryTable(title, heads, tuple(rows))
+
+
+def _number(pick: Callable, values: xr.DataArray) -> str:
+    numbers = np.asarray(values, dtype=float)
+    return f"{pick(numbers):.4g}" if np.isfinite(numbers).any() else "-"

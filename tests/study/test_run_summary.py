@@ -1,0 +1,60 @@
+"""What a run ends with: who is counted, and which columns there are."""
+
+import numpy as np
+
+from physebm.storage.dataset import DONE, FAILED, summary_dataset
+from physebm.storage.training import final_dataset, training_dataset
+from physebm.study.run_summary import summary_tables, verdict_line
+
+
+def sampled(status, verdict):
+    n = len(status)
+    energy = np.where(np.array(status) == DONE, np.arange(n), np.nan)
+    return summary_dataset(
+        {"temperature": np.arange(1.0, n + 1)},
+        {"energy": (energy, np.full(n, 0.1), np.full(n, 2.0))},
+        status=status,
+        messages=np.array([""] * n, object),
+        equilibration=verdict,
+        equilibration_messages=np.array(["the two starts disagree"] * n, object),
+    )
+
+
+def test_points_without_a_result_are_not_counted_as_judged():
+    line = verdict_line(sampled([DONE, FAILED, FAILED, DONE], [0, 0, 0, 2]))
+    assert line.startswith("4 points, 2 without a result (see `message`); equilibrated 1, suspect 0, ")
+    assert "not equilibrated 1, of which 2 because" in line
+
+
+def test_one_point_is_one_point_with_one_column_of_values():
+    ds = sampled([DONE], [0])
+    assert verdict_line(ds).startswith("1 point; ")
+    (table,) = summary_tables(ds, "a study")
+    assert table.heads == ("observable", "value", "error", "longest tau")
+    assert table.rows == (("energy", "0", "0.1", "2"),)
+    (several,) = summary_tables(sampled([DONE, DONE], [0, 0]), "a study")
+    assert several.heads == ("observable", "least", "greatest", "median error", "longest tau")
+    assert several.rows == (("energy", "0", "1", "0.1", "2"),)
+
+
+def trained():
+    histories = {
+        "chain_tau": np.array([[1.0, 2.0, 3.0], [1.0, 5.0, np.nan]]),
+        "chain_tau_stderr": np.array([[0.1, 0.2, 0.3], [0.1, 0.5, np.nan]]),
+        "chain_verdict": np.array([[3, 2, 0], [3, 1, 3]]),
+        "chain_verdict_message": np.array([["", "far", ""], ["", "behind", ""]], object),
+    }
+    training = training_dataset({"steps": [1, 2]}, [0, 1, 2], histories)
+    return summary_dataset({"steps": [1, 2]}, {}).merge(final_dataset({"steps": [1, 2]}, training))
+
+
+def test_a_training_ends_with_the_verdict_on_its_chains_and_their_time():
+    ds = trained()
+    assert ds["chain_verdict_message"].values.tolist() == ["", "behind"]
+    assert "2 points; chains at the last age: equilibrated 1, lagging 1, out of equilibrium 0" in (
+        verdict_line(ds)
+    )
+    (table,) = summary_tables(ds, "a study")
+    assert table.rows == (("chain_tau", "3", "5", "0.4"),)
+    (one,) = summary_tables(ds.isel(steps=[0]), "a study")
+    assert one.heads == ("quantity", "value", "error") and one.rows == (("chain_tau", "3", "0.3"),)
