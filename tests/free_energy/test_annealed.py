@@ -15,7 +15,7 @@ from small_models import loaded
 
 from physebm.backends.select import select
 from physebm.errors import InputError, StudyError
-from physebm.free_energy.annealed import annealed, forward, from_weights, reverse
+from physebm.free_energy.annealed import annealed, forward, from_weights, own_starts, reverse
 from physebm.free_energy.estimate import Verdict
 from physebm.free_energy.path import data_path, scaled_path
 from physebm.free_energy.schedule import equal_speed
@@ -46,7 +46,7 @@ def assert_mean_is_one(log_w):
 @pytest.mark.parametrize("name", KNOWN)
 def test_forward_weights_average_to_z_and_errors_are_calibrated(name):
     path, exact = spaced(name, ROWS), known(name).log_z
-    log_w = forward(path, NUMBA, (3, 4), GROUPS * 64).log_w
+    log_w = forward(path, NUMBA, (3, 4), GROUPS * 128).log_w
     assert_mean_is_one(path.base_log_z + log_w - exact)
     assert_calibrated(pulls(log_w, exact - path.base_log_z))
 
@@ -54,7 +54,7 @@ def test_forward_weights_average_to_z_and_errors_are_calibrated(name):
 @pytest.mark.parametrize("name", [name for name in KNOWN if name != "curie-weiss"])
 def test_reverse_weights_average_to_1_over_z_and_errors_are_calibrated(name):
     path, exact = spaced(name, ROWS), known(name).log_z
-    log_w = reverse(path, NUMBA, (5, 6), known(name).starts(GROUPS * 64)).log_w
+    log_w = reverse(path, NUMBA, (5, 6), known(name).starts(GROUPS * 128)).log_w
     assert_mean_is_one(log_w + exact - path.base_log_z)
     assert_calibrated(pulls(log_w, path.base_log_z - exact))
 
@@ -107,9 +107,9 @@ def test_priors_may_change_along_the_path():
     value[:, prior] *= np.linspace(3.0, 1.0, 48)[:, None]
     path = replace(path, coefficients=replace(path.coefficients, value=value))
     assert np.ptp(path.constants) > 0.5
-    forth = forward(path, NUMBA, (3, 5), GROUPS * 64).log_w
+    forth = forward(path, NUMBA, (3, 5), GROUPS * 128).log_w
     assert_mean_is_one(path.base_log_z + forth - model.log_z)
-    back = reverse(path, NUMBA, (5, 7), model.starts(GROUPS * 64)).log_w
+    back = reverse(path, NUMBA, (5, 7), model.starts(GROUPS * 128)).log_w
     assert_mean_is_one(back + model.log_z - path.base_log_z)
 
 
@@ -217,6 +217,39 @@ def test_a_chain_does_not_feel_the_others_nor_the_backend():
     assert np.array_equal(many[:7], few)
     slow = forward(path, select("reference"), (1, 2), 7).log_w
     assert slow == pytest.approx(few, rel=1e-3)
+
+
+def test_own_starts_are_ends_by_weight_and_random_states():
+    path = known("rbm truncated gaussian").path(LINEAR)
+    there = forward(path, NUMBA, (1, 2), 20)
+    log_w = np.full(20, -np.inf)
+    log_w[13] = 5.0
+    starts = own_starts(path, NUMBA, (3, 4), replace(there, log_w=log_w), sweeps=0)
+    for name, x in starts.items():
+        assert len(x) == 10
+        assert (x[:5] == there.ends[name][13]).all()
+        assert not (x[5:] == there.ends[name][13]).all(axis=1).any()
+    assert (starts["h"] >= 0.0).all()
+
+
+def test_copies_carry_everything_that_belongs_to_a_state():
+    for name in ("sk", "rbm gaussian"):
+        path = known(name).path(LINEAR)
+        walkers = Walkers(path, NUMBA, (1, 2), 6)
+        walkers.scatter()
+        walkers.move(4, 2)
+        parents = np.array([5, 5, 0, 1, 2, 2])
+        expected = walkers.work(2, 7)[parents]
+        walkers.copy(parents)
+        assert np.array_equal(walkers.work(2, 7), expected)
+        again = Walkers(path, NUMBA, (1, 2), 6)
+        again.place(walkers.state.x)
+        assert walkers.work(2, 7) == pytest.approx(again.work(2, 7), abs=1e-5)
+        for field, x in walkers.state.work.items():
+            assert x == pytest.approx(again.state.work[field], abs=1e-5)
+        # copies have words of their own
+        walkers.move(4, 3)
+        assert len(np.unique(walkers.work(2, 7))) == 6
 
 
 def test_runs_repeat_and_depend_on_seed_and_name():
