@@ -138,9 +138,10 @@ def findings(of: LogMean, what: str = "weights", worst: Verdict = Verdict.FAILED
         add(not of.share <= max(share, WORST_SHARE), reason)
     if not of.lognormal <= ERROR:
         reason = (
-            f"log-weights have variance {of.variance:.2g}, for which {of.chains} chains are too few"
+            f"log-weights have variance {of.variance:.2g}, for which {of.chains} chains are too few "
+            "(the mean of log-normal weights needs exp(variance))"
         )
-        add(not of.lognormal <= WORST_ERROR, reason + " (the mean of log-normal weights needs exp(variance))")
+        add(not of.lognormal <= WORST_ERROR, reason)
     return found
 
 
