@@ -6,14 +6,17 @@ exchange: one sweep there is an exact and independent draw, whatever the ladder 
 starts cold, from a quench (or from given configurations), so that a phase which the random starts never
 find, or cannot leave, shows as a disagreement.
 
-Findings, all but the last for each estimator and row:
+Findings; what a row says holds for all rows above it:
 
     overlap        neighbouring rows below share less than `MIN_OVERLAP` (P. V. Klimovich, M. R. Shirts,
                    D. L. Mobley, J. Comput.-Aided Mol. Des. 29, 397 (2015))
     directions     forward and backward stepping-stones differ by more than `SIGMAS` errors, or 1 nat
+    memory         in a tenth of the discarded sweeps, the first quarter not counted, a chain was at
+                   energies of the last row where no chain was in the second half of the run: the phase
+                   that it started in has been lost, and may be rare or only slow to come back
     trips          fewer round trips than `TRIPS`, or a chain without one
     equilibrium    halves, drift, chains or starts disagree: `observables.equilibration` on the
-                   estimator's influence, the series whose mean is its error
+                   estimator's influence, the series whose mean is its error; `CHAINS` are needed
     agreement      integration and mbar differ by more than `SIGMAS` errors and the discretisation
     discretisation of integration is larger than its statistical error
     weights        one weight has more than `SHARE` of a stepping-stone
@@ -54,15 +57,19 @@ MIN_OVERLAP = 0.03
 SIGMAS = 4.0
 TRIPS = 10
 SHARE = 0.1
+CHAINS = 4
+FORGOTTEN = 0.1
 # Probability per row and test that a stationary run is called not equilibrated.
 FALSE_ALARM = 1e-4
+# Smallest rejection that rows are placed by.
+TINY = 1e-3
 # Differences in nats that are rounding.
 NEGLIGIBLE = 1e-6
 # The quench of cold starts: sweeps, and the factor of the last row's couplings.
 QUENCH, COLDER = 32, 10.0
-# Reduced potentials that MBAR reads at most, in draws times rows: 64 MiB, and some five times that
-# within pymbar. Longer runs are thinned.
-POTENTIALS = 2**23
+# Reduced potentials that MBAR reads at most, in draws times rows: 32 MiB, some five times that within
+# pymbar, and a quarter of a minute. Longer runs are thinned, for MBAR alone.
+POTENTIALS = 2**22
 
 
 @dataclass(frozen=True)
@@ -77,17 +84,25 @@ class TemperedRun:
         Which chains had the cold start, ``[chain]``.
     trips, acceptance
         Round trips ``[chain]`` and mean exchange probabilities ``[gap]``; None where not known.
+    early
+        ``u`` of the last row in the discarded sweeps, ``[chain, sweep]``; None where not known.
     """
 
     energies: np.ndarray
     cold: np.ndarray
     trips: np.ndarray | None = None
     acceptance: np.ndarray | None = None
+    early: np.ndarray | None = None
 
     def take(self, chains) -> TemperedRun:
         """The run of some of its chains; the acceptance stays that of all."""
-        trips = None if self.trips is None else self.trips[chains]
-        return replace(self, energies=self.energies[:, chains], cold=self.cold[chains], trips=trips)
+        return replace(
+            self,
+            energies=self.energies[:, chains],
+            cold=self.cold[chains],
+            trips=None if self.trips is None else self.trips[chains],
+            early=None if self.early is None else self.early[chains],
+        )
 
 
 def tempered(
@@ -159,7 +174,11 @@ def record(
     configurations, spent = _started(inner, lanes, path, cold[ladders.chain[ladders.ladder]], starts)
     state = sampler.init(configurations, lanes)
     state.sweep = spent
-    state = reset(sampler.step(state, discard))
+    early = np.empty((chains, discard))
+    for d in range(discard):
+        state = sampler.step(state, 1)
+        early[:, d] = path.potentials(state.energies[state.lane_of[slots[-1]]])[:, -1]
+    state = reset(state)
     energies = np.empty((rows, chains, draws, state.energies.shape[1]))
     for d in range(draws):
         state = sampler.step(state, every)
@@ -168,7 +187,7 @@ def record(
     tempered_slots = np.flatnonzero(ladders.ladder < chains).reshape(chains, rows)
     trips = state.trips[state.lane_of[tempered_slots]].sum(axis=1)
     acceptance = mean_acceptance(state)[tempered_slots].mean(axis=0)[:-1]
-    return TemperedRun(energies, cold, trips, acceptance)
+    return TemperedRun(energies, cold, trips, acceptance, early)
 
 
 def _sampler(path: Path, backend: Backend) -> tuple[PlanSampler, Coefficients]:
@@ -248,9 +267,10 @@ def equalised(
     rounds: int = 4,
     acceptance: float = 0.7,
 ) -> Path:
-    """The path with as many rows, and such, that all exchanges have about the given acceptance.
+    """The path with rows such that all exchanges have equal acceptances, at least about the given one.
 
-    Rounds of doubling length, the last half of all sweeps; each starts afresh and discards a half.
+    As many rows as that takes, and no fewer than the path has. Rounds of doubling length, the last
+    about half of all sweeps; each starts afresh and discards a half.
     """
     adapted = path
     for number, length in enumerate(round_lengths(sweeps, rounds)):
@@ -258,8 +278,12 @@ def equalised(
         run = record(
             adapted, backend, seed, (*name, "rows", number), chains=chains, sweeps=half, discard=half
         )
-        betas = adapted.coefficients.beta
-        adapted = placed(path, adapt(betas[[0, -1]], betas, 1.0 - run.acceptance, 1.0 - acceptance))
+        betas, target = adapted.coefficients.beta, 1.0 - acceptance
+        factors = adapt(betas[[0, -1]], betas, 1.0 - run.acceptance, target)
+        while len(factors) < path.rows and target > TINY:
+            target *= 0.9
+            factors = adapt(betas[[0, -1]], betas, 1.0 - run.acceptance, target)
+        adapted = placed(path, factors)
     return adapted
 
 
@@ -297,20 +321,22 @@ def from_rows(
                 raise ValueError(f"method {method!r}: expected some of {METHODS}")
     sides = [each.log_z for each in (forward, backward, *found.values())]
     low, high = np.fmin.reduce(sides), np.fmax.reduce(sides)
+    of_run = _of_run(path, run)
+    each_row = zip(_agreement(found, path.rows), _equilibrium([pairs, *found.values()], run.cold))
     shared = [
-        _shared_findings(run, pairs.per_row["overlap"], forward, backward, k) for k in range(path.rows)
+        _of_gaps(pairs.per_row["overlap"], forward, backward, k) + (of_run if k else []) + agree + equal
+        for k, (agree, equal) in enumerate(each_row)
     ]
-    shared = [a + b for a, b in zip(shared, _agreement(found, path.rows))]
     of_all = {"round_trips": None if run.trips is None else int(run.trips.sum())}
     per_row = {
         "overlap": pairs.per_row["overlap"],
-        "forward": forward.log_z,
-        "backward": backward.log_z,
+        "forward": path.base_log_z + forward.log_z,
+        "backward": path.base_log_z + backward.log_z,
     }
     estimates = {}
     for method, each in found.items():
         stderr = influence_error(each.influence)
-        findings = _own_findings(each, stderr, run.cold)
+        findings = _own_findings(each, stderr)
         estimates[method] = [
             _estimate(
                 path, method, k, each, stderr, low, high, shared[k] + findings[k], per_row, of_all
@@ -338,36 +364,39 @@ def _multistate(path: Path, energies: np.ndarray, pairs: Rows) -> Rows:
     return replace(found, of_all={**found.of_all, "inefficiency": g, "stride": stride})
 
 
-def _shared_findings(run: TemperedRun, overlap, forward: Rows, backward: Rows, k: int) -> list[Finding]:
-    """What the ladder below row k says of every estimator."""
+def _of_gaps(overlap: np.ndarray, forward: Rows, backward: Rows, k: int) -> list[Finding]:
+    """What the gaps below row k say of every estimator."""
     findings = []
-    if k == 0:
-        return findings
     if overlap[k] < MIN_OVERLAP:
         level = Verdict.FAILED if overlap[k] < 0.1 * MIN_OVERLAP else Verdict.SUSPECT
-        findings.append(
-            Finding(
-                level,
-                f"neighbouring rows overlap by {overlap[k]:.2g}, {MIN_OVERLAP:g} needed: more rows",
-            )
-        )
+        text = f"neighbouring rows overlap by {overlap[k]:.2g}, {MIN_OVERLAP:g} needed: more rows"
+        findings.append(Finding(level, text))
     gap = backward.log_z[k] - forward.log_z[k]
     error = float(influence_error((backward.influence - forward.influence)[..., k : k + 1])[0])
     if abs(gap) > min(1.0, max(SIGMAS * error, NEGLIGIBLE)):
-        findings.append(
-            Finding(
-                Verdict.SUSPECT,
-                f"forward and backward stepping-stones differ by {gap:.2g} +- {error:.1g}",
-            )
-        )
+        text = f"forward and backward stepping-stones differ by {gap:.2g} +- {error:.1g}"
+        findings.append(Finding(Verdict.SUSPECT, text))
+    return findings
+
+
+def _of_run(path: Path, run: TemperedRun) -> list[Finding]:
+    """Chains, round trips, and whether the run forgot its starts early in the discarded sweeps."""
+    findings, chains = [], len(run.cold)
+    if chains < CHAINS:
+        text = f"{chains} chains, {CHAINS} needed for a rare phase to show"
+        findings.append(Finding(Verdict.SUSPECT, text))
     if run.trips is not None and (run.trips.sum() < TRIPS or run.trips.min() < 1):
-        findings.append(
-            Finding(
-                Verdict.SUSPECT,
-                f"{run.trips.sum()} round trips in {len(run.trips)} chains, {TRIPS} needed and one in "
-                "each: more sweeps",
-            )
-        )
+        text = f"{run.trips.sum()} round trips, {TRIPS} needed and one in each chain: more sweeps"
+        findings.append(Finding(Verdict.SUSPECT, text))
+    if run.early is None or run.early.shape[1] < 4:
+        return findings
+    # the second half: a start that lingers into the first would vouch for itself
+    u = path.potentials(run.energies[-1][:, run.energies.shape[2] // 2 :])[..., -1]
+    late = run.early[:, run.early.shape[1] // 4 :]
+    outside = np.mean((late < u.min() - NEGLIGIBLE) | (late > u.max() + NEGLIGIBLE), axis=1)
+    if outside.max() > FORGOTTEN:
+        text = f"{np.sum(outside > FORGOTTEN)} of {chains} chains left their start late: discard more"
+        findings.append(Finding(Verdict.SUSPECT, text))
     return findings
 
 
@@ -392,8 +421,8 @@ def _agreement(found: Mapping[str, Rows], rows: int) -> list[list[Finding]]:
     return findings
 
 
-def _own_findings(each: Rows, stderr: np.ndarray, cold: np.ndarray) -> list[list[Finding]]:
-    """What the estimator's own series and diagnostics say, ``[row]``."""
+def _own_findings(each: Rows, stderr: np.ndarray) -> list[list[Finding]]:
+    """What the estimator's own diagnostics say, ``[row]``."""
     rows = len(stderr)
     findings: list[list[Finding]] = [[] for _ in range(rows)]
     known = np.isfinite(stderr) & np.isfinite(each.log_z)
@@ -408,29 +437,33 @@ def _own_findings(each: Rows, stderr: np.ndarray, cold: np.ndarray) -> list[list
     for k in np.flatnonzero(share > SHARE):
         text = f"one draw has {share[k]:.0%} of the weight of a stepping-stone: more rows"
         findings[k].append(Finding(Verdict.SUSPECT, text))
-    series = np.moveaxis(each.influence, -1, 0)
-    moving = np.flatnonzero(known & (np.ptp(series, axis=(1, 2)) > 0.0))
-    if not len(moving):
-        return findings
-    chains, draws = series.shape[1:]
-    if draws < 2 * BLOCKS:
-        text = f"{draws} draws in a chain, {2 * BLOCKS} needed to tell equilibrium: more sweeps"
-        for k in moving:
-            findings[k].append(Finding(Verdict.SUSPECT, text))
-        return findings
-    tests = [verdict(series[moving], rate=FALSE_ALARM)]
-    if chains < 2:
-        for k in moving:
-            findings[k].append(Finding(Verdict.SUSPECT, "one chain: nothing to compare it with"))
-    elif cold.any() and not cold.all():
-        tests.append(verdict(series[moving][:, ~cold], series[moving][:, cold], rate=FALSE_ALARM))
-    for test in tests:
-        for k, code, message in zip(moving, test.code, test.message):
-            if code:
+    return findings
+
+
+def _equilibrium(found: Iterable[Rows], cold: np.ndarray) -> list[list[Finding]]:
+    """The worst that any estimator's series says of the run, ``[row]``."""
+    worst: dict[int, Finding] = {}
+    rows = 0
+    for each in found:
+        series = np.moveaxis(each.influence, -1, 0)
+        rows, draws = len(series), series.shape[2]
+        moving = np.flatnonzero(np.ptp(series, axis=(1, 2)) > 0.0)
+        if not len(moving):
+            continue
+        if draws < 2 * BLOCKS:
+            text = f"{draws} draws in a chain, {2 * BLOCKS} needed to tell equilibrium: more sweeps"
+            worst |= {int(k): Finding(Verdict.SUSPECT, text) for k in moving}
+            continue
+        tests = [verdict(series[moving], rate=FALSE_ALARM)]
+        if cold.any() and not cold.all():
+            tests.append(verdict(series[moving][:, ~cold], series[moving][:, cold], rate=FALSE_ALARM))
+        for test in tests:
+            for k, code, message in zip(moving.tolist(), test.code, test.message):
                 failed = code == Equilibration.NOT_EQUILIBRATED
                 level = Verdict.FAILED if failed else Verdict.SUSPECT
-                findings[k].append(Finding(level, message))
-    return findings
+                if code and (k not in worst or level > worst[k].verdict):
+                    worst[k] = Finding(level, message)
+    return [[worst[k]] if k in worst else [] for k in range(rows)]
 
 
 def _estimate(
