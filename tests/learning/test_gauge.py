@@ -5,7 +5,7 @@ import pytest
 from learning_models import declared, family, rbm
 
 from physebm.errors import LoweringError
-from physebm.learning.gauge import GAUGES, check_gauge, fix_gauge
+from physebm.learning.gauge import GAUGES, check_gauge, fix_gauge, within_gauge
 from physebm.model.energy import reduced_potential
 from physebm.model.params import validate
 from physebm.theory.enumeration import enumerate_states
@@ -131,6 +131,30 @@ def test_a_gauge_is_the_same_from_everywhere_on_its_orbit(name):
             again = regauged(loaded, start, kind)
             for slot, values in once.arrays.items():
                 np.testing.assert_allclose(again.arrays[slot], values, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", GAUGES)
+@pytest.mark.parametrize("name", [*MODELS, *MACHINES])
+def test_projections_onto_a_gauge_are_orthogonal(name, kind):
+    """P P = P, <x, P y> = <P x, y>, and its image is what fixing the gauge leaves as it is."""
+    loaded = some_model(name)
+    H, c = loaded.hamiltonian, loaded.coefficients([1.0]).value[0]
+    params = loaded.params(2)
+    of_x, of_y = ({s: v[0] for s, v in loaded.params(k).arrays.items()} for k in (2, 3))
+    along_x, along_y = (within_gauge(H, arrays, kind) for arrays in (of_x, of_y))
+    once, again = fix_gauge(H, of_x, c, kind, params.edges), within_gauge(H, along_x, kind)
+    stays = fix_gauge(H, along_x, c, kind, params.edges)
+    inside = within_gauge(H, once, kind)
+    removed = 0.0
+    for slot in of_x:
+        np.testing.assert_allclose(again[slot], along_x[slot], rtol=0, atol=1e-15)
+        np.testing.assert_allclose(stays[slot], along_x[slot], rtol=0, atol=1e-14)
+        np.testing.assert_allclose(inside[slot], once[slot], rtol=0, atol=1e-14)
+        assert np.vdot(of_x[slot], along_y[slot]) == pytest.approx(np.vdot(along_x[slot], of_y[slot]))
+        removed += np.sum((of_x[slot] - along_x[slot]) ** 2)
+        if slot in loaded.structure.mirrored:
+            np.testing.assert_array_equal(along_x[slot], along_x[slot].transpose(1, 0, 3, 2))
+    assert removed > 0.1
 
 
 def test_the_zero_sum_gauge_has_the_least_square_of_the_couplings():
