@@ -1,8 +1,10 @@
 """The chains of the negative phase at a recorded age: order parameters, memory, and a verdict.
 
 Energies are ``u(v)``, hidden units summed out (of deep machines u of whole configurations); "per unit"
-divides by the number of visible units. The autocorrelation time is that of the slowest of the energy
-and of the leading modes of the trained couplings, by running copies of the chains at frozen parameters.
+divides by the number of visible units. The autocorrelation time is that of the slowest of what the
+frozen run observes, copies of the chains at frozen parameters: the energy, the magnetisation, the
+leading principal components of the data and of the chains (which tell apart valleys that chains do not
+leave, whatever the couplings are called), and the leading modes of the trained couplings.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 CHAINS = 2000  # of energies and order parameters
 OVERLAPS = 1000  # chains, and rows of data, whose overlaps are formed
 FROZEN = 500  # chains that run on for the autocorrelation time
-MODES = 4  # modes of each coupling array whose autocorrelation is measured
+MODES = 4  # modes of each coupling array, and principal components, whose autocorrelation is measured
 SHORTEST = 3  # sweeps of a frozen run that has an autocorrelation
 SMALLEST = 1e-300
 
@@ -57,6 +59,10 @@ class ChainRecord:
         # one kind of visible units: their overlaps and magnetisation are those of one set
         self.uniform = len({group.prior for group in self.groups}) == 1
         self.persistent = trainer.recipe.method in ("pcd", "pt")
+        self._components = {}
+        if self.sweeps:
+            features = {name: self._features(name, x) for name, x in self.data.items()}
+            self._components = {name: principal_directions(x) for name, x in features.items()}
 
     def slots(self) -> dict[str, np.ndarray]:
         """Configurations of all rungs as they stand, see `frozen_chains.present`."""
@@ -148,11 +154,12 @@ class ChainRecord:
         chains = trainer.chains
         count = min(FROZEN, chains.options.chains)
         conditionals = trainer.conditionals()
+        directions = self._directions(slots, vectors, count)
 
         def observe(states: States) -> np.ndarray:
             rows = [self.potential(conditionals, states) / self.units]
-            for group, U in vectors.values():
-                rows.extend((self._features(group, states[group]) @ U[:, :MODES]).T)
+            for group, U in directions.items():
+                rows.extend((self._features(group, states[group]) @ U).T)
             return np.array(rows, dtype=np.float64)
 
         key = key_of(self.seed, "tau", *chains.name, trainer.update)
@@ -184,6 +191,18 @@ class ChainRecord:
             "chain_verdict_message": str(lag.message.item()),
         }
 
+    def _directions(self, slots: States, vectors, count: int) -> dict[str, np.ndarray]:
+        """What the frozen run projects each visible group on, ``[feature, direction]``."""
+        states, found = self.at_target(slots), {}
+        for group in self.groups:
+            x = self._features(group.name, states[group.name][:count])
+            q = group.prior.features
+            uniform = np.tile(np.eye(q, dtype=np.float32), (group.size, 1)) / group.size
+            parts = [uniform, self._components[group.name], principal_directions(x)]
+            parts += [U[:, :MODES] for name, U in vectors.values() if name == group.name]
+            found[group.name] = np.concatenate(parts, axis=1).astype(np.float32)
+        return found
+
     def _lag_of_fresh(self, tau, reliable, shift: Shift | None, series, observe) -> ChainLag:
         """Chains that start anew keep the part M of their start's distance D: a drift of ``(1 - M) D``.
 
@@ -211,3 +230,14 @@ class ChainRecord:
         if q == 1:
             return x.astype(np.float32)
         return (x[..., None] == np.arange(q)).astype(np.float32).reshape(len(x), -1)
+
+
+def principal_directions(x: np.ndarray) -> np.ndarray:
+    """Up to `MODES` leading principal components of rows ``x [row, feature]``, ``[feature, component]``.
+
+    Through the products of rows, which are fewer than the features of large machines.
+    """
+    x = x - x.mean(axis=0)
+    values, rows = np.linalg.eigh(x.astype(np.float64) @ x.T)
+    keep = np.flatnonzero(values > 1e-9 * max(values[-1], 1e-300))[-MODES:]
+    return x.T @ rows[:, keep] / np.sqrt(values[keep])

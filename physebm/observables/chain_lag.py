@@ -215,10 +215,10 @@ def _sentence(code: int, lag: float, seen: float, reliable: bool) -> str:
         opening = "the chains are not shown to follow the model"
     if np.isnan(lag):
         parts.append("no autocorrelation time, or no weights")
-    else:
+    elif reliable:
         parts.append(f"averages off by up to {lag:.2g} standard deviations")
     if seen > max(SMALL_LAG, np.nan_to_num(lag)):
         parts.append(f"they move by more than {seen:.2g} standard deviations when training stops")
     if not reliable:
-        parts.append("the autocorrelation time is a lower bound")
+        parts.append("the autocorrelation time is a lower bound, so that nothing bounds what averages miss")
     return f"{opening}: " + "; ".join(parts)

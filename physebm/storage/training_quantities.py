@@ -23,6 +23,13 @@ FLAGS = {"chain_verdict": VERDICTS, "chain_tau_reliable": RELIABILITY}
 """Names whose values are codes, and what these mean; the last stands where nothing was recorded."""
 TEXTS = ("chain_verdict_message",)
 
+SHARED_ERRORS = tuple(f"pseudo_log_likelihood_{part}" for part in PARTS)
+"""Quantities whose error is one deviation at all ages: the samples behind them were chosen once."""
+
+_OF_CHAINS = (
+    *("chain_energy", "chain_magnetisation", "chain_abs_magnetisation", "replica_overlap"),
+    *("data_overlap", "moment", "mode_magnetisation", "hidden_mean"),
+)
 _DATA_SUFFIX = "_data"
 
 
@@ -220,8 +227,9 @@ _ROWS = (
         "chain_tau",
         "autocorrelation time of the chains",
         r"\tau",
-        "tau = 1/2 + sum_t rho(t), windowed, of the slowest of u(v) and the four leading modes of each "
-        "trained coupling array, at frozen parameters; under tempering of the ladder as a whole",
+        "tau = 1/2 + sum_t rho(t), windowed, of the slowest of u(v), the magnetisation, the four leading "
+        "principal components of the data and of the chains and the four leading modes of each trained "
+        "coupling array, at frozen parameters; under tempering of the ladder as a whole",
         "in sweeps (every unit updated once)",
         "sweep",
     ),
@@ -364,6 +372,11 @@ def _named(name: str, start: str) -> Quantity:
         definition=definition + ("; < > over training data" if data else ""),
         dims=tuple(dim.replace("{}", owner) for dim in row.dims),
     )
+
+
+def of_chains(name: str) -> bool:
+    """Whether a recorded quantity is an average over the chains of a training, where it has some."""
+    return name.startswith(_OF_CHAINS) and not name.endswith(_DATA_SUFFIX)
 
 
 _AXIS_WORDS = {
