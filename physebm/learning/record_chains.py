@@ -233,7 +233,7 @@ class ChainRecord:
 
 
 def principal_directions(x: np.ndarray) -> np.ndarray:
-    """Up to `MODES` leading principal components of rows ``x [row, feature]``, ``[feature, component]``.
+    """Up to `MODES` principal components of rows ``x [row, feature]``, ``[feature, component]``.
 
     Through the products of rows, which are fewer than the features of large machines.
     """

@@ -220,5 +220,5 @@ def _sentence(code: int, lag: float, seen: float, reliable: bool) -> str:
     if seen > max(SMALL_LAG, np.nan_to_num(lag)):
         parts.append(f"they move by more than {seen:.2g} standard deviations when training stops")
     if not reliable:
-        parts.append("the autocorrelation time is a lower bound, so that nothing bounds what averages miss")
+        parts.append("the autocorrelation time is a lower bound: nothing bounds what averages miss")
     return f"{opening}: " + "; ".join(parts)

@@ -62,7 +62,7 @@ def test_principal_directions_are_those_of_the_covariance():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(30, 8)) * np.arange(1, 9)
     found = principal_directions(x)
-    values, vectors = np.linalg.eigh(np.cov(x.T))
+    vectors = np.linalg.eigh(np.cov(x.T))[1]
     assert found.shape == (8, MODES)
     assert np.abs(np.abs((found * vectors[:, -MODES:]).sum(axis=0)) - 1).max() < 1e-9
     assert principal_directions(np.ones((5, 3))).shape == (3, 0)
