@@ -242,9 +242,14 @@ def exact_estimate(
     Raises
     ------
     LoweringError
-        as `check_exact` does.
+        as `check_exact` does, and for arrays with values that are not finite.
     """
     check_exact(hamiltonian, where)
+    for name, values in params.arrays.items():
+        if not np.isfinite(values[0]).all():
+            at = np.argwhere(~np.isfinite(values[0]))[0].tolist()
+            got = f"{values[0][tuple(at)]} in array {name}{at}"
+            raise LoweringError(where, got=got, expected="finite numbers")
     found = reach(hamiltonian)
     noted: dict[str, object] = {"way": found.way}
     if found.way == "transfer matrix":

@@ -95,7 +95,7 @@ def orders(hamiltonian: Hamiltonian) -> list[Transfer]:
     bits = np.log2(len(group.prior.states))
     sites = np.arange(group.size).reshape(group.shape)
     slabs = [group.size // length for length in group.shape]
-    if bits * min(slabs) > WORK_BITS or np.log2(group.size) + bits > WORK_BITS:
+    if bits * min(slabs) > WORK_BITS or group.size * STEP > 2.0**WORK_BITS:
         return []
     neighbours = _neighbours(hamiltonian, group)
     found = []

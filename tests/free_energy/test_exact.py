@@ -261,3 +261,14 @@ def test_records_of_training_count_integrals_too(monkeypatch):
                 log_partition(*model)
         else:
             assert log_partition(*model) is None
+
+
+@pytest.mark.parametrize("name", ["boltzmann machine", "lattice", "potts x bernoulli"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_arrays_that_are_not_finite_stop_the_estimate(name, bad):
+    H, params, c = built(family(name))
+    slot = next(iter(params.arrays))
+    values = params.arrays[slot].copy()
+    values.flat[1] = bad
+    with pytest.raises(LoweringError, match=f"{bad} in array {slot}"):
+        exact_log_z(H, params.with_arrays(**{slot: values}), c, WHERE)

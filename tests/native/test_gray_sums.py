@@ -77,15 +77,16 @@ def test_many_factors_neither_overflow_nor_vanish():
     assert log_sum(given) == pytest.approx(plainly(given), rel=1e-13)
 
 
-def test_a_block_whose_states_all_lie_below_its_bound():
-    """Low units that fight the field of a high one: each table is large where the other is tiny."""
-    n = 10
-    M = np.zeros((2 * n, 2 * n))
-    h = np.zeros(2 * n)
-    h[0 : 2 * n - 2 : 2] = 900.0
-    M[1 : 2 * n - 2 : 2, 2 * n - 1] = M[2 * n - 1, 1 : 2 * n - 2 : 2] = 1100.0
-    given = StateSum(np.full(n, 2), h, M, np.zeros(0), np.zeros((2 * n, 0)), np.zeros(0, int))
-    assert log_sum(given) == pytest.approx(9 * 1100.0, rel=1e-14)
+@pytest.mark.parametrize("size", [300.0, 735.0, 5000.0])
+def test_a_block_whose_states_all_lie_far_below_its_bound(size):
+    """Couplings for all down, fields for all up: e^-size of the bound, tiny, subnormal or 0 in doubles."""
+    n = 4
+    down = np.arange(2 * n) % 2 == 0
+    unit = np.arange(2 * n) // 2
+    M = size / 6.0 * np.outer(down, down) * (unit[:, None] != unit)
+    none = np.zeros(0)
+    given = StateSum(np.full(n, 2), size / n * ~down, M, none, np.zeros((2 * n, 0)), none)
+    assert log_sum(given) == pytest.approx(size + np.log(2.0), rel=1e-14)
     assert log_sum(given) == pytest.approx(plainly(given), rel=1e-14)
 
 
