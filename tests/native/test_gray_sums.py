@@ -79,7 +79,7 @@ def test_many_factors_neither_overflow_nor_vanish():
 
 @pytest.mark.parametrize("size", [300.0, 735.0, 5000.0])
 def test_a_block_whose_states_all_lie_far_below_its_bound(size):
-    """Couplings for all down, fields for all up: e^-size of the bound, tiny, subnormal or 0 in doubles."""
+    """Couplings for all down, fields for all up: e^-size of the bound, small, subnormal or 0."""
     n = 4
     down = np.arange(2 * n) % 2 == 0
     unit = np.arange(2 * n) // 2
