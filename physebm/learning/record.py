@@ -49,14 +49,24 @@ class Record:
         Of the choice of rows, pairs and triplets, and of the frozen runs.
     tau_sweeps
         Length of the frozen run that measures the autocorrelation time, in sweeps; below 3 for none.
+    effective_samples
+        Number of independent samples among the training data, where that is known better than by their
+        weights (similar sequences, correlated states of a teacher): what the noise of their moments is.
     """
 
-    def __init__(self, trainer: Trainer, parts: Mapping[str, Part], seed: int, tau_sweeps: int = 0):
+    def __init__(
+        self,
+        trainer: Trainer,
+        parts: Mapping[str, Part],
+        seed: int,
+        tau_sweeps: int = 0,
+        effective_samples: float | None = None,
+    ):
         self.trainer, self.parts, self.seed = trainer, dict(parts), seed
         hamiltonian = trainer.problem.hamiltonian
         data, weights = self.parts["train"]
         with single_threaded_blas():
-            self.moments = MomentRecord(hamiltonian, data, weights, seed)
+            self.moments = MomentRecord(hamiltonian, data, weights, seed, effective_samples)
         self.weights = weight_matrices(hamiltonian, trainer.slots)
         rows = np.sort(permutation(key_of(seed, "record"), len(weights))[:ROWS])
         self.sample = {name: x[rows] for name, x in data.items()}

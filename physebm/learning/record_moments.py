@@ -45,7 +45,12 @@ class MomentRecord:
     """
 
     def __init__(
-        self, hamiltonian: Hamiltonian, data: Mapping[str, np.ndarray], weights: np.ndarray, seed: int
+        self,
+        hamiltonian: Hamiltonian,
+        data: Mapping[str, np.ndarray],
+        weights: np.ndarray,
+        seed: int,
+        effective_samples: float | None = None,
     ):
         self.groups = [hamiltonian.group(name) for name in visible_groups(hamiltonian)]
         self.place, start, unit, group_f = {}, 0, 0, []
@@ -62,7 +67,8 @@ class MomentRecord:
         self._diagonal = any(not group.prior.discrete for group in self.groups)
         rows = np.sort(permutation(key_of(seed, "moments"), len(weights))[: self.limit])
         x, p = self.rows({name: values[rows] for name, values in data.items()}), weights[rows]
-        self.data = self._moments(x, weights=p)
+        size = None if effective_samples is None else effective_samples * len(rows) / len(weights)
+        self.data = self._moments(x, weights=p, size=size)
         self.components: dict[str, Components] = {
             group.name: principal_components(
                 x[:, self.place[group.name]],

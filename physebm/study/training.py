@@ -8,7 +8,7 @@ the same bits.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,11 +69,22 @@ def recipe_of(declared: TrainDeclaration, samples: int | None = None) -> Recipe:
 
 @dataclass
 class _Ready:
-    """A training made ready: who learns, what is recorded, and the data behind it."""
+    """A training made ready: who learns, what is recorded, the data behind it, and what it is called.
+
+    Only one of several trainings is called anything, by its place in the scan.
+    """
 
     trainer: Trainer
     record: Record
     data: TrainingData
+    called: str = ""
+
+
+def training_title(own: Iterable[tuple[str, object]]) -> str:
+    """One of several trainings in words, ``pcd, steps = 10``; texts speak for themselves."""
+    return ", ".join(
+        f"{axis} = {value:.4g}" if isinstance(value, int | float) else str(value) for axis, value in own
+    )
 
 
 def prepare(
@@ -114,8 +125,11 @@ def prepare(
     name = tuple(part for pair in training.own for part in pair)
     trainer = Trainer(problem, recipe, select(backend), study.seed, name)
     with single_threaded_blas():
-        record = Record(trainer, data.parts, study.seed, declared.tau_sweeps)
-    return _Ready(trainer, record, data)
+        record = Record(
+            trainer, data.parts, study.seed, declared.tau_sweeps, data.effective_samples
+        )
+    scanned = [(axis, value) for axis, value in training.own if study.axis(axis) is not None]
+    return _Ready(trainer, record, data, training_title(scanned))
 
 
 def run_training(
@@ -176,7 +190,7 @@ def _train(ready: _Ready, declared, folder, checkpoint, digest, progress, check)
         if trainer.update == age and not _sound(path, digest):
             with single_threaded_blas():
                 measured = ready.record.measure()
-            note = summary_line(measured)
+            note = "  ".join(filter(None, (ready.called, summary_line(measured))))
             arrays = {f"history/{name}": np.asarray(value) for name, value in measured.items()}
             if declared.snapshots or age == declared.updates:
                 kind = trainer.recipe.precision

@@ -11,6 +11,7 @@ from physebm.learning.chains import ChainOptions
 from physebm.learning.optimisers import Schedule
 from physebm.learning.recipe import Recipe
 from physebm.learning.record import Record, summary_line
+from physebm.learning.record_moments import MomentRecord
 from physebm.learning.record_names import recorded_names
 from physebm.learning.record_weights import leading_modes, weight_matrices
 from physebm.model.energy import reduced_potential
@@ -388,3 +389,18 @@ def test_the_few_numbers_of_live_progress():
     found["chain_tau"] = np.array(np.nan)
     assert summary_line(found) == "pl -3.2 (test -3.31)  moments 0.981"
     assert summary_line({"gradient_norm": np.array(0.012)}) == "gradient 0.012"
+
+
+def test_the_noise_of_moments_counts_independent_samples():
+    """Every sample four times: the moments stay, their noise is that of a quarter of the rows."""
+    loaded = family("boltzmann machine")
+    data = some_visibles(loaded, 100, 4)
+    n = len(next(iter(data.values())))
+    repeated = {name: np.repeat(x, 4, axis=0) for name, x in data.items()}
+    one = MomentRecord(loaded.hamiltonian, data, np.full(n, 1 / n), 3)
+    naive = MomentRecord(loaded.hamiltonian, repeated, np.full(4 * n, 0.25 / n), 3)
+    four = MomentRecord(loaded.hamiltonian, repeated, np.full(4 * n, 0.25 / n), 3, float(n))
+    model = one.of_chains(some_visibles(loaded, 50, 5))
+    for name in ("moment1_noise", "moment2_noise"):
+        assert four.match(model)[name] == pytest.approx(one.match(model)[name], rel=0.02)
+        assert naive.match(model)[name] < 0.95 * one.match(model)[name]
