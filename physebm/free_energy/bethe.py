@@ -33,7 +33,6 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.special import logsumexp
 
 from physebm.errors import LoweringError
 from physebm.free_energy.estimate import Estimate
@@ -209,22 +208,22 @@ class Bethe:
 
     def _through(self, cavity: np.ndarray) -> np.ndarray:
         """``log sum_a exp(cavity_a + J_ab)``, up to a constant of every arrow."""
-        if np.ptp(self.J) > RANGE:
-            return logsumexp(cavity[:, :, None] + self._arrows, axis=1)
+        if self.J.max(initial=0.0) - self.J.min(initial=0.0) > RANGE:
+            return _log_sum(cavity[:, :, None] + self._arrows, 1)
         # the largest of the weights has at least the factor exp(-RANGE): sums do not vanish
         weight = np.exp(cavity - cavity.max(axis=1, keepdims=True))
         return np.log(np.einsum("rae,abe->rbe", weight, self._factors))
 
     @cached_property
     def _factors(self) -> np.ndarray:
-        return np.exp(self._arrows - self._arrows.max())
+        return np.exp(self._arrows - self._arrows.max(initial=0.0))
 
     def log_z(self, state: State) -> np.ndarray:
         """The Bethe free energy at these messages, ``[row]``; of fixed points."""
         nu = state[MESSAGES]
         weights = self._weights(nu)
-        single = logsumexp(weights, axis=1) @ (1.0 - self.degree)
-        return single + logsumexp(self._pairs(nu, weights), axis=(1, 2)).sum(axis=1)
+        single = _log_sum(weights, 1) @ (1.0 - self.degree)
+        return single + _log_sum(self._pairs(nu, weights), (1, 2)).sum(axis=1)
 
     def _pairs(self, nu: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Log-weights of the states of every edge, ``[row, state, state, edge]``."""
@@ -249,7 +248,7 @@ class Bethe:
         nu, q = state[MESSAGES], self.states
         weights = self._weights(nu)
         pair = np.moveaxis(self._pairs(nu, weights)[0], -1, 0)
-        pair = np.exp(pair - logsumexp(pair, axis=(1, 2), keepdims=True))
+        pair = np.exp(pair - _log_sum(pair, (1, 2))[:, None, None])
         root = np.sqrt(_normalised(weights)[0].T)
         left, right = root[self.edges[:, 0]], root[self.edges[:, 1]]
         # indicators over sqrt(p) have the covariance 1 - sqrt(p) sqrt(p)^T, a projector
@@ -264,6 +263,12 @@ class Bethe:
         size = q * self.units
         excess = sparse.csr_array(sparse.coo_array((-inverse.ravel(), (rows, columns)), (size, size)))
         return one_less_largest(lambda X: np.asarray((excess @ X.T).T), size)
+
+
+def _log_sum(x: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
+    """``log sum exp``; other axes may be empty."""
+    top = x.max(axis=axis, keepdims=True)
+    return np.log(np.exp(x - top).sum(axis=axis)) + top.squeeze(axis)
 
 
 def _normalised(weights: np.ndarray) -> np.ndarray:

@@ -56,7 +56,7 @@ class Approximation(Protocol):
     """A functional whose stationary values approximate log Z; states ``{name: [row, ...]}``."""
 
     def advance(self, state: State, step: np.ndarray) -> tuple[State, np.ndarray]:
-        """One damped pass with ``step [row]``, and how far an undamped one moves a mean, ``[row]``."""
+        """A damped pass with ``step [row]``, and how far an undamped one moves moments, ``[row]``."""
 
     def log_z(self, state: State) -> np.ndarray:
         """The functional, ``[row]``; NaN where it does not exist."""
@@ -84,7 +84,7 @@ class FixedPoint:
     smallest_eigenvalue
         Of the Hessian in units of independent units; negative: a saddle point.
     iterations, residual
-        Passes until convergence, and the last change of a mean, of the start that came first.
+        Passes until convergence, and the last change of a moment, of the start that came first.
     starts
         Number of starts that converged here.
     state
@@ -175,7 +175,7 @@ def search(
     step
         Share of the new value in a pass, halved row by row where the residual does not shrink.
     tolerance
-        A row has converged when an undamped pass moves no mean further than this.
+        A row has converged when an undamped pass moves no moment further than this.
     """
     state, done, residual = _iterate(approximation, state, step, tolerance, iterations)
     log_z, means = approximation.log_z(state), approximation.means(state)
@@ -315,7 +315,8 @@ def estimate(
         text = f"no fixed point is stable (smallest eigenvalue of the Hessian {lowest:.3g})"
         findings.append(Finding(Verdict.FAILED, text))
     else:
-        value = found.best_unconverged
+        # a bound holds everywhere; of other functionals the value on the way means nothing
+        value = found.best_unconverged if lower_bound else float("nan")
         text = f"none of {found.unconverged} starts converged (smallest residual {found.residual:.3g})"
         findings.append(Finding(Verdict.FAILED, text))
     verdict, reason = judged(findings)

@@ -89,6 +89,9 @@ class NaiveMeanField:
                 state[key] = state[key] + share * (new - state[key])
             held = self.moments(name, state)
             change = np.abs(held.first - moments[name].first).max(axis=1, initial=0.0)
+            if held.second is not None:
+                wide = np.abs(held.second - moments[name].second).max(axis=1, initial=0.0)
+                change = np.maximum(change, wide)
             moved, moments[name] = np.maximum(moved, change / step), held
         return state, moved
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import numpy as np
 from scipy import sparse
@@ -44,12 +45,14 @@ class Dense:
     def onto_a(self, X: np.ndarray, x: np.ndarray) -> np.ndarray:
         """``sum_jb X[i, a, j, b] x[row, j, b]``, ``[row, i, a]``; the whole sum within one group."""
         n, f = X.shape[:2]
-        return (x.reshape(len(x), -1) @ X.reshape(n * f, -1).T).reshape(len(x), n, f)
+        width = X.shape[2] * X.shape[3]
+        return (x.reshape(len(x), width) @ X.reshape(n * f, width).T).reshape(len(x), n, f)
 
     def onto_b(self, X: np.ndarray, x: np.ndarray) -> np.ndarray:
         """``sum_ia x[row, i, a] X[i, a, j, b]``, ``[row, j, b]``."""
         n, f = X.shape[2:]
-        return (x.reshape(len(x), -1) @ X.reshape(-1, n * f)).reshape(len(x), n, f)
+        width = X.shape[0] * X.shape[1]
+        return (x.reshape(len(x), width) @ X.reshape(width, n * f)).reshape(len(x), n, f)
 
     def gram_a(self, X: np.ndarray, w: np.ndarray) -> np.ndarray:
         """``sum_jc w[j, c] X[i, a, j, c] X[i, b, j, c]``, ``[i, a, b]``."""
@@ -85,7 +88,8 @@ class Edges:
     def _gathered(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Sums over the edges of every unit, of ``[edge, ...]`` at its first and second unit."""
         one, two = self._ends
-        total = one @ first.reshape(len(first), -1) + two @ second.reshape(len(second), -1)
+        width = prod(first.shape[1:])
+        total = one @ first.reshape(len(first), width) + two @ second.reshape(len(second), width)
         return total.reshape(self.units, *first.shape[1:])
 
     def centred(self, pa: np.ndarray | None, pb: np.ndarray | None) -> np.ndarray:

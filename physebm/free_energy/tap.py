@@ -321,5 +321,8 @@ def estimate_tap(
     if expansion < NOT_NEGATIVE:
         text = f"couplings too strong for the expansion (1 - eigenvalue of V J^2 V = {expansion:.3g})"
         findings.append(Finding(Verdict.SUSPECT, text))
+    if not found.points and any(not group.prior.discrete for group in hamiltonian.groups):
+        text = "the functional may be complex: a continuous unit without a positive precision"
+        findings.append(Finding(Verdict.FAILED, text))
     more = {"expansion": expansion}
     return estimate(METHOD, found, exact=exact, lower_bound=False, findings=findings, more=more)
