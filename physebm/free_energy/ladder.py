@@ -59,7 +59,8 @@ TRIPS = 10
 SHARE = 0.1
 CHAINS = 4
 FORGOTTEN = 0.1
-# Probability per row and test that a stationary run is called not equilibrated.
+# Probability per row and test that a stationary run is called not equilibrated; one sound run in a
+# hundred has a row that is suspect.
 FALSE_ALARM = 1e-4
 # Smallest rejection that rows are placed by.
 TINY = 1e-3
