@@ -155,11 +155,9 @@ class Trainer:
             arrays = self._inverted()
         else:
             if number == 1 and self.recipe.gauge != "none":
-                self.params = self._in_gauge(self.params)
+                self._enter_gauge()
             arrays = self._climbed(number)
         params = self.params.with_arrays(**{slot: x[None] for slot, x in arrays.items()})
-        if self.recipe.method in INVERSIONS and self.recipe.gauge != "none":
-            params = self._in_gauge(params)
         params, moved = self._projection.apply(params)
         self._check_finite(params, number)
         self.previous, self.params = self.params, params
@@ -168,12 +166,12 @@ class Trainer:
         if self.chains is not None:
             self.chains.follow(params)
 
-    def _in_gauge(self, params: Params) -> Params:
-        """The same distribution in the recipe's gauge."""
-        held = {slot: params.arrays[slot][0] for slot in self.slots}
+    def _enter_gauge(self) -> None:
+        """Go to the arrays of the recipe's gauge that have the same distribution."""
+        held = {slot: self.params.arrays[slot][0] for slot in self.slots}
         hamiltonian, row, gauge = self.problem.hamiltonian, self.problem.row, self.recipe.gauge
-        fixed = fix_gauge(hamiltonian, held, row, gauge, params.edges)
-        return params.with_arrays(**{slot: x[None] for slot, x in fixed.items()})
+        fixed = fix_gauge(hamiltonian, held, row, gauge, self.params.edges)
+        self.params = self.params.with_arrays(**{slot: x[None] for slot, x in fixed.items()})
 
     def _climbed(self, number: int) -> dict[str, np.ndarray]:
         """The arrays after one step of the optimiser."""
@@ -205,8 +203,9 @@ class Trainer:
     def _along_gauge(self, gradient, conditionals: Conditionals) -> dict[str, np.ndarray]:
         """The gradient along the gauge, in the variables that are climbed.
 
-        It is projected as a gradient in (J, h), so that it vanishes where that projection does, and
-        again in (J, h~), so that what the optimiser remembers is in the gauge too.
+        It is projected as a gradient in (J, h), so that it vanishes where that projection does (offsets
+        of couplings without a gauge lead out of it), and again in (J, h~), so that what the optimiser
+        remembers is in the gauge too.
         """
         if self.recipe.gauge == "none" or not self.recipe.centred:
             return self._nearest(gradient)

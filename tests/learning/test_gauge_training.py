@@ -12,6 +12,7 @@ from learning_models import declared, family
 from scipy.optimize import minimize
 from trained_problems import trainer_at
 
+from physebm.learning.chains import ChainOptions
 from physebm.learning.gauge import GAUGES, fix_gauge, within_gauge
 from physebm.learning.optimisers import Optimiser, Schedule
 from physebm.learning.recipe import Recipe
@@ -298,6 +299,18 @@ def test_every_update_stays_in_the_gauge(name, rule, gauge):
         projected = within_gauge(loaded.hamiltonian, state, gauge)
         for slot, moment in state.items():
             np.testing.assert_allclose(projected[slot], moment, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("gauge", GAUGES)
+def test_chains_and_minibatches_stay_in_the_gauge(gauge):
+    loaded = some_model("potts x potts")
+    chains = ChainOptions("pcd", chains=20, steps=2)
+    l2 = {"W": 0.1, "v_h": 0.1}
+    changes = {"method": "pcd", "chains": chains, "batch": 30, "l2": l2, "centred": True}
+    trainer = trained(loaded, gauge, "adam", run=False, **changes)
+    for until in (1, 2, 30):
+        trainer.run(until)
+        assert_in_gauge(loaded, trainer.params, gauge)
 
 
 def test_training_that_is_cut_goes_on_with_the_same_bits():
