@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from physebm.plots.labels import axis_label, check_names, short_name, value_text
-from physebm.plots.legends import BAD, METASTABLE, explain, legend, mark
+from physebm.plots.labels import axis_label, check_names, line_label, value_text
+from physebm.plots.legends import BAD, CHAINS_OUT, METASTABLE, explain, legend, mark
 from physebm.plots.places import name_ticks, positions
 from physebm.plots.style import COLUMN, DASHES, DOUBLE, MARKERS, colours_of, new_figure, styled
 from physebm.plots.theory_lines import TheoryLines, ready_lines
 from physebm.storage.points import bad_points, metastable_points, point_values, select_points, split
+from physebm.storage.training import of_training
 
 
 @styled
@@ -36,7 +38,8 @@ def curve(
     ``(xs, ys)`` or ``f``: those lines take the colour of their points and are called
     `theory_label` (under the key None it may hold lines of their own too); or a function that
     gives either for the dataset of one panel. Points that failed or drift are open, those where only
-    starts or chains disagree half open. `log` names the logarithmic axes: "", "x", "y" or "xy".
+    starts or chains disagree half open; of a training those are open where its chains were out of
+    equilibrium. `log` names the logarithmic axes: "", "x", "y" or "xy".
     """
     ds = select_points(ds, select)
     check_names(ds, x, y)
@@ -44,7 +47,9 @@ def curve(
     fig = new_figure(DOUBLE if len(panels) > 1 else COLUMN, 2.7)
     axes = fig.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     xs, x_ticks = positions(ds[x])
+    wrong = CHAINS_OUT if of_training(ds[y]) else BAD
     handles: dict[str, Line2D] = {}
+    black_handles: dict[str, Line2D] = {}
     marks: dict[str, Line2D] = {}
     for ax, part in zip(axes, panels):
         lines = theory(part) if callable(theory) else theory
@@ -54,8 +59,9 @@ def curve(
         for number, (group, colour) in enumerate(zip(groups, colours_of(ds, by))):
             marker = MARKERS[number % len(MARKERS)]
             value, error = point_values(group, y, (x,))
-            bad = bad_points(group, (x,)).values
-            metastable = metastable_points(group, (x,)).values
+            bad = bad_points(group, y, (x,)).values
+            metastable = metastable_points(group, y, (x,)).values
+            known = np.isfinite(value.values)
             own = lines.get(group[by].item()) if keyed and by else None
             if own is not None:
                 own = own if isinstance(own, tuple) else (own,)
@@ -66,7 +72,8 @@ def curve(
                 joined = {"linestyle": "-", "linewidth": 0.5}
             ax.plot(xs, value, color=colour, **joined)
             looks = ((~bad & ~metastable, "full", ""), (metastable, "bottom", METASTABLE))
-            for chosen, fill, meaning in (*looks, (bad, "none", BAD)):
+            for flagged, fill, meaning in (*looks, (bad, "none", wrong)):
+                chosen = flagged & known
                 if not chosen.any():
                     continue
                 ax.errorbar(
@@ -81,22 +88,22 @@ def curve(
                 )
                 if meaning:
                     marks[meaning] = mark(meaning, marker="o", color="0.3", fillstyle=fill)
-            label = (
-                f"{short_name(group[by])} = {value_text(group[by], bare=True)}" if by else "measured"
-            )
-            handles[label] = Line2D([], [], linestyle="", marker=marker, color=colour, label=label)
+            label = line_label(group[by]) if by else "measured"
+            if known.any() or own is not None:
+                handles[label] = Line2D([], [], linestyle="", marker=marker, color=colour, label=label)
         for number, (label, line_x, line_y) in enumerate(ready_lines(black, xs)):
             dash = {"linestyle": DASHES[number % len(DASHES)], "color": "black", "linewidth": 0.9}
             ax.plot(line_x, line_y, zorder=1.5, **dash)
-            handles[f"theory {label}"] = Line2D([], [], label=label, **dash)
+            black_handles[label] = Line2D([], [], label=label, **dash)
         if keyed:
-            handles["theory"] = Line2D([], [], color="0.3", linewidth=1.0, label=theory_label)
+            black_handles[""] = Line2D([], [], color="0.3", linewidth=1.0, label=theory_label)
         ax.set(xlabel=axis_label(ds[x]))
         ax.set(**{f"{letter}scale": "log" for letter in log})
         name_ticks(ax.xaxis, xs, x_ticks)
         if panel:
             ax.set_title(value_text(part[panel]))
     axes[0].set_ylabel(axis_label(ds[y]))
-    legend(fig, list(handles.values()) if len(handles) > 1 else [])
+    if len(handles) + len(black_handles) > 1:
+        legend(fig, list(handles.values()), list(black_handles.values()))
     explain(fig, list(marks.values()))
     return fig

@@ -24,12 +24,15 @@ def features(
     *,
     count: int | None = None,
     titles: Sequence[str] = (),
-    symbol: str = "W",
+    symbol: str = "W_{ik}",
+    visible: str = "visible unit $i$",
+    hidden: str = "hidden unit $k$",
 ) -> Figure:
     r"""Columns of ``W [visible, hidden]`` or ``W [visible, state, hidden]``, largest norm first.
 
     With `shape` a picture per column; columns with states are pictures of states against sites.
-    Without either a heat map of all of them. One diverging scale for all, white at zero.
+    Without either a heat map of all of them. One diverging scale for all, white at zero. Units have the
+    numbers that they have in the array, from 0.
 
     Parameters
     ----------
@@ -42,26 +45,36 @@ def features(
     titles
         What the arrays of a list are called.
     symbol
-        The array, as mathtext, for the colour bar.
+        An entry of the array, as mathtext, for the colour bar.
+    visible, hidden
+        What rows and columns of the array are called, with their indices in `symbol`.
     """
     several = not (isinstance(weights, np.ndarray) and weights.ndim > 1)
     given = [np.asarray(W, dtype=np.float64) for W in (weights if several else [weights])]
     pictured = given[0].ndim == 3 or on_plane(shape)
     if count is None and len(given) > 1 and pictured:
         count = IN_A_ROW
-    sorted_ = [W[..., _by_norm(W)[:count]] for W in given]
+    orders = [_by_norm(W)[:count] for W in given]
+    sorted_ = [W[..., order] for W, order in zip(given, orders)]
     scale = diverging_scale(np.concatenate([W.ravel() for W in sorted_]))
-    label = f"weight ${symbol}_{{i\\mu}}$"
+    label = f"weight ${symbol}$"
     if not pictured:
-        return _heat_maps(sorted_, scale, titles, label)
+        return _heat_maps(sorted_, orders, scale, titles, label, (visible, hidden))
     rows = [_pictures(W, shape) for W in sorted_]
     size = rows[0].shape[1:]
     if len(rows) == 1:
         grid = padded_grid(rows[0], columns_for(len(rows[0]), size))
     else:
         grid = np.stack([padded_grid(row, max(map(len, rows)))[0] for row in rows])
-    below = "in each: sites across, states down" if given[0].ndim == 3 else ""
-    return mosaic_figure(grid, scale, titles, label=label, below=below)
+    numbers = np.full(grid.shape[:2], "", dtype=object)
+    if len(rows) == 1:
+        numbers.ravel()[: len(orders[0])] = orders[0]
+    else:
+        for row, order in zip(numbers, orders):
+            row[: len(order)] = order
+    below = f"over each: the {hidden}, by norm"
+    below += "; in each: sites across, states down" if given[0].ndim == 3 else ""
+    return mosaic_figure(grid, scale, titles, captions=numbers, label=label, below=below)
 
 
 def _by_norm(W: np.ndarray) -> np.ndarray:
@@ -74,19 +87,27 @@ def _pictures(W: np.ndarray, shape: tuple[int, int] | None) -> np.ndarray:
 
 
 def _heat_maps(
-    weights: Sequence[np.ndarray], scale: ColourScale, titles: Sequence[str], label: str
+    weights: Sequence[np.ndarray],
+    orders: Sequence[np.ndarray],
+    scale: ColourScale,
+    titles: Sequence[str],
+    label: str,
+    sides: tuple[str, str],
 ) -> Figure:
     most = max(W.shape[1] for W in weights)
     fig, axes = panels_in_rows(len(weights), 2.7)
     if most > 100:
         fig.set_figwidth(DOUBLE)
-    for ax, W, title in zip(axes, weights, titles or [""] * len(weights)):
-        edges = (0.5, W.shape[1] + 0.5, len(W) + 0.5, 0.5)
+    for ax, W, order, title in zip(axes, weights, orders, titles or [""] * len(weights)):
+        edges = (-0.5, W.shape[1] - 0.5, len(W) - 0.5, -0.5)
         look = {"aspect": "auto", "interpolation": "nearest", "extent": edges}
         ax.imshow(W, cmap=scale.cmap, norm=scale.norm, **look)
-        ax.set(xlabel="hidden unit $\\mu$, by norm", ylabel="visible unit $i$")
+        ax.set(xlabel=f"{sides[1]}, by norm", ylabel=sides[0])
         ax.set_title(wrapped(title, 26))
-        ax.label_outer()
         whole_ticks(ax)
+        shown = np.unique(np.linspace(0, len(order) - 1, min(len(order), 8)).round().astype(int))
+        ax.set_xticks(shown, [str(order[place]) for place in shown])
+        if not ax.get_subplotspec().is_first_col():
+            ax.set_ylabel("")
     draw_bar(fig, axes, scale, label)
     return fig

@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from physebm.plots.labels import axis_label, check_names, short_name, value_text
+from physebm.plots.labels import axis_label, check_names, line_label, value_text
 from physebm.plots.legends import legend
 from physebm.plots.style import COLUMN, DOUBLE, colours_of, new_figure, styled
 from physebm.storage.points import point_values, select_points, split
@@ -54,7 +54,7 @@ def histogram(
                     q, low / width, high / width, step="mid", color=colour, alpha=0.25, linewidth=0
                 )
             if by:
-                label = f"{short_name(group[by])} = {value_text(group[by], bare=True)}"
+                label = line_label(group[by])
                 handles.setdefault(label, Line2D([], [], color=colour, label=label))
         ax.set(xlabel=axis_label(where))
         if panel:

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from physebm.plots.style import COLUMN
+from physebm.plots.style import COLUMN, STYLE
 
 BAD, METASTABLE = "failed or still drifting", "stationary, but starts or chains disagree"
+CHAINS_OUT = "chains of the training out of equilibrium"
 BAD_CROSS = {
     "linestyle": "",
     "marker": "x",
@@ -35,17 +37,29 @@ METASTABLE_DOT = {
 }
 
 
-def legend(fig: Figure, handles: Sequence[Line2D]) -> None:
-    """A legend above the axes, where it can cover no data; as many columns as fit the width."""
-    if not handles:
+def legend(fig: Figure, *groups: Sequence[Artist]) -> None:
+    """A legend above the axes, where it can cover no data; as many columns as fit the width.
+
+    One group of handles is read down the columns; of several each has rows of its own.
+    """
+    groups = [list(handles) for handles in groups if handles]
+    if not groups:
         return
-    longest = max(len(re.sub(r"\\[a-z]+", "x", handle.get_label())) for handle in handles)
+    labels = [handle.get_label() for handles in groups for handle in handles]
+    longest = max(len(re.sub(r"\\[a-z]+", "x", label)) for label in labels)
     fitting = max(1, int(0.95 * fig.get_figwidth() / (0.55 + 0.055 * longest)))
-    rows = -(-len(handles) // fitting)
+    across = max(-(-len(handles) // -(-len(handles) // fitting)) for handles in groups)
+    ordered = groups[0]
+    if len(groups) > 1:  # matplotlib fills column by column
+        rows = []
+        for handles in groups:
+            handles += [Line2D([], [], linestyle="", label="") for _ in range(-len(handles) % across)]
+            rows += [handles[start : start + across] for start in range(0, len(handles), across)]
+        ordered = [handle for column in zip(*rows) for handle in column]
     fig.legend(
-        handles=handles,
+        handles=ordered,
         loc="outside upper center",
-        ncols=-(-len(handles) // rows),
+        ncols=across,
         columnspacing=1.2,
         handletextpad=0.5,
         handlelength=2.2,
@@ -57,7 +71,7 @@ def mark(label: str, **look: Any) -> Line2D:
     return Line2D([], [], linestyle="", markerfacecoloralt="white", label=label, **look)
 
 
-def explain(fig: Figure, handles: Sequence[Line2D]) -> None:
+def explain(fig: Figure, handles: Sequence[Artist]) -> None:
     """One line below the axes that says what marked points are."""
     if handles:
         fig.legend(
@@ -70,13 +84,25 @@ def explain(fig: Figure, handles: Sequence[Line2D]) -> None:
 
 
 def value_bar(
-    fig: Figure, axes: Sequence[Axes], colours: Sequence[Any], values: Sequence[Any], label: str
+    fig: Figure,
+    axes: Sequence[Axes],
+    colours: Sequence[Any],
+    values: Sequence[Any],
+    label: str,
+    *,
+    above: bool = False,
 ) -> None:
-    """A colour bar for more lines than a legend can name: a colour per value, some of them named."""
+    """A colour bar for more lines than a legend can name: a colour per value, some of them named.
+
+    The first and the last always are. The label stands at its side, or `above` it.
+    """
     count = len(colours)
     norm = BoundaryNorm(np.arange(count + 1) - 0.5, max(count, 1))
-    shown = np.arange(0, count, max(1, -(-(count - 1) // 5)))
+    shown = np.unique(np.linspace(0, count - 1, min(count, 6)).round().astype(int))
     bar = fig.colorbar(ScalarMappable(norm, ListedColormap(colours)), ax=list(axes), pad=0.02)
-    bar.set_label(label)
+    if above:
+        bar.ax.set_title(label, fontsize=STYLE["legend.fontsize"])
+    else:
+        bar.set_label(label)
     bar.set_ticks(shown, labels=[f"{values[place]:.4g}" for place in shown])
     bar.ax.tick_params(length=0, which="both")

@@ -17,8 +17,9 @@ from physebm.plots.style import DOUBLE, STYLE, new_figure
 
 _TITLE = 20
 """Letters of a line of a row's name."""
-_MARGIN, _LINE, _BAR, _LARGEST = 0.07, 0.18, 0.95, 1.2
-"""Inches: around all, of a line of text, of a colour bar with its numbers, of the largest picture."""
+_MARGIN, _LINE, _BAR, _LARGEST, _CAPTION = 0.07, 0.18, 0.95, 1.2, 0.11
+"""Inches: around all, of a line of text, of a colour bar with its numbers, of the largest picture, of
+a caption."""
 
 
 def columns_for(count: int, shape: tuple[int, int], aspect: float = 2.0) -> int:
@@ -61,12 +62,14 @@ def mosaic_figure(
     row_titles: Sequence[str] = (),
     column_titles: Sequence[str] = (),
     *,
+    captions: np.ndarray | None = None,
     label: str = "",
     below: str = "",
 ) -> Figure:
     """Pictures ``[row, column, y, x]``, each framed; those of NaN only are left empty.
 
-    With a `label` a colour bar stands beside them; `below` is a line under them.
+    With a `label` a colour bar stands beside them; `below` is a line under them, `captions`
+    ``[row, column]`` are small texts, one over each picture.
     """
     rows, columns, tall, wide = pictures.shape
     gap = max(1, round(min(tall, wide) / 10))
@@ -77,11 +80,13 @@ def mosaic_figure(
     width = min(DOUBLE - left - right, columns * _LARGEST * max(1.0, wide / tall))
     needed = max((0.85 * _LINE * (1 + name.count("\n")) for name in names), default=0.0)
     row_gap = max(gap, int(np.ceil(needed * across / width)) - tall)  # room for the names of rows
+    over = 0.0 if captions is None else _CAPTION
+    row_gap = max(row_gap, int(np.ceil(over * across / width)))
     down = rows * (tall + row_gap) - row_gap
     height = width * down / across
     beyond = max(0.0, (needed - width * tall / across) / 2)
     lower = _MARGIN + beyond + _LINE * bool(below)
-    upper = _MARGIN + beyond + _LINE * bool(column_titles)
+    upper = _MARGIN + max(beyond, over) + _LINE * bool(column_titles)
     high = max(height, 1.0) if label else height
     total = (left + width + right, lower + high + upper)
     # sizes are known: an automatic layout would not find them around pictures of a fixed aspect
@@ -91,6 +96,12 @@ def mosaic_figure(
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
     if column_titles:
         ax.set_xticks(np.arange(columns) * (wide + gap) + (wide - 1) / 2, column_titles)
+    for row, column in np.argwhere(np.isfinite(pictures).any(axis=(2, 3))) if over else ():
+        place = (column * (wide + gap) + (wide - 1) / 2, row * (tall + row_gap) - 0.5)
+        text = str(captions[row, column])
+        ax.annotate(
+            text, place, (0, 1), textcoords="offset points", fontsize=5.5, ha="center", va="bottom"
+        )
     if names:
         ax.set_yticks(np.arange(rows) * (tall + row_gap) + (tall - 1) / 2, names)
     if below:

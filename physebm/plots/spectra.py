@@ -76,7 +76,10 @@ def spectrum(
         if panel:
             ax.set_title(panel_title(part[panel], len(panels)))
     upper[0].set_ylabel(axis_label(ds[name]))
-    value_bar(fig, list(upper), colours, np.arange(1, count + 1), "rank of the mode")
+    # beside a panel whose axis says "rank of the mode" a word is enough
+    beside = two and len(panels) == 1
+    words = "rank" if beside else "rank of the mode"
+    value_bar(fig, list(upper), colours, np.arange(1, count + 1), words, above=beside)
     scale = ColourScale(mpl.colormaps["cividis"], Normalize(0, 1))
     for ax, part in zip(lower, panels):
         _draw_alignment(ax, part, cosine, ages, scale)

@@ -16,6 +16,8 @@ import xarray as xr
 
 from physebm.errors import InputError
 from physebm.storage.dataset import DONE, FAILED, NOT_EQUILIBRATED
+from physebm.storage.training import of_training
+from physebm.storage.training_quantities import VERDICTS, of_chains
 
 # Words of `observables.equilibration` by which a verdict gives its reasons.
 DISAGREE = "disagree"
@@ -86,35 +88,51 @@ def point_values(
     return value, None if stderr is None else stderr.transpose(*dims)
 
 
-def bad_points(ds: xr.Dataset, dims: Sequence[str]) -> xr.DataArray:
-    """True on `dims` where any point behind failed, or is not equilibrated and not metastable.
+def bad_points(ds: xr.Dataset, name: str, dims: Sequence[str]) -> xr.DataArray:
+    """True on `dims` where any point behind `name` failed, or is not equilibrated and not metastable.
 
     That is where its average is no average of anything: first and second half differ, or the run
-    drifts.
+    drifts. What a training recorded is not judged by the sampling after it: averages over its chains
+    are bad where the chains were out of equilibrium, and all else it recorded is what it is.
     """
+    if of_training(ds[name]):
+        return _chains_out(ds, name, dims)
     failed, unequal, drifting = _flags(ds, dims)
     return failed | (unequal & drifting)
 
 
-def metastable_points(ds: xr.Dataset, dims: Sequence[str]) -> xr.DataArray:
+def metastable_points(ds: xr.Dataset, name: str, dims: Sequence[str]) -> xr.DataArray:
     """True on `dims` where all points behind are stationary runs, but starts or chains disagree.
 
     Each value is then the average of a metastable state, or of some of them, not of equilibrium.
+    Nowhere for what a training recorded.
     """
+    if of_training(ds[name]):
+        return _nowhere(ds, dims)
     failed, unequal, drifting = _flags(ds, dims)
     return unequal & ~failed & ~drifting
 
 
+def _chains_out(ds: xr.Dataset, name: str, dims: Sequence[str]) -> xr.DataArray:
+    if not of_chains(name) or "chain_verdict" not in ds:
+        return _nowhere(ds, dims)
+    return _anywhere(ds, ds["chain_verdict"] == VERDICTS.index("out_of_equilibrium"), dims)
+
+
+def _nowhere(ds: xr.Dataset, dims: Sequence[str]) -> xr.DataArray:
+    return xr.DataArray(np.zeros([ds.sizes[dim] for dim in dims], dtype=bool), dims=tuple(dims))
+
+
+def _anywhere(ds: xr.Dataset, flagged: xr.DataArray, dims: Sequence[str]) -> xr.DataArray:
+    """On `dims`, whether any point behind is flagged."""
+    lost = [dim for dim in flagged.dims if dim not in dims]
+    return (_nowhere(ds, dims) | flagged.any(lost)).transpose(*dims)
+
+
 def _flags(ds: xr.Dataset, dims: Sequence[str]) -> tuple[xr.DataArray, ...]:
     """On `dims`, any point behind: failed; not equilibrated; not equilibrated and drifting."""
-    shape = tuple(ds.sizes[dim] for dim in dims)
-    none = xr.DataArray(np.zeros(shape, dtype=bool), dims=tuple(dims))
-
-    def anywhere(flagged: xr.DataArray) -> xr.DataArray:
-        lost = [dim for dim in flagged.dims if dim not in dims]
-        return (none | flagged.any(lost)).transpose(*dims)
-
-    failed = anywhere(ds["status"] == FAILED) if "status" in ds else none
+    none = _nowhere(ds, dims)
+    failed = _anywhere(ds, ds["status"] == FAILED, dims) if "status" in ds else none
     if "equilibration" not in ds:
         return failed, none, none
     unequal = ds["equilibration"] == NOT_EQUILIBRATED
@@ -126,7 +144,7 @@ def _flags(ds: xr.Dataset, dims: Sequence[str]) -> tuple[xr.DataArray, ...]:
         drifting = unequal & ~xr.DataArray(apart, dims=ds["equilibration_message"].dims)
     else:
         drifting = unequal
-    return failed, anywhere(unequal), anywhere(drifting)
+    return failed, _anywhere(ds, unequal, dims), _anywhere(ds, drifting, dims)
 
 
 def _over_disorder(

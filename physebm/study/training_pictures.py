@@ -18,8 +18,11 @@ from matplotlib.figure import Figure
 from physebm import plots
 from physebm.errors import ResultFileError, StudyFileError
 from physebm.learning.record_weights import WeightMatrix, weight_matrices
+from physebm.lowering.formula import index_letters
 from physebm.model.hamiltonian import Group, Hamiltonian
 from physebm.model.params import Params
+from physebm.model.roles import visible_groups
+from physebm.model.terms import array_of
 from physebm.plots.mosaic import on_plane
 from physebm.schema.load import Loaded
 from physebm.schema.plot_declarations import PlotDeclaration
@@ -103,9 +106,34 @@ def draw_features(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> 
     pictured = shape is not None or columns[0].ndim == 3
     count = plot.count or (FEATURES if pictured and not titles else None)
     figure = plots.features(
-        columns if titles else columns[0], shape, count=count, titles=titles, symbol=symbol
+        columns if titles else columns[0],
+        shape,
+        count=count,
+        titles=titles,
+        **_called(trained.model({}).hamiltonian, matrices[0], symbol),
     )
     return figure, said
+
+
+def _called(hamiltonian: Hamiltonian, matrix: WeightMatrix, symbol: str) -> dict[str, str]:
+    """Entries, rows and columns of a matrix, by the letters of `lowering.formula`."""
+    letters = index_letters(hamiltonian)
+    if matrix.kind == "patterns":
+        i = letters[matrix.side or next(iter(letters))][0]
+        return {
+            "symbol": rf"{symbol}_{{\mu {i}}}",
+            "visible": f"unit ${i}$",
+            "hidden": r"pattern $\mu$",
+        }
+    term = next(each for each in hamiltonian.terms if array_of(each) == matrix.name)
+    one, two = (term.b, term.a) if matrix.turned else (term.a, term.b)
+    i, k = letters[one][0], letters[two][1 if matrix.symmetric else 0]
+    visible = visible_groups(hamiltonian)
+    return {
+        "symbol": f"{symbol}_{{{k}{i}}}" if matrix.turned else f"{symbol}_{{{i}{k}}}",
+        "visible": f"{'visible' if one in visible else 'hidden'} unit ${i}$",
+        "hidden": f"{'visible' if two in visible else 'hidden'} unit ${k}$",
+    }
 
 
 def _sample_shape(ds: xr.Dataset) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from physebm.errors import InputError
 from physebm.observables.equilibration import verdict
 from physebm.storage.dataset import series_dataset, summary_dataset
 from physebm.storage.points import bad_points, metastable_points, point_values, select_points
+from physebm.storage.training import final_dataset, training_dataset
 
 TEMPERATURES = np.array([0.5, 1.0, 1.5, 2.0])
 AXES = {
@@ -67,7 +68,8 @@ def test_one_sample_keeps_its_stored_error(summary):
 
 
 def test_bad_points_are_the_failed_and_the_not_equilibrated_but_not_the_suspect(summary):
-    bad = bad_points(select_points(summary, {"start": "pattern"}), ("alpha", "temperature"))
+    part = select_points(summary, {"start": "pattern"})
+    bad = bad_points(part, "retrieval_overlap", ("alpha", "temperature"))
     expected = np.zeros((3, 4), dtype=bool)
     expected[0, 0] = expected[1, 1] = expected[2, 3] = True
     np.testing.assert_array_equal(bad, expected)
@@ -85,8 +87,46 @@ def test_stationary_runs_that_disagree_are_metastable_and_runs_that_drift_are_ba
     part = part.isel(temperature=slice(3)).drop_vars(["status", "message"])
     part["equilibration"] = (("disorder", "temperature"), code)
     part["equilibration_message"] = (("disorder", "temperature"), message)
-    assert metastable_points(part, ("temperature",)).values.tolist() == [False, True, False]
-    assert bad_points(part, ("temperature",)).values.tolist() == [False, False, True]
+    shown = "retrieval_overlap", ("temperature",)
+    assert metastable_points(part, *shown).values.tolist() == [False, True, False]
+    assert bad_points(part, *shown).values.tolist() == [False, False, True]
+
+
+def trained(**values):
+    """Two trainings, the second with chains out of equilibrium, and a sampling that disagrees."""
+    axes = {"learning_rate": [0.1, 0.2]}
+    histories = {name: np.array(held, float)[:, None] for name, held in values.items()}
+    histories["chain_verdict"] = np.array([[0], [2]])
+    final = final_dataset(axes, training_dataset(axes, [10], histories))
+    sampled = summary_dataset(
+        axes,
+        {"energy": (np.zeros(2), np.ones(2), np.ones(2))},
+        equilibration=np.array([2, 2]),
+        equilibration_messages=np.array(["the two starts disagree"] * 2, object),
+    )
+    return sampled.merge(final)
+
+
+def test_what_a_training_recorded_is_judged_by_its_chains_and_not_by_the_sampling_after_it():
+    ds = trained(log_likelihood_test=[-3.0, -2.0], moment2_rms=[0.1, 0.2])
+    assert metastable_points(ds, "energy", ("learning_rate",)).values.tolist() == [True, True]
+    for name, expected in (("log_likelihood_test", [False, False]), ("moment2_rms", [False, True])):
+        assert not metastable_points(ds, name, ("learning_rate",)).any()
+        assert bad_points(ds, name, ("learning_rate",)).values.tolist() == expected
+    assert texts_of_legends(plots.curve(ds, "learning_rate", "log_likelihood_test")) == []
+    chains = plots.curve(ds, "learning_rate", "moment2_rms")
+    assert texts_of_legends(chains) == ["chains of the training out of equilibrium"]
+    assert "starts or chains" in texts_of_legends(plots.curve(ds, "learning_rate", "energy"))[0]
+
+
+def test_a_legend_names_only_what_is_drawn_and_texts_speak_for_themselves(summary):
+    part = summary.isel(disorder=0, alpha=0)
+    fig = plots.curve(part, "temperature", "retrieval_overlap", by="start")
+    assert texts_of_legends(fig) == ["pattern", "random"]  # a point that failed has no marker
+    absent = part.copy(deep=True)
+    absent["retrieval_overlap"][0] = np.nan
+    fig = plots.curve(absent, "temperature", "retrieval_overlap", by="start", theory=[("T", np.cos)])
+    assert sorted(texts_of_legends(fig)) == ["T", "random"]
 
 
 def test_an_axis_that_is_neither_shown_nor_selected_is_refused(summary):
@@ -132,7 +172,8 @@ def test_curves_have_the_stored_errors_and_open_markers_where_not_equilibrated(s
     (segments,) = last_good.lines[2]
     lengths = [np.ptp(segment[:, 1]) for segment in segments.get_segments()]
     np.testing.assert_allclose(lengths, 0.02, rtol=1e-12)
-    assert texts_of_legends(fig)[:3] == ["$\\alpha$ = 0.05", "$\\alpha$ = 0.1", "$\\alpha$ = 0.15"]
+    named = {"$\\alpha$ = 0.05", "$\\alpha$ = 0.1", "$\\alpha$ = 0.15", "theory"}
+    assert set(texts_of_legends(fig)) - {""} == {*named, "failed or still drifting"}
     theory = ax.get_lines()[0]
     np.testing.assert_array_equal(theory.get_ydata(), np.cos(theory.get_xdata()))
 

@@ -81,15 +81,19 @@ def test_a_logarithmic_axis_needs_values_above_zero():
 def test_a_line_per_value_of_the_axis_that_is_left_free_with_its_errors():
     ds = training()
     ds["pseudo_log_likelihood_train"][1, 3:6] = np.nan
+    ds["pseudo_log_likelihood_train_stderr"][0] = 0.0
     fig = plots.training_curve(ds, "pseudo_log_likelihood_train")
     (ax,) = fig.axes
     one, other = joined(ax)
     np.testing.assert_array_equal(one.get_xdata(), AGES)
     np.testing.assert_array_equal(other.get_xdata(), np.delete(AGES, [3, 4, 5]))
     np.testing.assert_allclose(one.get_ydata(), -10 + np.log1p(AGES), rtol=1e-14)
-    (bars,) = ax.containers[1].lines[2]
-    np.testing.assert_allclose([np.ptp(bar[:, 1]) for bar in bars.get_segments()], 0.5, rtol=1e-12)
-    assert names(fig) == ["pcd", "exact"]
+    # an error that all ages share is a band; there is none where all samples were taken
+    (band,) = ax.collections
+    edge = band.get_paths()[0].vertices
+    at = edge[edge[:, 0] == AGES[-1], 1]
+    np.testing.assert_allclose(np.ptp(at), 0.5, rtol=1e-12)
+    assert names(fig)[:2] == ["pcd", "exact"] and names(fig)[2].startswith("band: standard error")
     assert "log pseudo-likelihood" in ax.get_ylabel().replace("\n", " ")
     assert ax.get_ylabel().endswith("$\\mathcal{L}_\\mathrm{PL}$ [nat]")
 
@@ -104,7 +108,7 @@ def test_several_quantities_are_called_by_the_words_in_which_they_differ():
     assert (train.get_linestyle(), test.get_linestyle()) == ("-", "--")
     assert train.get_color() != test.get_color()
     both = plots.training_curve(training(), ["log_likelihood_train", "log_likelihood_test"])
-    assert sorted(names(both)) == ["exact", "pcd", "test data", "training data"]
+    assert names(both) == ["pcd", "training data", "exact", "test data"]  # two rows
     colours = [line.get_color() for line in joined(both.axes[0])]
     assert colours[0] == colours[1] != colours[2] == colours[3]
     own = plots.training_curve(ds, ["log_likelihood_train", "log_likelihood_test"], labels=["a", "b"])
@@ -133,7 +137,7 @@ def test_more_lines_than_a_legend_can_name_stand_on_a_colour_bar():
     ax, bar = fig.axes
     assert len(joined(ax)) == 12 and fig.legends == []
     assert bar.get_ylabel() == "mode of W $a$"
-    assert bar.get_yticklabels()[0].get_text() == "0" and bar.get_yticklabels()[-1].get_text() == "9"
+    assert bar.get_yticklabels()[0].get_text() == "0" and bar.get_yticklabels()[-1].get_text() == "11"
 
 
 def test_verdicts_are_words_and_what_was_not_recorded_is_no_point():
@@ -183,3 +187,14 @@ def test_a_line_without_points_has_no_name_and_the_worst_verdict_of_disorder_cou
     fig = plots.training_curve(ds, "chain_verdict")
     assert names(fig) == ["pcd"]
     np.testing.assert_array_equal(joined(fig.axes[0])[0].get_ydata(), np.where(AGES < 10, 1, 2))
+
+
+def test_lines_of_verdicts_stand_beside_each_other():
+    ds = training({"method": ["pcd", "cd", "pt"]})
+    fig = plots.training_curve(ds, "chain_verdict")
+    lines = [line.get_ydata() for line in joined(fig.axes[0])]
+    assert len(lines) == 3
+    for one, other in zip(lines, lines[1:]):
+        np.testing.assert_allclose(other - one, 0.7 / 3, rtol=1e-6)
+    np.testing.assert_allclose(np.mean(lines, axis=0), np.where(AGES < 10, 1, 2), rtol=1e-6)
+    assert fig.axes[0].get_ylim() == (-0.5, 2.5)

@@ -21,18 +21,22 @@ def test_features_are_pictures_sorted_by_norm_on_one_scale_about_zero(W):
     np.testing.assert_array_equal(plane[-2:, -3:], W[:, order[3]].reshape(2, 3))
     low, high = ax.images[0].get_clim()
     assert low == -high and high == np.abs(W[:, order]).max()
-    assert bar.get_ylabel() == "weight $W_{i\\mu}$"
+    assert bar.get_ylabel() == "weight $W_{ik}$"
+    assert [text.get_text() for text in ax.texts] == [str(k) for k in order]
+    assert ax.get_xlabel() == "over each: the hidden unit $k$, by norm"
 
 
 @pytest.mark.filterwarnings("error")
 def test_features_without_a_plane_are_one_heat_map(W):
-    fig = plots.features(W, symbol="\\xi")
+    fig = plots.features(W, symbol="\\xi_{\\mu i}", hidden="pattern $\\mu$")
     ax, bar = fig.axes
     np.testing.assert_array_equal(
         ax.images[0].get_array(), W[:, np.argsort(-np.linalg.norm(W, axis=0))]
     )
-    assert ax.get_xlabel() == "hidden unit $\\mu$, by norm" and ax.get_ylabel() == "visible unit $i$"
-    assert bar.get_ylabel() == "weight $\\xi_{i\\mu}$"
+    assert ax.get_xlabel() == "pattern $\\mu$, by norm" and ax.get_ylabel() == "visible unit $i$"
+    assert bar.get_ylabel() == "weight $\\xi_{\\mu i}$"
+    order = np.argsort(-np.linalg.norm(W, axis=0))
+    assert [label.get_text() for label in ax.get_xticklabels()] == [str(k) for k in order]
 
 
 def test_features_with_states_are_pictures_of_states_against_sites():
