@@ -300,6 +300,8 @@ def from_rows(
     ----------
     path
         Whose rows were recorded.
+    run
+        Its row 0 must be drawn exactly: `record` of ``path.take([0])`` gives that to runs without it.
     methods
         Some of `METHODS`.
     """
@@ -323,7 +325,8 @@ def from_rows(
     sides = [each.log_z for each in (forward, backward, *found.values())]
     low, high = np.fmin.reduce(sides), np.fmax.reduce(sides)
     of_run = _of_run(path, run)
-    each_row = zip(_agreement(found, path.rows), _equilibrium([pairs, *found.values()], run.cold))
+    series = {"bar": pairs, **found}.values()
+    each_row = zip(_agreement(found, path.rows), _equilibrium(series, run.cold))
     shared = [
         _of_gaps(pairs.per_row["overlap"], forward, backward, k) + (of_run if k else []) + agree + equal
         for k, (agree, equal) in enumerate(each_row)
