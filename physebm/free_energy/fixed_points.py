@@ -166,7 +166,7 @@ def search(
     *,
     step: float = 0.5,
     tolerance: float = 1e-11,
-    iterations: int = 10_000,
+    iterations: int = 3_000,
 ) -> Search:
     """Iterate every row of `state` to a fixed point, and merge equal ones.
 
