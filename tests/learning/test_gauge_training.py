@@ -161,7 +161,11 @@ def bfgs_optimum(gauge, l1, l2):
 
 
 @pytest.mark.parametrize("gauge", GAUGES)
-@pytest.mark.parametrize("l2", PENALTIES, ids="+".join)
+@pytest.mark.parametrize(
+    "l2",
+    [pytest.param(l2, marks=[pytest.mark.slow] * (len(l2) == 1)) for l2 in PENALTIES],
+    ids="+".join,
+)
 def test_a_penalised_optimum_is_that_of_the_gauge(gauge, l2):
     """By every rule, in plain and centred variables."""
     loaded = some_model("all pairs")
@@ -234,7 +238,7 @@ def test_the_objective_is_stationary_along_the_gauge(name, gauge):
     for centred in (False, True):
         if centred and name == "patterns":
             continue
-        trainer = trained(loaded, gauge, "momentum", l2=l2, centred=centred, updates=300)
+        trainer = trained(loaded, gauge, "momentum", l2=l2, centred=centred, updates=200)
         assert_in_gauge(loaded, trainer.params, gauge)
         others = [loaded.params(100 + seed) for seed in range(5)]
         inside = [
