@@ -32,7 +32,6 @@ from physebm.model.roles import factorises
 from physebm.model.statistics import Moments
 from physebm.model.terms import Field, Square, groups_of
 
-
 # Share of the old field where units of one group couple to each other.
 DAMPING = 0.7
 

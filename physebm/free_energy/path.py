@@ -97,8 +97,8 @@ def thermal_path(hamiltonian: Hamiltonian, params: Params, rows: Coefficients) -
     Parameters
     ----------
     rows
-        Coefficients at temperatures, hottest first; their ``beta`` is the place on the path, and that of
-        row 0 is 0.
+        Coefficients at temperatures, hottest first; their ``beta`` is the place on the path, that of row
+        0 is 0.
     """
     if np.any(rows.beta <= 0.0) or np.any(np.diff(rows.beta) <= 0.0):
         raise ValueError("rows of a thermal path: expected increasing inverse temperatures above 0")
@@ -142,6 +142,15 @@ def data_path(
         params.with_arrays(**arrays),
         Coefficients(coefficients.beta, value, zeros, zeros),
     )
+
+
+def placed(path: Path, factors: np.ndarray) -> Path:
+    """The path with rows at other factors, on the straight lines between its own rows."""
+    old = path.coefficients
+    value = np.stack([np.interp(factors, old.beta, c) for c in old.value.T], axis=1)
+    zeros = np.zeros_like(value)
+    new = Coefficients(np.asarray(factors, dtype=np.float64), value, zeros, zeros)
+    return replace(path, coefficients=new)
 
 
 def _check_factors(factors: np.ndarray) -> None:

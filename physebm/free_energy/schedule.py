@@ -14,8 +14,7 @@ import numpy as np
 
 from physebm.backends.base import Backend
 from physebm.errors import StudyError
-from physebm.free_energy.ladder import placed
-from physebm.free_energy.path import Path
+from physebm.free_energy.path import Path, placed
 from physebm.free_energy.walkers import Walkers
 from physebm.free_energy.weights import systematic
 from physebm.observables.reweighting import effective_sample_size

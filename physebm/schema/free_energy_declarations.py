@@ -1,6 +1,6 @@
 """[free_energy]: by which methods log Z is estimated at every point, every default resolved.
 
-    method = "mbar"                    # or a list; the summary holds the first
+    method = "bar"                     # or a list; the summary holds the first
     [free_energy.ladder]               # integration, mbar, bar, stepping-stone: one tempered run
     [free_energy.annealing]            # ais
     [free_energy.population]           # population-annealing
@@ -109,7 +109,7 @@ class FreeEnergyDeclaration(msgspec.Struct, **_STRICT):
 
     readers: ClassVar[dict[str, tuple[str, ...]]] = READERS
 
-    method: Methods = ("mbar",)
+    method: Methods = ("bar",)
     ladder: LadderDeclaration | None = None
     annealing: AnnealingDeclaration | None = None
     population: PopulationDeclaration | None = None

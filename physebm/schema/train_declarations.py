@@ -127,7 +127,7 @@ class TrainDeclaration(msgspec.Struct, **_STRICT):
     l1, l2
         Strength of the penalties by array.
     gauge
-        Of Potts couplings, fixed after every update.
+        Of Potts couplings: training stays within it, penalties are maximised within it.
     positive, positive_steps
         Hidden units that do not factorise given the data: by mean field, or sampled in so many
         sweeps per update.

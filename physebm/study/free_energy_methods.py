@@ -16,12 +16,13 @@ from physebm.free_energy.annealed import annealed
 from physebm.free_energy.bethe import check_bethe, estimate_bethe
 from physebm.free_energy.estimate import Estimate
 from physebm.free_energy.exact import check_exact, exact_estimate
-from physebm.free_energy.ladder import equalised, from_rows, placed, record
+from physebm.free_energy.ladder import from_rows
 from physebm.free_energy.naive import estimate_mean_field
-from physebm.free_energy.path import Path, data_path, scaled_path, thermal_path
+from physebm.free_energy.path import Path, data_path, placed, scaled_path, thermal_path
 from physebm.free_energy.population import population_annealing
 from physebm.free_energy.schedule import adaptive, equal_speed
 from physebm.free_energy.tap import check_tap, estimate_tap
+from physebm.free_energy.tempered_run import equalised, record
 from physebm.model.conditionals import Conditionals
 from physebm.model.energy import energy_derivatives
 from physebm.model.hamiltonian import Hamiltonian

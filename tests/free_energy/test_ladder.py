@@ -12,18 +12,10 @@ from physebm.backends.select import select
 from physebm.errors import StudyError
 from physebm.free_energy.estimate import Verdict
 from physebm.free_energy.estimators import influence_error, integrated_rows, stepping_rows
-from physebm.free_energy.ladder import (
-    METHODS,
-    TemperedRun,
-    equalised,
-    from_rows,
-    placed,
-    record,
-    tempered,
-    works,
-)
-from physebm.free_energy.path import data_path, scaled_path
+from physebm.free_energy.ladder import METHODS, from_rows, tempered, works
+from physebm.free_energy.path import data_path, placed, scaled_path
 from physebm.free_energy.reweighting import bar_rows, mbar_rows
+from physebm.free_energy.tempered_run import TemperedRun, equalised, record
 from physebm.theory.enumeration import enumerate_states
 
 NUMBA = select("numba")

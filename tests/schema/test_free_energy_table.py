@@ -30,7 +30,7 @@ def read(text=PLAIN, *overrides):
 
 def test_one_method_or_several_with_the_tables_they_read():
     asked = read().free_energy
-    assert asked.method == ("mbar",) and asked.ladder == LadderDeclaration()
+    assert asked.method == ("bar",) and asked.ladder == LadderDeclaration()
     assert asked.annealing is asked.population is asked.fixed_points is None
     text = PLAIN + 'method = ["exact", "ais"]\nannealing = { chains = 20, base = "uniform" }\n'
     asked = read(text).free_energy

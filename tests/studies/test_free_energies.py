@@ -105,3 +105,58 @@ def test_the_entropy_of_hot_spins_is_log_2(tmp_path):
     entropy = held["entropy"].values.ravel()
     assert entropy[0] == pytest.approx(np.log(2), abs=1e-6)
     assert entropy[1] == pytest.approx(np.log(2), abs=1e-5)
+
+
+def test_the_entropy_is_minus_the_slope_of_the_free_energy(tmp_path):
+    text = SK.replace("[0.6, 1.0, 2.0]", "[0.999, 1.0, 1.001]").replace("disorder = 2\n", "")
+    text = text[: text.index("[free_energy]")] + '[free_energy]\nmethod = "exact"\n'
+    status, message = physebm("run", write(tmp_path, text), "--out", tmp_path / "slope.nc")
+    assert status == 0, message
+    held = open_tree(tmp_path / "slope.nc").to_dataset()
+    F, S = held["free_energy"].values, held["entropy"].values
+    assert -(F[2] - F[0]) / 0.002 == pytest.approx(S[1], abs=1e-5)
+
+
+def test_a_study_continues_with_the_methods_that_are_left(tmp_path, monkeypatch):
+    """The second method fails once: the first is not run again, and the bits are those of one run."""
+    from physebm.study import free_energy_methods
+
+    text = SK[: SK.index("[free_energy]")].replace("disorder = 2\n", "")
+    text += '[free_energy]\nmethod = ["bar", "ais"]\n'
+    text += "ladder = { chains = 4, sweeps = 400, discard = 50 }\n"
+    text += "annealing = { chains = 50, temperatures = 20 }\n"
+    study, plain, broken = write(tmp_path, text), tmp_path / "plain.nc", tmp_path / "broken.nc"
+    assert physebm("run", study, "--out", plain)[0] == 0
+    run, asked = free_energy_methods.run, []
+
+    def failing(method, *rest):
+        asked.append(method)
+        if asked == ["bar", "ais"]:
+            raise RuntimeError("no more")
+        return run(method, *rest)
+
+    monkeypatch.setattr(free_energy_methods, "run", failing)
+    assert physebm("run", study, "--out", broken)[0] == 1
+    assert physebm("run", study, "--out", broken)[0] == 0
+    assert asked == ["bar", "ais", "ais"]
+    one, other = (open_tree(path)["free_energies"].to_dataset() for path in (plain, broken))
+    for name in ("log_z", "log_z_stderr", "log_z_low", "log_z_high", "verdict"):
+        assert one[name].values.tobytes() == other[name].values.tobytes()
+
+
+@pytest.mark.parametrize(
+    "model, method, words",
+    [
+        ("sk", "exact", "integration"),
+        ("hopfield", "tap", "mean-field"),
+        ("p_spin", "bethe", "mean-field"),
+    ],
+)
+def test_methods_that_a_model_cannot_have_are_refused_before_anything_runs(
+    tmp_path, model, method, words
+):
+    text = f'models = "{Path(__file__).parents[2] / "models.toml"}"\nmodel = "{model}"\n'
+    text += f'[free_energy]\nmethod = "{method}"\n'
+    status, message = physebm("run", write(tmp_path, text), "--out", tmp_path / "no.nc")
+    assert status == 2 and "free_energy.method" in message and words in message, message
+    assert not (tmp_path / "no.work").exists()
