@@ -10,6 +10,7 @@ _HOME = {
     "load_model": "physebm.study.models",
     "sample": "physebm.study.api",
     "train": "physebm.study.train_api",
+    "free_energies": "physebm.study.free_energy_api",
     "open_trained": "physebm.study.trained",
     "run_study": "physebm.study.runner",
     "open_study": "physebm.study.runner",

@@ -97,8 +97,8 @@ def thermal_path(hamiltonian: Hamiltonian, params: Params, rows: Coefficients) -
     Parameters
     ----------
     rows
-        Coefficients at temperatures, hottest first; their ``beta`` is the place on the path, that of row
-        0 is 0.
+        Coefficients at temperatures, hottest first; their ``beta`` is the place on the path; row 0
+        stands at 0.
     """
     if np.any(rows.beta <= 0.0) or np.any(np.diff(rows.beta) <= 0.0):
         raise ValueError("rows of a thermal path: expected increasing inverse temperatures above 0")

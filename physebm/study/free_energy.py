@@ -17,13 +17,13 @@ import numpy as np
 from physebm.backends.select import select
 from physebm.free_energy.estimate import Estimate
 from physebm.free_energy.likelihood import visible_potential
-from physebm.free_energy.path import thermal_path
 from physebm.lowering.positive import check_positive_form
 from physebm.model.conditionals import Conditionals
 from physebm.model.params import Params
 from physebm.model.roles import factorises, hidden_groups
 from physebm.native.products import single_threaded_blas
 from physebm.schema.declarations import ModelDeclaration
+from physebm.schema.free_energy_declarations import FreeEnergyDeclaration
 from physebm.schema.load import Loaded
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays, write_arrays
@@ -67,29 +67,42 @@ def run_free_energies(
     started = time.perf_counter()
     subject = _subject(study, part, training, models, backend, trained or {})
     compiled = time.perf_counter()
-    asked, arrays = study.free_energy, {}
-    for number, method in enumerate(asked.method):
-        file = folder / f"{method}.npz"
-        kept = _kept(file, digest)
-        if kept is None:
-            progress(number / len(asked.method), f"free energies: {method}")
-            with single_threaded_blas():
-                found = free_energy_methods.run(method, asked, subject, select(backend))
-            for name, (estimates, energies) in found.items():
-                kept = _arrays(estimates, energies)
-                write_arrays(folder / f"{name}.npz", kept, {"study": digest})
-            kept = _kept(file, digest)
-        arrays |= {f"{method}/{name}": value for name, value in kept.items()}
-    arrays["temperature"] = np.array(subject.temperatures)
-    units = np.full(len(subject.temperatures), subject.loaded.hamiltonian.counted_units)
-    arrays["n_units"] = units
-    arrays |= _scores(subject)
+    arrays = estimated(study.free_energy, subject, backend, folder, digest, progress)
     result = folder / "result.npz"
     seconds = time.perf_counter() - started
     meta = {"study": digest, "seconds": seconds, "setup_seconds": compiled - started}
     write_arrays(result, arrays, meta)
     progress(1.0, "")
     return result
+
+
+def estimated(
+    asked: FreeEnergyDeclaration,
+    subject: Subject,
+    backend: str,
+    folder: Path,
+    digest: str,
+    progress: Progress = lambda fraction, note: None,
+) -> dict[str, np.ndarray]:
+    """Everything that is known of a subject, ``{METHOD/NAME: [temperature, ...]}``.
+
+    The folder keeps the estimates of each method; those that are there are not made again.
+    """
+    arrays = {}
+    for number, method in enumerate(asked.method):
+        kept = _kept(folder / f"{method}.npz", digest)
+        if kept is None:
+            progress(number / len(asked.method), f"free energies: {method}")
+            with single_threaded_blas():
+                found = free_energy_methods.run(method, asked, subject, select(backend))
+            for name, (estimates, energies) in found.items():
+                write_arrays(folder / f"{name}.npz", _arrays(estimates, energies), {"study": digest})
+            kept = _kept(folder / f"{method}.npz", digest)
+        arrays |= {f"{method}/{name}": value for name, value in kept.items()}
+    arrays["temperature"] = np.array(subject.temperatures)
+    units = subject.loaded.hamiltonian.counted_units
+    arrays["n_units"] = np.full(len(subject.temperatures), units)
+    return arrays | _scores(subject)
 
 
 def _subject(study, part: FreeEnergies, training, models, backend, trained) -> Subject:
@@ -160,9 +173,3 @@ def _scores(subject: Subject) -> dict[str, np.ndarray]:
             values.append(weights @ visible_potential(conditionals, states, hidden))
         found[f"{kind}/{part}"] = np.array(values)
     return found
-
-
-def path_of(subject: Subject):
-    """The thermal path of a subject, from independent units to its coldest temperature."""
-    rows = subject.loaded.coefficients(subject.temperatures)
-    return thermal_path(subject.loaded.hamiltonian, subject.params, rows)

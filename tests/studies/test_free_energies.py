@@ -160,3 +160,24 @@ def test_methods_that_a_model_cannot_have_are_refused_before_anything_runs(
     status, message = physebm("run", write(tmp_path, text), "--out", tmp_path / "no.nc")
     assert status == 2 and "free_energy.method" in message and words in message, message
     assert not (tmp_path / "no.work").exists()
+
+
+def test_the_same_from_python_and_of_a_trained_model():
+    import physebm as package
+
+    model = package.load_model("sk", N=10)
+    found = package.free_energies(model, ["exact", "mean-field"], [2.0, 0.6], seed=3)
+    truth = enumerate_states(model.hamiltonian, model.params(3, 0), model.coefficients([0.6, 2.0]))
+    assert found["log_z"].sel(estimator="exact").values == pytest.approx(truth.log_z, abs=1e-9)
+    assert list(found["temperature"].values) == [0.6, 2.0]
+    rbm = package.load_model("rbm", Nv=6, Nh=3, sigma=0.1)
+    data = np.random.default_rng(0).integers(0, 2, (100, 6))
+    trained, _ = package.train(rbm, data, method="exact", updates=20, learning_rate=0.2)
+    log_z = float(package.free_energies(trained, "exact")["log_z"].item())
+    row = trained.loaded.coefficients([1.0])
+    exact = enumerate_states(trained.hamiltonian, trained.params, row)
+    assert log_z == pytest.approx(exact.log_z[0], abs=1e-9)
+    with pytest.raises(package.PhysebmError, match="did you mean exact"):
+        package.free_energies(rbm, "exat")
+    with pytest.raises(package.PhysebmError, match="above 0"):
+        package.free_energies(rbm, "exact", 0.0)
