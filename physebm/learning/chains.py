@@ -149,6 +149,21 @@ class Chains:
             self._write(state, batch)
         self.state = self.sampler.init(state, self._lanes)
 
+    def place(self, configurations: Mapping[str, np.ndarray]) -> None:
+        """Persistent chains at given configurations of all groups ``{group: x[lane, unit]}``."""
+        state = initial.empty(self.plan, len(self._lanes))
+        for name, x in state.x.items():
+            x[:] = configurations[name]
+        self.state = self.sampler.init(state, self._lanes)
+
+    def copy(self, parents: np.ndarray) -> None:
+        """Let lane c go on from where lane ``parents[c]`` stands, with words of its own.
+
+        Running fields are those of the old places until `follow`.
+        """
+        for x in self.state.configurations.x.values():
+            x[:] = x[parents]
+
     def _write(self, state: LaneState, batch: Mapping[str, np.ndarray]) -> None:
         """Put data vectors into the visible groups of all lanes, round and round."""
         rungs = len(self._lanes) // self.options.chains

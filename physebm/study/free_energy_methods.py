@@ -14,22 +14,18 @@ from physebm.backends.base import Backend
 from physebm.errors import StudyFileError
 from physebm.free_energy.annealed import annealed
 from physebm.free_energy.bethe import check_bethe, estimate_bethe
+from physebm.free_energy.data_base import path_from_data
 from physebm.free_energy.estimate import Estimate
 from physebm.free_energy.exact import check_exact, exact_estimate
 from physebm.free_energy.ladder import from_rows
 from physebm.free_energy.naive import estimate_mean_field
-from physebm.free_energy.path import Path, data_path, placed, scaled_path, thermal_path
+from physebm.free_energy.path import placed, scaled_path, thermal_path
 from physebm.free_energy.population import population_annealing
 from physebm.free_energy.schedule import adaptive, equal_speed
 from physebm.free_energy.tap import check_tap, estimate_tap
 from physebm.free_energy.tempered_run import equalised, record
-from physebm.model.conditionals import Conditionals
 from physebm.model.energy import energy_derivatives
 from physebm.model.hamiltonian import Hamiltonian
-from physebm.model.independent import fitted_field
-from physebm.model.params import Coefficients
-from physebm.model.statistics import feature_means
-from physebm.model.units import UnitKind
 from physebm.rng.streams import key_of
 from physebm.schema.free_energy_declarations import LADDER_METHODS, FreeEnergyDeclaration
 
@@ -139,29 +135,13 @@ def _annealing(
         if subject.data is None or declared.base == "uniform":
             path = scaled_path(loaded.hamiltonian, subject.params, row, np.array([0.0, 1.0]))
         else:
-            path = _from_data(subject, row)
+            path = path_from_data(loaded.hamiltonian, subject.params, row, *subject.data.parts["train"])
         name = ("free energy", *subject.name, temperature)
         factors = equal_speed(path, backend, declared.temperatures, subject.seed, name)
         path = placed(path, factors)
         chains, sweeps = declared.chains, declared.sweeps
         estimates.append(annealed(path, backend, subject.seed, name, chains=chains, sweeps=sweeps))
     return estimates, np.full(len(estimates), np.nan)
-
-
-def _from_data(subject: Subject, row: Coefficients) -> Path:
-    """From independent units that have the means of the training data."""
-    hamiltonian = subject.loaded.hamiltonian
-    conditionals = Conditionals(hamiltonian, row.value[0], subject.params)
-    states, weights = subject.data.parts["train"]
-    fields = {}
-    for name, x in states.items():
-        prior = hamiltonian.group(name).prior
-        if prior.kind is UnitKind.TRUNCATED_GAUSSIAN:
-            continue
-        mean = feature_means(hamiltonian, name, x, weights)
-        precision = np.ones(0) if prior.discrete else conditionals.precision(name)
-        fields[name] = fitted_field(prior, mean, len(weights), precision)
-    return data_path(hamiltonian, subject.params, row, np.array([0.0, 1.0]), fields)
 
 
 def _population(
