@@ -50,8 +50,9 @@ def couplings(
     values = np.concatenate([each[np.isfinite(each)] for each in maps])
     # All values within the scale: of a sparse graph the few large couplings are the point.
     scale = sequential_scale(values, within=100.0) if states else diverging_scale(values, within=100.0)
-    # as high as the square maps are wide, beside the numbers of the axis and the colour bar
-    fig, axes = panels_in_rows(len(maps), {1: 2.8, 2: 3.1}.get(len(maps), 2.3))
+    # two maps fill the width at this height; what is left over stands outside, not between them
+    fig, axes = panels_in_rows(len(maps), {1: 2.8, 2: 3.0}.get(len(maps), 2.3))
+    fig.set_layout_engine("compressed")
     for ax, each, title in zip(axes, maps, titles or [""] * len(maps)):
         ax.set_facecolor("0.8")
         edges = (0.5, len(each) + 0.5, len(each) + 0.5, 0.5)

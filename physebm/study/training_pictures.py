@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from physebm import plots
 from physebm.errors import ResultFileError, StudyFileError
 from physebm.learning.record_weights import WeightMatrix, weight_matrices
-from physebm.lowering.formula import index_letters
+from physebm.lowering.formula import LETTERS
 from physebm.model.hamiltonian import Group, Hamiltonian
 from physebm.model.params import Params
-from physebm.model.roles import visible_groups
+from physebm.model.roles import hidden_groups, visible_groups
 from physebm.model.terms import array_of
 from physebm.plots.mosaic import on_plane
 from physebm.schema.load import Loaded
@@ -116,19 +116,24 @@ def draw_features(trained: TrainedGroups, plot: PlotDeclaration, where: str) -> 
 
 
 def _called(hamiltonian: Hamiltonian, matrix: WeightMatrix, symbol: str) -> dict[str, str]:
-    """Entries, rows and columns of a matrix, by the letters of `lowering.formula`."""
-    letters = index_letters(hamiltonian)
+    """What entries, rows and columns of a matrix are called, by the letters of `lowering.formula`.
+
+    Visible groups come first: those of an inline model may come out of a result in another order than
+    they were written in.
+    """
+    visible = visible_groups(hamiltonian)
+    groups = (*visible, *hidden_groups(hamiltonian))
+    letters = {name: LETTERS[n % len(LETTERS)] for n, name in enumerate(groups)}
     if matrix.kind == "patterns":
-        i = letters[matrix.side or next(iter(letters))][0]
+        i = letters[matrix.side or groups[0]][0]
         return {
-            "symbol": rf"{symbol}_{{\mu {i}}}",
+            "symbol": rf"{symbol}_{{{i}}}^\mu",
             "visible": f"unit ${i}$",
             "hidden": r"pattern $\mu$",
         }
     term = next(each for each in hamiltonian.terms if array_of(each) == matrix.name)
     one, two = (term.b, term.a) if matrix.turned else (term.a, term.b)
     i, k = letters[one][0], letters[two][1 if matrix.symmetric else 0]
-    visible = visible_groups(hamiltonian)
     return {
         "symbol": f"{symbol}_{{{k}{i}}}" if matrix.turned else f"{symbol}_{{{i}{k}}}",
         "visible": f"{'visible' if one in visible else 'hidden'} unit ${i}$",

@@ -41,7 +41,13 @@ def test_a_line_per_mode_the_largest_darkest_and_on_top():
 @pytest.mark.filterwarnings("error")
 def test_alignment_is_the_largest_overlap_of_each_mode_at_each_age():
     fig = plots.spectrum(spectra({"N": [8]}), "W")
-    _, right, _, bar = fig.axes
+    _, right, ranks, bar = fig.axes
+    # beside the axis of ranks the bar of ranks has one word over it
+    assert (ranks.get_ylabel(), ranks.get_title(), right.get_ylabel()) == (
+        "",
+        "rank",
+        "rank of the mode",
+    )
     cells = right.collections[0].get_array()
     np.testing.assert_allclose(cells[0], 0.9)
     np.testing.assert_allclose(cells[1], AGES / 64)
@@ -76,3 +82,12 @@ def test_an_array_without_a_spectrum_and_an_axis_that_is_not_shown_are_refused()
     with pytest.raises(InputError, match="also depends on N"):
         plots.spectrum(spectra({"N": [8, 16]}), "W")
     assert plots.spectrum(spectra({"N": [8, 16]}), "W", select={"N": 16}).axes
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 7, 64])
+def test_the_bar_of_ranks_names_the_first_and_the_last(count):
+    values = np.linspace(2.0, 1.0, count) * np.ones((len(AGES), 1))
+    ds = training_dataset({}, AGES, {"singular_values_W": values})
+    _, bar = plots.spectrum(ds, "W").axes
+    named = [int(label.get_text()) for label in bar.get_yticklabels()]
+    assert (named[0], named[-1], len(named)) == (1, count, min(count, 6))

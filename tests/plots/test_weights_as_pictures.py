@@ -100,4 +100,16 @@ def test_many_maps_stand_in_rows_of_three_with_their_titles():
     assert fig.get_figwidth() == 7.0 and len(fig.axes) == 5
     fig.canvas.draw()
     tops = [ax.get_window_extent().y1 for ax in panels]
-    assert tops[0] == tops[1] == tops[2] > tops[3]
+    assert tops[:3] == pytest.approx([tops[0]] * 3, abs=0.01) and tops[0] > tops[3]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_maps_fill_their_figure_and_their_titles_stand_in_it(count):
+    J = np.arange(36.0).reshape(6, 6)
+    fig = plots.couplings([J] * count, [J] * count, titles=["learning rate = 0.1"] * count)
+    fig.canvas.draw()
+    boxes = [ax.get_window_extent() for ax in fig.axes[:count]]
+    assert sum(box.width for box in boxes) > 0.55 * fig.bbox.width
+    assert all(fig.bbox.height >= ax.title.get_window_extent().y1 for ax in fig.axes[:count])
+    gaps = [right.x0 - left.x1 for left, right in zip(boxes, boxes[1:])]
+    assert all(gap < 0.1 * boxes[0].width for gap in gaps)

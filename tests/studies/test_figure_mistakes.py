@@ -9,6 +9,7 @@ from physebm.cli import main
 from physebm.errors import InputError, StudyFileError
 from physebm.study.figures import draw_figures
 from physebm.study.runner import open_study, run_study
+from physebm.study.training import run_training, training_title
 
 MACHINE = """
 seed = 5
@@ -170,3 +171,25 @@ def with_stored(result, path, old, new):
         assert f'"y":"{old}"'.encode() in text
         variable[:] = np.frombuffer(text.replace(old.encode(), new.encode()), "S1")
     return path
+
+
+def test_progress_says_which_training_of_a_scan_it_is_of(folder):
+    text = MACHINE.replace("[train]", "[scan]\ntrain.steps = [1, 2]\n[train]")
+    opened = open_study(written(folder, text, ""))
+    for training, steps in zip(opened.grid.trainings, (1, 2), strict=True):
+        notes = []
+        own = folder / training.name
+        run_training(
+            opened.study,
+            training,
+            opened.models,
+            "reference",
+            own,
+            opened.digest,
+            lambda _, note, notes=notes: notes.append(note),
+        )
+        told = [note for note in notes if note]
+        assert told and all(note.startswith(f"steps = {steps}  ll ") for note in told)
+    assert training_title([("method", "pcd"), ("learning_rate", 0.1), ("steps", 10)]) == (
+        "pcd, learning_rate = 0.1, steps = 10"
+    )

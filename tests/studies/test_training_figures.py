@@ -120,7 +120,7 @@ def test_a_quantity_recorded_of_parts_draws_them_all(machine):
     for line, values in zip(lines, expected, strict=True):
         np.testing.assert_array_equal(line.get_xdata(), [0, 1, 2, 4, 8])
         np.testing.assert_array_equal(line.get_ydata(), values)
-    words = {text.get_text() for text in fig.legends[0].get_texts()}
+    words = {text.get_text() for text in fig.legends[0].get_texts()} - {""}
     assert words == {"training data", "test data", "steps = 1", "steps = 2"}
 
 
@@ -180,7 +180,9 @@ def test_features_are_the_columns_of_the_last_age_by_norm(machine):
         largest = W[:, np.linalg.norm(W, axis=0).argmax()].reshape(2, 3)
         found = drawn_cells(fig.axes[0])[row * 3 : row * 3 + 2, :3]
         np.testing.assert_array_equal(found, largest)
+    assert fig.axes[-1].get_ylabel() == "weight $W_{ik}$"
     maps = figure_of(machine, MACHINE, '[plot]\nfeatures = { array = "W", shape = [1, 6] }')
+    assert maps.axes[1].get_xlabel() == "hidden unit $k$, by norm"
     W = learned(machine, "W", "last", {"steps": 2}).reshape(6, 4)
     order = np.argsort(-np.linalg.norm(W, axis=0))
     np.testing.assert_array_equal(maps.axes[1].images[0].get_array(), W[:, order])
