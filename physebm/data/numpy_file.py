@@ -24,8 +24,8 @@ def read_npy(file: SourceFile, where: str, *, labels: str | None, weights: str |
             raise StudyFileError(
                 f"{where}.{key}", got=name, expected="a .npy file, relative to the folder of the data"
             )
-        found[key] = None if name is None else _array(file.beside(name, f"{where}.{key}"))
-    return Raw(_array(file), **found)
+        found[key] = None if name is None else read_array(file.beside(name, f"{where}.{key}"))
+    return Raw(read_array(file), **found)
 
 
 def read_npz(
@@ -46,7 +46,14 @@ def read_npz(
         )
 
 
-def _array(file: SourceFile) -> Array:
+def read_array(file: SourceFile) -> Array:
+    """The one array of a .npy file, as it stands there.
+
+    Raises
+    ------
+    StudyFileError
+        for what is not a .npy file, is cut short, or holds Python objects.
+    """
     with _opened(file) as held:
         if not isinstance(held, np.ndarray):
             raise file.unreadable("this is an archive of arrays: its name should end in .npz")
@@ -60,4 +67,17 @@ def _opened(file: SourceFile) -> Iterator[Array | np.lib.npyio.NpzFile]:
         with open(file.path, "rb") as held:
             yield np.load(held, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
-        raise file.unreadable(f"the file cannot be read: {problem}") from None
+        raise file.unreadable(f"the file cannot be read: {_reason(file, problem)}") from None
+
+
+def _reason(file: SourceFile, problem: Exception) -> str:
+    """Why numpy could not read a file, in words for its owner: a pickle is no advice to take."""
+    with open(file.path, "rb") as held:
+        start = held.read(6)
+    if "Object arrays" in str(problem):
+        return "it holds Python objects, which are not opened: save an array of numbers"
+    if not start:
+        return "it is empty"
+    if not start.startswith((b"\x93NUMPY", b"PK")):
+        return "neither numpy.save nor numpy.savez wrote it"
+    return str(problem)

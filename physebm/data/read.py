@@ -63,6 +63,9 @@ _FORMATS = (
     ),
 )
 _IDX = _Format("an idx file", read_idx, ("idx3-ubyte",), ("labels",), True)
+SUFFIXES = (*(s for form in _FORMATS for s in form.suffixes), "-ubyte", ".idx")
+"""Ends of the names of files that can be read, without the packing."""
+
 _IDX_NAME = re.compile(r"[-.]idx\d*(-?u?byte)?$", re.IGNORECASE)
 
 
@@ -120,7 +123,7 @@ def read_data(
         "inserts": inserts,
         "max_gaps": max_gaps,
     }
-    file = find(path, f"{where}.path")
+    file = find(path, f"{where}.path", SUFFIXES)
     form = _format_of(file)
     for name, value in options.items():
         if value is not None and name not in form.options:

@@ -6,6 +6,7 @@ import difflib
 import gzip
 import zipfile
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,8 +78,10 @@ class SourceFile:
         return gzip.decompress(packed)
 
 
-def find(path: str | Path, where: str) -> SourceFile:
+def find(path: str | Path, where: str, readable: Collection[str] = ()) -> SourceFile:
     """The file at `path`.
+
+    With `readable`, suffixes, only such files of the folder are named where there is none at `path`.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def find(path: str | Path, where: str) -> SourceFile:
     if path.is_dir():
         raise StudyFileError(where, got=str(path), expected="a file", hint="this is a folder")
     if not path.is_file():
-        raise _missing(path, where)
+        raise _missing(path, where, readable)
     packing = path.suffix.lower()
     if packing == ".gz":
         return SourceFile(path, path.stem, packing, where)
@@ -116,9 +119,19 @@ def _member(held: zipfile.ZipFile, path: Path, where: str) -> str:
     return names[0]
 
 
-def _missing(path: Path, where: str) -> StudyFileError:
-    if not path.parent.is_dir():
-        return StudyFileError(where, got=str(path), hint=f"there is no folder {path.parent}")
-    names = sorted(p.name for p in path.parent.iterdir() if p.is_file())
+def _missing(path: Path, where: str, readable: Collection[str]) -> StudyFileError:
+    folder = path.parent
+    if not folder.is_dir():
+        return StudyFileError(where, got=str(path), hint=f"there is no folder {folder}")
+    names = sorted(p.name for p in folder.iterdir() if p.is_file())
+    if readable:
+        names = [name for name in names if _unpacked(name).endswith(tuple(readable))]
     near = difflib.get_close_matches(path.name, names, n=5, cutoff=0.4) or names[:5]
-    return StudyFileError(where, got=path.name, expected=near or None, hint=f"there is no file {path}")
+    searched = f"there is no file of this name in {folder.resolve()}"
+    if readable and not near:
+        searched += ", nor any that could be read"
+    return StudyFileError(where, got=path.name, expected=near or None, hint=searched)
+
+
+def _unpacked(name: str) -> str:
+    return name.lower().removesuffix(".gz").removesuffix(".zip")

@@ -4,7 +4,9 @@ With weights p_n of sum 1 (1/n each by default), ``m = sum_n p_n x_n`` and
 ``C = sum_n p_n (x_n - m)(x_n - m)^T``; the division is by n, not n - 1, so that the samples that the
 map was made from have variance exactly 1.
 
-- standardise: ``y_i = (x_i - m_i) / sqrt(C_ii)``; a unit that never changes is only centred.
+- standardise: ``y_i = (x_i - m_i) / sqrt(C_ii)``; a unit that never changes is only centred (data of
+  a training may have none, `refuse_constant`: the likelihood of a value without any spread has no
+  maximum in the variance of its unit).
 - whiten: ``y = C^(-1/2) (x - m)`` with the symmetric root, which of all whitening maps stays nearest
   to the data (A. Kessy, A. Lewin, K. Strimmer, Am. Stat. 72, 309 (2018): ZCA); ``C_y = 1``.
 
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from physebm.arrays import Array, Float64
+from physebm.data.raw import first_place
 from physebm.errors import StudyFileError
 
 
@@ -60,6 +63,32 @@ def standardise(values: Array, weights: Array | None = None) -> Affine:
     deviation[constant] = 1.0
     mean[constant] = x[0, constant]
     return Affine(mean, 1.0 / deviation, deviation)
+
+
+def refuse_constant(values: Array, weights: Array | None = None, where: str = "train.data") -> None:
+    """Raise for the first unit of ``values [sample, ...]`` with one value in all samples.
+
+    Samples of weight 0 do not count.
+
+    Raises
+    ------
+    StudyFileError
+        with the number of the unit and its value.
+    """
+    held = values if weights is None else values[np.asarray(weights) > 0]
+    constant = (held == held[0]).all(axis=0)
+    if constant.any():
+        place, value = first_place(constant[None], held[:1])
+        unit = place.partition(", ")[2].partition(" (both")[0]
+        count = int(constant.sum())
+        raise StudyFileError(
+            f"{where}.standardise",
+            got=f"{unit} (counted from 0), which is {value} in all {len(held)} training samples"
+            + (f", and {count - 1} more such units" if count > 1 else ""),
+            expected="units that vary",
+            hint="what never changes cannot have variance 1, and its likelihood grows without bound as "
+            "the variance of its unit shrinks: leave it out",
+        )
 
 
 def whiten(

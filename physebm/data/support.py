@@ -24,6 +24,7 @@ def to_support(
     *,
     lower: float | Array = 0.0,
     map: bool = False,
+    keys: bool = True,
     where: str = "train.data",
 ) -> Array:
     """The samples as states of units of one kind, in the same shape ``[sample, ...]``.
@@ -41,6 +42,8 @@ def to_support(
     map
         Bring 0/1 to -1/1 for Ising units, -1/1 to 0/1 for Bernoulli units; data that fit already
         stay as they are, and a mixture of both is refused.
+    keys
+        Whether advice may name keys of [train.data]: numbers given in Python have none.
     where
         The table of the study, for errors.
 
@@ -62,10 +65,10 @@ def to_support(
         if map and not legal.all():
             other = _TWO["bernoulli" if kind == "ising" else "ising"]
             legal = _among(values, other)
-            hint = None if legal.all() else _hint(values, kind, map)
+            hint = None if legal.all() else _hint(values, kind, map, keys)
             _refuse(values, legal, f"{list(states)}, or {list(other)} to be mapped", hint, where)
             return np.where(values == 1, np.int8(states[1]), np.int8(states[0]))
-        hint = None if legal.all() else _hint(values, kind, map)
+        hint = None if legal.all() else _hint(values, kind, map, keys)
         _refuse(values, legal, f"{states[0]} or {states[1]} ({kind} units)", hint, where)
         return values.astype(np.int8, copy=False)
     if kind == "potts":
@@ -74,7 +77,7 @@ def to_support(
         with np.errstate(invalid="ignore"):
             legal = (values >= 0) & (values < q)
             legal &= values == np.rint(values)
-        hint = None if legal.all() else _hint(values, kind, map)
+        hint = None if legal.all() else _hint(values, kind, map, keys)
         _refuse(
             values, legal, f"whole numbers from 0 to {q - 1} (Potts units of {q} states)", hint, where
         )
@@ -104,7 +107,7 @@ def _refuse(values: Array, legal: Array, expected: str, hint: str | None, where:
         raise StudyFileError(where, got=f"{value} at {place}", expected=expected, hint=hint)
 
 
-def _hint(values: Array, kind: str, mapped: bool) -> str | None:
+def _hint(values: Array, kind: str, mapped: bool, keys: bool) -> str | None:
     """What most probably helps, from the values that there are."""
     if not np.isfinite(values).all():
         return None
@@ -115,7 +118,12 @@ def _hint(values: Array, kind: str, mapped: bool) -> str | None:
         return "Potts units take the number of a state; continuous data need other units"
     other = {"ising": "bernoulli", "bernoulli": "ising"}[kind]
     if not mapped and _among(values, _TWO[other]).all():
+        if not keys:
+            formula = "2 * x - 1" if kind == "ising" else "(x + 1) / 2"
+            return f"{formula} takes {list(_TWO[other])} to {list(_TWO[kind])}"
         return f"map = true takes {list(_TWO[other])} to {list(_TWO[kind])}; or use {other} units"
+    if not keys:
+        return "bring them to these two values first, by a threshold"
     then = " and map = true" if kind == "ising" else ""
     if 0 <= low and high <= 1:
         return f'binarise = 0.5 (a threshold) or binarise = "sample"{then} makes two values of them'
