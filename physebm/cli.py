@@ -18,14 +18,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from physebm.errors import InputError, PhysebmError
+from physebm.errors import InputError, PhysebmError, ResultFileError
 from physebm.schema.load import load
 from physebm.schema.study_declarations import METHODS
-from physebm.schema.study_file import read_study
-from physebm.storage.netcdf import open_summary, refuse_other_study
+from physebm.schema.study_file import read_study, study_to_dict
+from physebm.storage.netcdf import open_summary
 from physebm.study.check import check_model
 from physebm.study.check_report import format_report
 from physebm.study.describe import STAGES, describe
+from physebm.study.differences import refuse_other_result
 from physebm.study.estimate import estimate_study
 from physebm.study.figures import draw_figures
 from physebm.study.jobs import progress_of
@@ -39,7 +40,7 @@ from physebm.study.trained_files import (
     score_file,
     write_scores,
 )
-from physebm.study.workfolder import complete, holder
+from physebm.study.workfolder import complete, holder, other_work, saved
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 BACKENDS = click.Choice(["auto", "numba", "reference"])
@@ -156,16 +157,22 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
             name = f"{Path(study).stem}  task {min(done + 1, jobs)} of {jobs}  {note}".rstrip()
             bar.update(line, completed=fraction, description=name)
 
-        outcome = run_study(
-            study,
-            overrides,
-            out=out,
-            backend=backend,
-            workers=workers,
-            restart=restart,
-            command=shlex.join(["physebm", *sys.argv[1:]]),
-            watch=watch,
-        )
+        try:
+            outcome = run_study(
+                study,
+                overrides,
+                out=out,
+                backend=backend,
+                workers=workers,
+                restart=restart,
+                command=shlex.join(["physebm", *sys.argv[1:]]),
+                watch=watch,
+            )
+        except ResultFileError:
+            # of another study: the same refusal with the keys that differ
+            opened = open_study(study, overrides, out)
+            refuse_other_result(opened.out, opened.digest, study_to_dict(opened.study))
+            raise
     if not outcome.fresh:
         drawn = "" if no_plot or not outcome.study.plots else "; figures drawn again"
         click.echo(f"{outcome.result} is complete already{drawn} (--restart computes it again)")
@@ -201,23 +208,39 @@ def _summary(path: Path) -> None:
 def status(study, overrides, out) -> None:
     """How far STUDY is, also while it runs."""
     opened = open_study(study, overrides, out)
-    refuse_other_study(opened.out, opened.digest)
+    refuse_other_result(opened.out, opened.digest, study_to_dict(opened.study))
     if not opened.work.exists() and complete(opened.out):
         click.echo(f"complete: {opened.out}")
         return
-    fraction, done, tasks = progress_of(opened)
     running = holder(opened.work)
+    other = other_work(opened.work, opened.digest, bool(running))
+    if other:
+        click.echo(f"not begun: {opened.path}")
+        if running:
+            click.echo(f"{opened.work} is in use for {other} ({running}); choose another --out")
+        else:
+            click.echo(
+                f"{opened.work} holds unfinished work of {other}; choose another --out, or run with "
+                "--restart, which forgets that work"
+            )
+        return
+    fraction, done, tasks = progress_of(opened)
+    parts = (*opened.grid.trainings, *opened.grid.tasks, *opened.grid.free_energies)
+    if not running and not any(saved(opened.work, part.name) for part in parts):
+        fraction = fraction if complete(opened.out) else 0.0  # notes of progress alone save nothing
     begun = running or opened.work.exists() or opened.out.exists()
     state = f"running ({running})" if running else "stopped" if begun else "not begun"
     click.echo(f"{state}: {opened.path}")
     click.echo(f"{100 * fraction:.1f} % done, {done} of {tasks} tasks, {opened.grid.points} points")
-    for task in (*opened.grid.trainings, *opened.grid.tasks):
+    for task in parts:
         folder = opened.work / task.name
         if (folder / "error.txt").exists() and not (folder / "result.npz").exists():
             click.echo(f"  {task.name}: failed; the next run tries it again ({folder / 'error.txt'})")
         elif (folder / "checkpoint.npz").exists():
             size = (folder / "checkpoint.npz").stat().st_size / 2**20
             click.echo(f"  {task.name}: checkpoint of {size:.1f} MiB")
+        elif folder.exists() and not running and not saved(opened.work, task.name):
+            click.echo(f"  {task.name}: stopped before its first checkpoint; it begins again")
 
 
 @main.command(context_settings=CONTEXT)
@@ -248,7 +271,7 @@ update_option = click.option(
 )
 at_option = click.option(
     "--at", multiple=True, metavar="AXIS=VALUE",
-    help="Which training, where the study scanned some, e.g. method=pcd. May be repeated.",
+    help="Which training, where the study scanned some, e.g. train_method=pcd. May be repeated.",
 )  # fmt: skip
 
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from physebm.errors import LoweringError
 from physebm.learning.chains import METHODS as CHAIN_METHODS
 from physebm.learning.chains import ChainOptions
 from physebm.learning.optimisers import Optimiser, Schedule
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
-from physebm.model.roles import visible_groups
 
 INVERSIONS = {"mean-field": "naive-mean-field", "tap": "tap", "bethe": "bethe"}
 """Methods that solve for the couplings in one step, and their names in `inversion`."""
@@ -55,22 +53,6 @@ class Problem:
     def batch(self, rows) -> dict[str, np.ndarray]:
         """The data of some samples."""
         return {name: x[rows] for name, x in self.data.items()}
-
-
-def by_group(hamiltonian: Hamiltonian, values: np.ndarray, dtypes=None) -> dict[str, np.ndarray]:
-    """Data ``[sample, unit]`` cut into the visible groups, side by side in the order of the model."""
-    out, start = {}, 0
-    for name in visible_groups(hamiltonian):
-        size = hamiltonian.group(name).size
-        out[name] = np.ascontiguousarray(values[:, start : start + size])
-        start += size
-    if start != values.shape[1]:
-        raise LoweringError(
-            "data",
-            got=f"{values.shape[1]} numbers per sample",
-            expected=f"{start}, the units of {' and '.join(out)} of {hamiltonian.name}",
-        )
-    return out
 
 
 @dataclass(frozen=True)

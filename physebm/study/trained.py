@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,9 @@ import xarray as xr
 
 from physebm.backends.base import Lanes, launch
 from physebm.backends.select import select
+from physebm.data.raw import native_numbers
 from physebm.errors import InputError, ResultFileError
 from physebm.free_energy.likelihood import log_partition, visible_potential
-from physebm.learning.recipe import by_group
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
 from physebm.model.conditionals import Conditionals
@@ -37,12 +37,15 @@ from physebm.schema.study_file import study_from_dict
 from physebm.storage.dataset import record_of
 from physebm.storage.netcdf import open_group
 from physebm.storage.training import sample_shape
+from physebm.study.held_values import held_values
+from physebm.study.trained_point import LAST, chosen_point, failure_of, read_update, refuse_diverged
+from physebm.study.visible_data import visible_states
 
 # Sweeps before a generated sample is taken, where the user does not say.
 SWEEPS = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trained:
     """A model with the arrays that training had at one recorded age.
 
@@ -56,12 +59,25 @@ class Trained:
         The age.
     sample_shape
         Shape of one sample of the training data, e.g. rows and columns of a picture.
+    point
+        Coordinates of the training on the axes of its study, where that scanned any.
     """
 
     loaded: Loaded
     params: Params
     update: int
     sample_shape: tuple[int, ...]
+    point: Mapping[str, object] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line: model, point, age, and the groups with their sizes."""
+        H = self.hamiltonian
+        words = [H.name, *(f"{axis}={value}" for axis, value in self.point.items())]
+        groups = ", ".join(
+            f"{group.name}: {group.size} {group.prior.kind}{' visible' if group in H.counted else ''}"
+            for group in H.groups
+        )
+        return f"<Trained {', '.join(words)}, update {self.update}; {groups}>"
 
     @property
     def hamiltonian(self) -> Hamiltonian:
@@ -74,16 +90,22 @@ class Trained:
         return {name: values[0] for name, values in self.params.arrays.items()}
 
     def score(self, samples: np.ndarray) -> xr.Dataset:
-        """Energies and free energies of visible configurations ``[sample, unit]`` (or in their shape).
+        """Energies and free energies of visible configurations.
 
         ``free_energy`` is ``-log sum_h exp(-u(v, h))`` in nats, up to log Z minus the log-probability;
         ``energy`` the mean of u over the hidden units given v (u itself for models without any);
         ``log_likelihood`` per sample where Z can be enumerated. Totals, not per unit; beta = 1.
 
+        Parameters
+        ----------
+        samples
+            ``[sample, unit]``, or each sample in its own shape; states of the units.
+
         Raises
         ------
         InputError
-            for samples of another size, and for models whose hidden units do not factorise.
+            for samples of another size, numbers that are no states of the visible units, and for
+            models whose hidden units do not factorise.
         """
         H = self.hamiltonian
         hidden = hidden_groups(H)
@@ -94,10 +116,14 @@ class Trained:
                 expected="hidden units that are independent given the visible ones",
                 hint="the free energy of a visible configuration is then not a closed form",
             )
-        x = np.asarray(samples)
+        x = native_numbers(samples, "samples")
+        if x.ndim < 2 or x.size == 0:
+            raise InputError(
+                "samples", got=f"an array of shape {list(x.shape)}", expected="[sample, unit]"
+            )
+        states = visible_states(H, self.params, x, "samples", keys=False)
         c = self.loaded.coefficients([1.0])
         with single_threaded_blas():
-            states = by_group(H, x.reshape(len(x), -1))
             conditionals = Conditionals(H, c.value[0], self.params)
             free = visible_potential(conditionals, states, hidden)
             known = conditionals.states(states)
@@ -148,7 +174,20 @@ class Trained:
             1 is the trained model; H is divided by it, priors are not.
         clamp
             ``{group: values[unit] or [sample, unit]}`` with NaN (-1 for Potts units) for free units.
+
+        Raises
+        ------
+        InputError
+            for numbers that count nothing, and held values that do not fit their group.
         """
+        for name, number in (("samples", samples), ("sweeps", sweeps)):
+            if not _whole(number) or number < 1:
+                raise InputError(f"generate: {name}", got=number, expected="a whole number, 1 or more")
+        if not _whole(seed):
+            raise InputError("generate: seed", got=seed, expected="a whole number")
+        number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
+        if not number or not 0.0 < temperature < np.inf:
+            raise InputError("generate: temperature", got=temperature, expected="a number above 0")
         H = self.hamiltonian
         plan = lower(H, Options("heat-bath", frozenset()))
         operands = bind(plan, H, self.params)
@@ -160,31 +199,20 @@ class Trained:
             np.arange(samples),
             np.repeat(np.array([key], dtype=np.uint32), samples, axis=0),
         )
+        given = {} if clamp is None else clamp
         state = initial.empty(plan, samples)
         rows = np.arange(samples)
         for g, group in enumerate(plan.groups):
             lower_edge = self.params.lower.get(group.name)
             edge = 0.0 if lower_edge is None else lower_edge[0]
             state.x[group.name][:] = initial.random(plan, lanes, g, rows, 1.0, edge)
-        lanes.clamp = self._hold(state, clamp or {}, samples)
+        lanes.clamp = {}
+        for name, (values, held) in held_values(H, self.params, given, samples).items():
+            state.x[name][held] = values[held]
+            lanes.clamp[name] = held
         sampler = PlanSampler(select(backend).compile(plan), launch(plan, operands, coefficients))
         chains = sampler.step(sampler.init(state, lanes), sweeps)
         return dict(chains.configurations.x)
-
-    def _hold(self, state, clamp, samples: int) -> dict[str, np.ndarray]:
-        masks = {}
-        for name, given in clamp.items():
-            names = [group.name for group in self.hamiltonian.groups]
-            if name not in names:
-                raise InputError(f"clamp.{name}", got=name, expected=names)
-            group = self.hamiltonian.group(name)
-            values = np.broadcast_to(np.reshape(given, (-1, group.size)), (samples, group.size))
-            held = values >= 0 if group.prior.q else ~np.isnan(values.astype(np.float64))
-            if group.prior.discrete and not np.isin(values[held], group.prior.states).all():
-                raise InputError(f"clamp.{name}", expected=f"states {list(group.prior.states)}")
-            state.x[name][held] = values[held]
-            masks[name] = held
-        return masks
 
     def visible(self, states: Mapping[str, np.ndarray]) -> np.ndarray:
         """The visible groups of generated states side by side, in the shape of the training data."""
@@ -194,32 +222,32 @@ class Trained:
         return flat.reshape(len(flat), *shape) if np.prod(shape) == flat.shape[1] else flat
 
 
-def open_trained(path: str | Path, update: int | str = "last", **at: object) -> Trained:
+def open_trained(path: str | Path, update: int | str = LAST, **at: object) -> Trained:
     """The trained model of a result at a recorded age.
 
     Parameters
     ----------
     update
-        A recorded age, or "last".
+        A recorded age, or "last": the end of the training.
     at
-        Coordinates of scan axes on which the training depends: ``open_trained(path, method="pcd")``;
-        axes of one value need none.
+        Coordinates of the scan axes on which the training depends, by their names in the result:
+        ``open_trained(path, train_method="pcd")`` where ``train.method`` was scanned; axes of one
+        value need none.
 
     Raises
     ------
     ResultFileError
-        for a result without training, an age that was not recorded, and axes that are not chosen.
+        for a result without training, an age that was not recorded, axes that are not chosen, and a
+        training that diverged unless one of its ages is asked for by its number.
     """
-    path = Path(path)
+    path, update = Path(path), read_update(update)
     record = record_of(open_group(path, "/provenance"))
     study = study_from_dict(json.loads(record["resolved_study"]), name=path.stem)
     if study.train is None:
         raise ResultFileError(str(path), got="a study without [train]", expected="a training study")
-    chosen = {axis.name: at.get(axis.name, axis.coordinates[0]) for axis in study.scan}
+    point = chosen_point(path, at)
     place = {
-        axis.name: axis.values[axis.coordinates.index(chosen[axis.name])]
-        if chosen[axis.name] in axis.coordinates
-        else axis.values[0]
+        axis.name: axis.values[axis.coordinates.index(point[axis.name]) if axis.name in point else 0]
         for axis in study.scan
     }
     name = str(place.get("model", study.models[0]))
@@ -228,11 +256,27 @@ def open_trained(path: str | Path, update: int | str = "last", **at: object) -> 
     loaded = load(declared, study.parameters_at(place))
     realisation = int(place.get("disorder", 0))
     params = loaded.params(study.seed, realisation)
-    arrays = {
-        slot.name: read_trained(path, slot.name, update, at, str(path), ResultFileError)[None]
-        for slot in loaded.hamiltonian.slots
-        if slot.trainable
-    }
-    first = next(iter(arrays))
-    age = age_of(path, first, update, at, str(path), ResultFileError)
-    return Trained(loaded, params.with_arrays(**arrays), age, sample_shape(path))
+    slots = [slot.name for slot in loaded.hamiltonian.slots if slot.trainable]
+    failure = failure_of(path, point)
+    try:
+        age = age_of(path, slots[0], update, point, "", ResultFileError)
+        if update == LAST:
+            refuse_diverged(path, failure, age)
+        arrays = {
+            slot: read_trained(path, slot, update, point, "", ResultFileError)[None] for slot in slots
+        }
+    except ResultFileError as problem:
+        if not problem.where.startswith("."):
+            raise
+        key = problem.where.removeprefix(".").removesuffix("from")
+        raise ResultFileError(
+            f"{path}: {key}" if key else str(path),
+            got=problem.got,
+            expected=problem.expected,
+            hint=problem.hint,
+        ) from None
+    return Trained(loaded, params.with_arrays(**arrays), age, sample_shape(path), point)
+
+
+def _whole(number: object) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)

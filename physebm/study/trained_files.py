@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from physebm.data.numpy_file import read_array
+from physebm.data.source_file import find
 from physebm.errors import InputError
 from physebm.schema.study_file import study_from_dict
 from physebm.storage.atomic import replacing
 from physebm.storage.dataset import record_of
 from physebm.storage.netcdf import open_group
-from physebm.study.trained import open_trained
+from physebm.study.trained import Trained, open_trained
 from physebm.study.training_data import read_like_training
 
 SAMPLE_FORMATS = (".npy", ".nc")
@@ -35,7 +37,7 @@ def read_at_options(texts: Sequence[str]) -> dict[str, object]:
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or not name or not value:
-            raise InputError("--at", got=text, expected="AXIS=VALUE, as in method=pcd")
+            raise InputError("--at", got=text, expected="AXIS=VALUE, as in train_method=pcd")
         try:
             chosen[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -80,8 +82,16 @@ def generate_file(
     if not temperature > 0:
         raise InputError("--temperature", got=temperature, expected="a number above 0")
     trained = open_trained(result, update, **at)
-    held = None if clamp is None else _clamped(trained, clamp)
-    states = trained.generate(samples, sweeps=sweeps, temperature=temperature, seed=seed, clamp=held)
+    held = None if clamp is None else _clamped(trained, Path(clamp), samples)
+    try:
+        states = trained.generate(
+            samples, sweeps=sweeps, temperature=temperature, seed=seed, clamp=held
+        )
+    except InputError as problem:
+        if not problem.where.startswith("clamp."):
+            raise
+        where = f"--clamp {clamp} ({problem.where.removeprefix('clamp.')})"
+        raise InputError(where, got=problem.got, expected=problem.expected, hint=problem.hint) from None
     visible = trained.visible(states)
     with replacing(path) as temporary:
         if path.suffix == ".npy":
@@ -89,8 +99,10 @@ def generate_file(
                 np.save(stream, visible)
             return path
         ds = xr.Dataset()
-        axes = ("row", "column") if visible.ndim == 3 else ("unit",)
-        ds["samples"] = (("sample", *axes) if visible.ndim < 4 else None, visible)
+        if visible.ndim == 3:
+            ds["samples"] = (("sample", "row", "column"), visible)
+        else:
+            ds["samples"] = (("sample", "unit"), visible.reshape(len(visible), -1))
         for name, x in states.items():
             ds[name] = (("sample", f"unit_{name}"), x)
         ds.attrs = {
@@ -103,17 +115,20 @@ def generate_file(
     return path
 
 
-def _clamped(trained, path: str | Path) -> dict[str, np.ndarray]:
+def _clamped(trained: Trained, path: Path, samples: int) -> dict[str, np.ndarray]:
     """Held values of the visible units from a .npy file, one row or one per sample."""
-    path = Path(path)
-    if path.suffix != ".npy" or not path.is_file():
-        raise InputError("--clamp", got=str(path), expected="a .npy file of visible values")
-    values = np.load(path, allow_pickle=False)
+    where = f"--clamp {path}"
+    if path.suffix != ".npy":
+        raise InputError(where, got=path.name, expected="a .npy file of visible values")
+    values = read_array(find(path, where, (".npy",)))
     groups = trained.hamiltonian.counted
     units = sum(group.size for group in groups)
-    if values.size % units:
+    row = values.size == units
+    if not row and (values.ndim < 2 or len(values) != samples or values.size != samples * units):
         raise InputError(
-            "--clamp", got=f"shape {list(values.shape)}", expected=f"{units} values per sample"
+            where,
+            got=f"shape {list(values.shape)}",
+            expected=f"{units} values per sample: one row for all, or {samples} rows",
         )
     rows, out, start = values.reshape(-1, units), {}, 0
     for group in groups:

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from physebm.backends.base import Lanes, launch, state_dtype
+from physebm.backends.base import Lanes, launch
 from physebm.backends.select import select
 from physebm.data.binarise import binarise, rescale
 from physebm.data.bundled import bundled
 from physebm.data.dataset import DataSet
-from physebm.data.read import read_data
+from physebm.data.read import SUFFIXES, read_data
 from physebm.data.source_file import find
 from physebm.data.split import row_range, split
-from physebm.data.standardise import standardise
-from physebm.data.support import to_support
+from physebm.data.standardise import refuse_constant, standardise
 from physebm.data.weights import reweighted
 from physebm.errors import StudyFileError
 from physebm.free_energy.path import scaled
@@ -36,6 +35,7 @@ from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.load import Loaded, load
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.study.grid import Grid
+from physebm.study.visible_data import size_parameter, visible_states
 
 # Replicas of a tempered teacher: H scaled from 1 to 0 in equal steps.
 TEACHER_RUNGS = 16
@@ -90,7 +90,7 @@ def training_data(
     else:
         dataset = _given_data(declared, seed, directory, where)
     if declared.rows is not None:
-        rows = row_range(declared.rows, dataset.samples, f"{where}.rows")
+        rows = row_range(declared.rows, dataset.samples, where)
         dataset = dataset.subset(rows)
     if declared.weights == "sequence":
         dataset = reweighted(dataset, declared.identity, f"{where}.weights")
@@ -104,9 +104,17 @@ def training_data(
     )
     if declared.standardise:
         train = dataset.subset(cut.train)
+        refuse_constant(train.values, train.weights, where)
         scaled = standardise(train.values, train.weights).apply(dataset.values)
         dataset = replace(dataset, values=scaled)
-    x = _columns(declared, hamiltonian, params, dataset, where)
+
+    def sizing(units: int) -> str | None:
+        model = models.get(hamiltonian.name)
+        name = None if model is None else size_parameter(model, hamiltonian)
+        return None if name is None else f"set the size of the model in [set], or --set {name}={units}"
+
+    at = f"{where}.{'path' if declared.path is not None else 'source'}"
+    x = visible_states(hamiltonian, params, dataset.values, at, map=declared.map, sizing=sizing)
     weights = np.ones(dataset.samples) if dataset.weights is None else dataset.weights
     parts = {}
     for name in PARTS:
@@ -122,7 +130,7 @@ def data_hashes(study: StudyDeclaration, grid: Grid) -> list[str]:
     paths = {t.declared.data.path for t in grid.trainings if t.declared.data.path is not None}
     found = []
     for path in sorted(paths):
-        file = find(Path(study.directory) / path, f"{study.where}: train.data.path")
+        file = find(Path(study.directory) / path, f"{study.where}: train.data.path", SUFFIXES)
         with open(file.path, "rb") as stream:
             found.append(hashlib.file_digest(stream, "blake2b").hexdigest()[:32])
     return found
@@ -147,7 +155,7 @@ def read_like_training(
     """The samples ``[sample, unit]`` of a file, in the support of the visible units.
 
     Every step of [train.data] is done again but splitting and weighing. Standardised data have no
-    meaning on their own and are refused.
+    meaning on their own and are refused. Keys of [train.data] cannot be set here: no advice names any.
     """
     if declared.standardise:
         raise StudyFileError(
@@ -155,8 +163,18 @@ def read_like_training(
             got="a model of standardised data",
             hint="bring the data to the training data's mean and variance, and score them in Python",
         )
-    columns = _columns(declared, hamiltonian, params, _given_data(declared, seed, ".", where), where)
-    return np.concatenate(list(columns.values()), axis=1)
+    try:
+        dataset = _given_data(declared, seed, ".", where)
+    except StudyFileError as problem:
+        _, _, key = problem.where.partition(f"{where}.")
+        key = key.split(" ")[0]
+        at = where if key in ("", "path") else f"{where} (read by train.data.{key} of the study)"
+        hint = problem.hint
+        if hint is None or " = " in hint:
+            hint = "the file is read as the training data were: bring it to their form"
+        raise StudyFileError(at, got=problem.got, expected=problem.expected, hint=hint) from None
+    held = visible_states(hamiltonian, params, dataset.values, where, map=declared.map, keys=False)
+    return np.concatenate(list(held.values()), axis=1)
 
 
 def _natural_scale(declared: DataDeclaration, dataset: DataSet) -> tuple[float, float] | None:
@@ -164,36 +182,6 @@ def _natural_scale(declared: DataDeclaration, dataset: DataSet) -> tuple[float, 
     if declared.source == "digits":
         return (0.0, 16.0)
     return (0.0, 255.0) if dataset.values.dtype == np.uint8 and dataset.values.max() > 1 else None
-
-
-def _columns(declared, hamiltonian: Hamiltonian, params: Params, dataset: DataSet, where: str):
-    """The samples cut into the visible groups, in the support of their units."""
-    names = visible_groups(hamiltonian)
-    sizes = [hamiltonian.group(name).size for name in names]
-    key = "path" if declared.path is not None else "source"
-    if sum(sizes) != dataset.units:
-        shown = " and ".join(f"{size} units of '{n}'" for n, size in zip(names, sizes))
-        raise StudyFileError(
-            f"{where}.{key}",
-            got=f"samples of shape {list(dataset.shape)}: {dataset.units} numbers",
-            expected=f"{sum(sizes)} numbers, for {shown} of {hamiltonian.name}",
-            hint="set the sizes of the model in [set], e.g. --set Nv=" + str(dataset.units),
-        )
-    flat, out, start = dataset.flat, {}, 0
-    for name, size in zip(names, sizes):
-        prior = hamiltonian.group(name).prior
-        lower = params.lower.get(name)
-        held = to_support(
-            flat[:, start : start + size],
-            str(prior.kind),
-            prior.q,
-            lower=0.0 if lower is None else lower[0],
-            map=declared.map,
-            where=f"{where}.{key}",
-        )
-        out[name] = np.ascontiguousarray(held, dtype=state_dtype(prior))
-        start += size
-    return out
 
 
 def _teacher_data(declared, models, seed: int, realisation: int, backend: str, where: str):

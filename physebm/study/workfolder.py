@@ -2,13 +2,16 @@
 
 ::
 
-    study.json        hash and title of the study that the work belongs to
+    study.json        hash and title of the study that the work belongs to, and its keys
     lock.json         the process that runs it now
     task0001/         checkpoint, progress and result of a task
     train0001/        checkpoint, recorded ages and result of a training
+    free0001/         estimates and result of the free energies of a model
     previous.nc       the result that --restart puts aside until the new one is written
 
-Nothing of another study is touched, and nothing that physebm did not make is removed.
+Nothing of another study is touched, and nothing that physebm did not make is removed. Work is what
+could be continued: checkpoints and results. A run that was killed before its first checkpoint left
+none: its notes of progress and recorded ages do not keep another study from the place.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,17 +32,29 @@ from physebm.storage.atomic import replacing
 from physebm.storage.dataset import DONE
 from physebm.storage.lock import NAME as LOCK
 from physebm.storage.lock import holder, holding
-from physebm.storage.netcdf import open_summary, refuse_other_study
+from physebm.storage.netcdf import open_summary
+from physebm.storage.provenance import canonical_json
+from physebm.study.differences import refuse_other_result, told_differences
 
 IDENTITY, PREVIOUS = "study.json", "previous.nc"
-JOBS = ("task", "train")
+JOBS = ("task", "train", "free")
 
-__all__ = ["claimed", "complete", "holder", "remove"]
+__all__ = ["claimed", "complete", "holder", "other_work", "remove", "saved"]
 
 
 @contextmanager
-def claimed(work: Path, out: Path, digest: str, title: str, restart: bool) -> Iterator[bool]:
+def claimed(
+    work: Path,
+    out: Path,
+    digest: str,
+    title: str,
+    restart: bool,
+    keys: Mapping[str, Any] | None = None,
+) -> Iterator[bool]:
     """Hold the work folder of a study; yields whether its result is complete already.
+
+    `keys` is the resolved study, kept beside its hash: whoever is refused the place is told by it what
+    differs.
 
     On the way out a folder without any work in it is removed, and a result that `restart` had put
     aside comes back if there is no new one.
@@ -49,7 +65,7 @@ def claimed(work: Path, out: Path, digest: str, title: str, restart: bool) -> It
         for a place that cannot be written, a result or work of another study, and a running one.
     """
     _check_place(work, out)
-    refuse_other_study(out, digest)
+    refuse_other_result(out, digest, keys)
     if not restart and not work.exists() and complete(out):
         yield True
         return
@@ -58,14 +74,14 @@ def claimed(work: Path, out: Path, digest: str, title: str, restart: bool) -> It
     except OSError as error:
         raise ResultFileError(f"--out {out}", hint=f"{work}: {error.strerror}") from None
     with holding(work):
-        _own(work, out, digest, title, restart)
+        _own(work, out, digest, title, restart, keys)
         # Another process may have finished it between the first look and the lock.
         if not restart and complete(out):
             remove(work)
             yield True
             return
         if restart:
-            _begin_again(work, out, digest, title)
+            _begin_again(work, out, digest, title, keys)
         try:
             yield False
         except BaseException:
@@ -112,42 +128,68 @@ def _check_place(work: Path, out: Path) -> None:
             )
 
 
-def _own(work: Path, out: Path, digest: str, title: str, restart: bool) -> None:
+def _own(
+    work: Path, out: Path, digest: str, title: str, restart: bool, keys: Mapping[str, Any] | None
+) -> None:
     """Write the identity of the study, unless the folder holds work of another."""
-    found, other = _identity(work)
-    if found == digest:
+    if _identity(work)[0] == digest:
         return
-    if found is None and _task_owners(work) <= {digest}:
-        pass  # the identity is lost, but the tasks say whose they are
-    elif _files(work) and not restart:
+    other = other_work(work, digest)
+    if other and not restart:
+        changed = told_differences(_identity(work)[2], keys)
         raise ResultFileError(
             str(work),
-            got=f"unfinished work of another study ({other})",
-            hint="choose another --out; --restart forgets that work",
+            got=f"unfinished work of {other}",
+            hint=f"{changed}choose another --out; --restart forgets that work",
         )
-    elif (work / PREVIOUS).exists() and not out.exists():
-        os.replace(work / PREVIOUS, out)
-        refuse_other_study(out, digest)
-    _identify(work, digest, title)
+    if other or not _files(work):
+        if (work / PREVIOUS).exists() and not out.exists():
+            os.replace(work / PREVIOUS, out)
+            refuse_other_result(out, digest, keys)
+        _forget(work)
+    _identify(work, digest, title, keys)
 
 
-def _identity(work: Path) -> tuple[str | None, str]:
+def other_work(work: Path, digest: str, running: bool = False) -> str:
+    """Which other study the work in a folder belongs to, in words; "" where there is none of another.
+
+    While it is `running` there need not be any work yet.
+    """
+    found, title, _ = _identity(work)
+    if found is None and _task_owners(work) <= {digest}:
+        return ""
+    if found == digest or not (running or _files(work)):
+        return ""
+    return f"another study ({title})"
+
+
+def _identity(work: Path) -> tuple[str | None, str, Mapping[str, Any] | None]:
+    """Hash and title of the study that the folder belongs to, and its keys where they were kept."""
     try:
         held = json.loads((work / IDENTITY).read_text(encoding="utf-8"))
-        return str(held["study"]), str(held.get("title", "?"))
+        return str(held["study"]), str(held.get("title", "?")), held.get("keys")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None, "its study.json cannot be read"
+        return None, "its study.json cannot be read", None
 
 
-def _identify(work: Path, digest: str, title: str) -> None:
+def _identify(work: Path, digest: str, title: str, keys: Mapping[str, Any] | None) -> None:
+    held = {"study": digest, "title": title} | ({} if keys is None else {"keys": keys})
     with replacing(work / IDENTITY) as temporary:
-        Path(temporary).write_text(json.dumps({"study": digest, "title": title}), encoding="utf-8")
+        Path(temporary).write_text(canonical_json(held), encoding="utf-8")
 
 
-def _files(work: Path) -> list[Path]:
-    """Files that hold computed work."""
-    names = ("result.npz", "checkpoint.npz")
-    return [path for job in JOBS for path in work.glob(f"{job}*/*.npz") if path.name in names]
+def saved(work: Path, name: str) -> bool:
+    """Whether the job of that name has anything that the next run would continue from."""
+    return bool(_files(work, name))
+
+
+def _files(work: Path, name: str = "") -> list[Path]:
+    """Files that hold computed work: of one job, or of all."""
+    jobs = (name,) if name else tuple(f"{job}*" for job in JOBS)
+    found = [path for job in jobs for path in work.glob(f"{job}/*.npz")]
+    # free energies keep every estimate that is ready
+    whole = ("result.npz", "checkpoint.npz")
+    return [path for path in found if path.name in whole or path.parent.name.startswith("free")]
 
 
 def _task_owners(work: Path) -> set[str]:
@@ -158,10 +200,10 @@ def _task_owners(work: Path) -> set[str]:
     return owners
 
 
-def _begin_again(work: Path, out: Path, digest: str, title: str) -> None:
+def _begin_again(work: Path, out: Path, digest: str, title: str, keys) -> None:
     """Forget all jobs; the old result stands aside until the new one is written."""
     _forget(work)
-    _identify(work, digest, title)
+    _identify(work, digest, title, keys)
     if out.exists():
         os.replace(out, work / PREVIOUS)
 

@@ -21,7 +21,7 @@ from scipy.stats import chi2
 from study_files import write
 
 from physebm.cli import main
-from physebm.errors import InputError
+from physebm.errors import InputError, ResultFileError
 from physebm.schema.study_file import read_study
 from physebm.storage.netcdf import open_tree
 from physebm.study.trained import open_trained
@@ -427,7 +427,16 @@ def test_a_training_that_diverges_keeps_its_snapshots(small, tmp_path):
     assert status == 1 and "train.learning_rate" in message and "train.clip" in message, message
     last = int(message.split("snapshots up to update ")[1].split()[0])
     assert last >= 1 and f"diverged at update {last + 1}" in message
-    machine = open_trained(out)
+    with pytest.raises(ResultFileError, match=f"diverged at update {last + 1}[\\s\\S]+age is {last};"):
+        open_trained(out)
+    for command in (
+        ("score", out, tmp_path / "x.npy"),
+        ("generate", out, "--samples", 2, "--out", "s.npy"),
+    ):
+        status, text = physebm(*command)
+        assert status == 2 and f"--update {last}" in text, text
+    assert physebm("score", out, tmp_path / "x.npy", "--update", last)[0] == 0
+    machine = open_trained(out, update=last)
     assert machine.update == last and all(np.isfinite(x).all() for x in machine.arrays.values())
     tree = open_tree(out)
     assert int(tree["status"]) == 1 and f"update {last + 1}" in str(tree["message"].values)
