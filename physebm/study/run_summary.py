@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from physebm.storage.dataset import DONE, EQUILIBRATION_MEANINGS
+from physebm.storage.free_energy import VERDICTS as FREE_ENERGY_VERDICTS
 from physebm.storage.training import of_training
 from physebm.storage.training_quantities import VERDICTS
 
@@ -70,6 +71,14 @@ def verdict_line(ds: xr.Dataset) -> str:
         ]
         text += "; chains at the last age: " + ", ".join(counts)
         text += "; reasons in `chain_verdict_message`"
+    if "free_energy_verdict" in ds:
+        found = ds["free_energy_verdict"].where(done)
+        counts = [
+            f"{words} {int((found == code).sum())}"
+            for code, words in enumerate(FREE_ENERGY_VERDICTS[:-1])
+        ]
+        text += f"; free energies ({ds['log_z'].attrs['method']}): " + ", ".join(counts)
+        text += "; reasons in `free_energy_message`"
     return text
 
 
