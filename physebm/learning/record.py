@@ -15,6 +15,7 @@ import numpy as np
 from physebm.data.permutation import permutation
 from physebm.free_energy.exact import ExactAverages, exact_averages, log_states, summed_out
 from physebm.free_energy.likelihood import BITS, log_likelihood, log_partition, visible_potential
+from physebm.learning.fall import data_score, refuse_fall
 from physebm.learning.pseudo_score import pseudo_log_likelihood, scorable
 from physebm.learning.recipe import INVERSIONS
 from physebm.learning.record_chains import ChainRecord
@@ -22,6 +23,7 @@ from physebm.learning.record_moments import MomentRecord
 from physebm.learning.record_weights import measure_weights, weight_matrices
 from physebm.learning.train import Trainer
 from physebm.model.conditionals import Conditionals
+from physebm.model.params import Params
 from physebm.model.statistics import RowAverages
 from physebm.model.units import UnitKind
 from physebm.native.products import single_threaded_blas
@@ -79,11 +81,20 @@ class Record:
         self._scored = scorable(hamiltonian)
         self._summed = summed_out(hamiltonian)
         self._listed = log_states(self._summed) <= BITS
+        self._start, self._first = trainer.params, np.nan
 
     def measure(self) -> dict[str, np.ndarray]:
-        """Everything at the trainer's present update, by the names of `storage.training`."""
+        """Everything at the trainer's present update, by the names of `storage.training`.
+
+        Raises
+        ------
+        Divergence
+            where the data have become far less probable than they were before the first update.
+        """
         with single_threaded_blas():
-            found = self._progress() | self._likelihoods() | self._pseudo_likelihoods()
+            scores = self._scores(self.trainer.params)
+            self._refuse_fall(scores)
+            found = self._progress() | scores
             slots = None if self.chains is None else self.chains.slots()
             states = None if slots is None else self.chains.at_target(slots)
             exact = self._exact() if states is None else None
@@ -131,30 +142,46 @@ class Record:
         averages = exact_averages(self._summed, trainer.params, trainer.problem.coefficients)
         return averages.exact
 
-    def _double(self) -> Conditionals:
+    def _double(self, params: Params | None = None) -> Conditionals:
         problem = self.trainer.problem
-        return Conditionals(problem.hamiltonian, problem.row, self.trainer.params, np.float64)
+        held = self.trainer.params if params is None else params
+        return Conditionals(problem.hamiltonian, problem.row, held, np.float64)
 
-    def _likelihoods(self) -> dict[str, object]:
+    def _scores(self, params: Params) -> dict[str, object]:
+        return self._likelihoods(params) | self._pseudo_likelihoods(params)
+
+    def _refuse_fall(self, scores: Mapping[str, object]) -> None:
+        """Compare with the start; after a resumption that is evaluated again. Inversions have none."""
+        trainer = self.trainer
+        if trainer.recipe.method in INVERSIONS:
+            return
+        score = data_score(scores)
+        if not trainer.update:
+            self._first = score
+        elif np.isfinite(score) and np.isnan(self._first):
+            self._first = data_score(self._scores(self._start))
+        refuse_fall(score, self._first, self.moments.units, trainer.update)
+
+    def _likelihoods(self, params: Params) -> dict[str, object]:
         trainer = self.trainer
         if not self._listed:
             return {}
-        log_z = log_partition(trainer.problem.hamiltonian, trainer.params, trainer.problem.coefficients)
+        log_z = log_partition(trainer.problem.hamiltonian, params, trainer.problem.coefficients)
         if log_z is None:
             return {}
         name = "log_likelihood" if trainer.flat else "log_likelihood_bound"
         found: dict[str, object] = {"log_z": log_z}
-        conditionals = self._double()
+        conditionals = self._double(params)
         for part, (data, weights) in self.parts.items():
             value = log_likelihood(conditionals, data, weights, trainer.hidden, log_z)
             found[f"{name}_{part}"] = value
         return found
 
-    def _pseudo_likelihoods(self) -> dict[str, object]:
+    def _pseudo_likelihoods(self, params: Params) -> dict[str, object]:
         found: dict[str, object] = {}
         if not self._scored:
             return found
-        conditionals = self.trainer.conditionals()
+        conditionals = self.trainer.conditionals(params)
         for part, (data, weights) in self.parts.items():
             key = key_of(self.seed, "pseudo-likelihood", part)
             score = pseudo_log_likelihood(conditionals, data, weights, key)
@@ -206,9 +233,13 @@ def summary_line(measured: Mapping[str, np.ndarray]) -> str:
     for name, short in (
         ("log_likelihood", "ll"),
         ("log_likelihood_bound", "ll >="),
+        ("log_likelihood_ais", "ll"),
+        ("log_likelihood_tracked", "ll"),
+        ("log_likelihood_bound_ais", "ll >="),
+        ("log_likelihood_bound_tracked", "ll >="),
         ("pseudo_log_likelihood", "pl"),
     ):
-        if f"{name}_train" not in measured:
+        if not np.isfinite(measured.get(f"{name}_train", np.nan)):
             continue
         text = f"{short} {float(measured[f'{name}_train']):.4g}"
         held_out = next((p for p in ("test", "validation") if f"{name}_{p}" in measured), None)

@@ -14,6 +14,7 @@ from physebm.free_energy.likelihood import BITS
 from physebm.learning.pseudo_score import scorable
 from physebm.learning.recipe import CHAIN_METHODS, INVERSIONS
 from physebm.learning.record_chains import SHORTEST
+from physebm.learning.record_likelihood import likelihood_names
 from physebm.learning.record_weights import weight_matrices
 from physebm.learning.trainable import trained_slots
 from physebm.model.hamiltonian import Hamiltonian
@@ -22,7 +23,11 @@ from physebm.model.units import UnitKind
 
 
 def recorded_names(
-    hamiltonian: Hamiltonian, method: str, parts: Iterable[str], tau_sweeps: int
+    hamiltonian: Hamiltonian,
+    method: str,
+    parts: Iterable[str],
+    tau_sweeps: int,
+    likelihood: bool = False,
 ) -> tuple[str, ...]:
     """Everything that may be recorded, by the names of `storage.training_quantities`.
 
@@ -32,6 +37,8 @@ def recorded_names(
         Of [train].
     parts
         Of the data, among train, validation and test.
+    likelihood
+        Whether log-likelihoods are estimated.
     """
     parts, sampled = tuple(parts), method in CHAIN_METHODS
     hidden, listed = hidden_groups(hamiltonian), bool(log_states(summed_out(hamiltonian)) <= BITS)
@@ -46,6 +53,8 @@ def recorded_names(
     if listed:
         score = "log_likelihood" if flat else "log_likelihood_bound"
         names += ["log_z", *(f"{score}_{part}" for part in parts)]
+    if likelihood:
+        names += likelihood_names(parts, flat)
     if scorable(hamiltonian):
         names += [f"pseudo_log_likelihood_{part}{tail}" for part in parts for tail in ("", "_stderr")]
     if compared:

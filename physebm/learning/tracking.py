@@ -46,7 +46,7 @@ from physebm.native.products import single_threaded_blas
 from physebm.observables.reweighting import effective_sample_size, log_mean_exp
 from physebm.rng.streams import key_of
 
-# Blocks that scatter: enough for the error to be known to a sixth. Fewer walkers are a block each.
+# Blocks that scatter: the error is known to a fifth. Fewer walkers are a block each.
 BLOCKS = 16
 
 

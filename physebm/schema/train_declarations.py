@@ -38,6 +38,9 @@ CLIMBING = (*CHAIN_METHODS, "exact", "pseudo-likelihood")
 INVERSIONS = ("mean-field", "tap", "bethe")
 METHODS = (*CLIMBING, *INVERSIONS)
 
+# One walker in each of the blocks whose scatter is the error.
+LEAST_WALKERS = 16
+
 _STRICT = {"frozen": True, "forbid_unknown_fields": True, "kw_only": True}
 
 
@@ -94,6 +97,31 @@ class RateDeclaration(msgspec.Struct, **_STRICT):
 
 Rate.register(RateDeclaration)
 
+
+class LikelihoodDeclaration(msgspec.Struct, **_STRICT):
+    """[train.likelihood]: log-likelihoods by estimates of log Z, where no exact sum reaches.
+
+    At every `every`-th recorded age (and the first and last) annealed importance sampling: `chains`
+    chains each way over `temperatures` models, `sweeps` sweeps in each. As many walkers follow the
+    training, `sweeps` sweeps per update, and carry weights; blocks of them are resampled where their
+    effective number falls below the share `resample`.
+    """
+
+    chains: int = 200
+    temperatures: int = 500
+    sweeps: int = 1
+    every: int = 1
+    resample: float = 0.5
+
+    def __post_init__(self):
+        require_whole(self, chains=LEAST_WALKERS, temperatures=2, sweeps=1, every=1)
+        require_share(self, resample="a share of the walkers")
+
+    def annealed(self, ages: tuple[int, ...]) -> tuple[int, ...]:
+        """The ages, among those recorded, at which annealing is asked for."""
+        return tuple(sorted({*ages[:: self.every], ages[-1]}))
+
+
 _BY_METHOD = {
     "steps": CHAIN_METHODS,
     "chains": ("pcd", "pt", "rdm"),
@@ -107,6 +135,7 @@ _BY_METHOD = {
     **dict.fromkeys(("batch", "updates", "learning_rate", "optimiser", "momentum"), CLIMBING),
     **dict.fromkeys(("gradient", "l1", "l2", "clip", "gauge"), CLIMBING),
     **dict.fromkeys(("initial_fields", "record"), CLIMBING),
+    "likelihood": (*CHAIN_METHODS, "pseudo-likelihood"),
 }
 _OWNERS = {key: (Owner("method", methods, "pcd"),) for key, methods in _BY_METHOD.items()}
 _OWNERS["momentum"] += (Owner("optimiser", ("momentum",), "sgd"),)
@@ -143,6 +172,8 @@ class TrainDeclaration(msgspec.Struct, **_STRICT):
         Recorded ages, and whether every one keeps the arrays.
     tau_sweeps
         Sweeps of frozen chains that measure their autocorrelation time at each age; 0: none.
+    likelihood
+        How log-likelihoods are estimated along the training; None: not at all.
     """
 
     owners: ClassVar[Owners] = _OWNERS
@@ -173,8 +204,12 @@ class TrainDeclaration(msgspec.Struct, **_STRICT):
     record: Record | None = None
     snapshots: bool = True
     tau_sweeps: int | None = None
+    likelihood: LikelihoodDeclaration | None = None
 
     def __post_init__(self):
+        if self.likelihood is not None and self.method == "exact":
+            hint = "method exact sums all states: its log-likelihoods are recorded without an error"
+            raise Problem(".likelihood", got=fields_of(self.likelihood), hint=hint)
         refuse_strangers(self)
         require_whole(self, steps=1, chains=1, batch=1, updates=1, positive_steps=1, rungs=2)
         require_whole(self, tau_sweeps=0)

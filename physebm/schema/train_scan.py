@@ -26,7 +26,12 @@ from physebm.schema.convert import convert, legal_keys, require_table
 from physebm.schema.data_declarations import DataDeclaration, SplitDeclaration
 from physebm.schema.recorded_ages import RecordDeclaration
 from physebm.schema.struct_rules import Owner, stranger
-from physebm.schema.train_declarations import RateDeclaration, TrainDeclaration, decode_train
+from physebm.schema.train_declarations import (
+    LikelihoodDeclaration,
+    RateDeclaration,
+    TrainDeclaration,
+    decode_train,
+)
 from physebm.schema.written import plain
 
 TABLES: dict[str, type[msgspec.Struct] | None] = {
@@ -36,6 +41,7 @@ TABLES: dict[str, type[msgspec.Struct] | None] = {
     "data.set": None,
     "learning_rate": RateDeclaration,
     "record": RecordDeclaration,
+    "likelihood": LikelihoodDeclaration,
     "l1": None,
     "l2": None,
 }

@@ -19,9 +19,15 @@ UPDATE = ("update",)
 
 VERDICTS = ("equilibrated", "lagging", "out_of_equilibrium", "not_recorded")
 RELIABILITY = ("lower_bound", "reliable", "not_recorded")
-FLAGS = {"chain_verdict": VERDICTS, "chain_tau_reliable": RELIABILITY}
+ESTIMATE_VERDICTS = ("trusted", "suspect", "failed", "not_recorded")
+FLAGS = {
+    "chain_verdict": VERDICTS,
+    "chain_tau_reliable": RELIABILITY,
+    "log_z_ais_verdict": ESTIMATE_VERDICTS,
+    "log_z_tracked_verdict": ESTIMATE_VERDICTS,
+}
 """Names whose values are codes, and what these mean; the last stands where nothing was recorded."""
-TEXTS = ("chain_verdict_message",)
+TEXTS = ("chain_verdict_message", "log_z_ais_verdict_message", "log_z_tracked_verdict_message")
 
 SHARED_ERRORS = tuple(f"pseudo_log_likelihood_{part}" for part in PARTS)
 """Quantities whose error is one deviation at all ages: the samples behind them were chosen once."""
@@ -77,6 +83,123 @@ def _scores() -> list[Quantity]:
             ),
         ]
     return rows
+
+
+_WAYS = {
+    "ais": ("annealed", r"\mathrm{AIS}", "log Z by annealed importance sampling"),
+    "tracked": ("tracked", r"\mathrm{tr}", "log Z by walkers that followed the training"),
+}
+_LOG_Z_ERROR = "one standard deviation: that of log Z"
+
+
+def _estimated_scores() -> list[Quantity]:
+    rows = []
+    for way, (words, mark, how) in _WAYS.items():
+        for part, of in PARTS.items():
+            held = (
+                (f"log_likelihood_{way}", "log-likelihood", "-u(v) - log Z, hidden units summed out"),
+                (f"log_likelihood_bound_{way}", "bound of the log-likelihood", "the mean-field bound"),
+            )
+            for name, what, value in held:
+                symbol = rf"\mathcal{{L}}_{{{mark}}}"
+                rows += [
+                    _row(
+                        f"{name}_{part}",
+                        f"{words} {what} of the {of} data",
+                        symbol,
+                        f"mean over {of} samples of {value}, {how}",
+                        SAMPLE,
+                        "nat",
+                    ),
+                    _row(
+                        f"{name}_{part}_stderr",
+                        f"standard error of the {words} {what} of the {of} data",
+                        rf"\sigma({symbol})",
+                        _LOG_Z_ERROR,
+                        SAMPLE,
+                        "nat",
+                    ),
+                ]
+    return rows
+
+
+def _estimated_log_z() -> list[Quantity]:
+    rows = []
+    for way, (words, mark, how) in _WAYS.items():
+        symbol = rf"\log Z_{{{mark}}}"
+        rows += [
+            _row(f"log_z_{way}", f"{words} log Z", symbol, how, TOTAL, "nat"),
+            _row(
+                f"log_z_{way}_stderr",
+                f"standard error of the {words} log Z",
+                rf"\sigma({symbol})",
+                {
+                    "ais": "delta method over the chains",
+                    "tracked": "by the scatter of blocks of walkers that never exchange anything",
+                }[way],
+                TOTAL,
+                "nat",
+            ),
+            _row(
+                f"log_z_{way}_verdict",
+                f"verdict on the {words} log Z",
+                "",
+                "worst of the diagnostics: weights that few chains carry, "
+                + ("the reverse direction, " if way == "ais" else "")
+                + "a difference of the two estimates of more than 4 errors",
+            ),
+            _row(f"log_z_{way}_verdict_message", "reason of the verdict", "", "sentences"),
+        ]
+    return [
+        *rows,
+        _row(
+            "log_z_ais_low",
+            "lower end of the bracket of log Z",
+            r"\log Z_<",
+            "mean log-weight of the forward chains, + log Z_0",
+            TOTAL,
+            "nat",
+        ),
+        _row(
+            "log_z_ais_high",
+            "upper end of the bracket of log Z",
+            r"\log Z_>",
+            "minus the mean log-weight of the reverse chains, + log Z_0; they start at the persistent "
+            "chains of the training where there are some",
+            TOTAL,
+            "nat",
+        ),
+        _row(
+            "tracked_difference",
+            "tracked less annealed log Z",
+            r"\Delta \log Z",
+            "log_z_tracked - log_z_ais",
+            TOTAL,
+            "nat",
+        ),
+        _row(
+            "tracked_difference_stderr",
+            "expected difference of the two log Z",
+            r"\sigma(\Delta \log Z)",
+            "root of the sum of squares of their standard errors",
+            TOTAL,
+            "nat",
+        ),
+        _row(
+            "tracked_ess_fraction",
+            "effective share of the tracked walkers",
+            r"n_\mathrm{eff} / n",
+            "(sum w)^2 / (n sum w^2) over walkers of a block since it was resampled, mean over blocks",
+            "per chain",
+        ),
+        _row(
+            "tracked_resamplings",
+            "resamplings of the tracked walkers",
+            "n",
+            "number so far, of all blocks",
+            TOTAL,
+        ),
+    ]
 
 
 def _moments() -> list[Quantity]:
@@ -141,6 +264,8 @@ _ROWS = (
     ),
     replace(quantity("log_z"), dims=UPDATE),
     *_scores(),
+    *_estimated_scores(),
+    *_estimated_log_z(),
     *_moments(),
     _row(
         "data_energy",
@@ -227,8 +352,8 @@ _ROWS = (
         "chain_tau",
         "autocorrelation time of the chains",
         r"\tau",
-        "tau = 1/2 + sum_t rho(t), windowed, of the slowest of u(v), the magnetisation, the four leading "
-        "principal components of the data and of the chains and the four leading modes of each trained "
+        "tau = 1/2 + sum_t rho(t), windowed, of the slowest of u(v), the magnetisation, the four "
+        "leading principal components of the data and of the chains and the four leading modes of each trained "
         "coupling array, at frozen parameters; under tempering of the ladder as a whole",
         "in sweeps (every unit updated once)",
         "sweep",

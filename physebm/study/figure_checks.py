@@ -64,7 +64,8 @@ class _Learned:
             declared, hamiltonian = training.declared, training.point.loaded.hamiltonian
             split = declared.data.split
             parts = tuple(part for part in PARTS if getattr(split, part))
-            recipe = (hamiltonian, declared.method, parts, declared.tau_sweeps or 0)
+            asked = declared.likelihood is not None
+            recipe = (hamiltonian, declared.method, parts, declared.tau_sweeps or 0, asked)
             models[hamiltonian] = None
             if recipe not in seen:
                 seen.add(recipe)

@@ -20,6 +20,8 @@ from physebm.learning.chains import ChainOptions
 from physebm.learning.optimisers import Optimiser, Schedule
 from physebm.learning.recipe import Problem, Recipe
 from physebm.learning.record import Record, summary_line
+from physebm.learning.record_likelihood import LikelihoodRecord
+from physebm.learning.tracking import Annealing, Tracker
 from physebm.learning.train import Divergence, Trainer
 from physebm.native.products import single_threaded_blas
 from physebm.schema.declarations import ModelDeclaration
@@ -32,6 +34,7 @@ from physebm.study.training_data import TrainingData, training_data
 
 CHECKPOINT_FORMAT = 1
 CHECKPOINT_SECONDS = 20.0
+TRACKER = "tracker/"
 
 Progress = Callable[[float, str], None]
 
@@ -78,6 +81,22 @@ class _Ready:
     record: Record
     data: TrainingData
     called: str = ""
+    likelihood: LikelihoodRecord | None = None
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """The trainer's, and that of the walkers that follow it."""
+        arrays = self.trainer.checkpoint()
+        if self.likelihood is not None:
+            held = self.likelihood.tracker.checkpoint()
+            arrays |= {f"{TRACKER}{name}": x for name, x in held.items()}
+        return arrays
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Continue from `checkpoint`."""
+        self.trainer.restore(arrays)
+        if self.likelihood is not None:
+            held = {k.removeprefix(TRACKER): v for k, v in arrays.items() if k.startswith(TRACKER)}
+            self.likelihood.tracker.restore(held)
 
 
 def training_title(own: Iterable[tuple[str, object]]) -> str:
@@ -125,11 +144,19 @@ def prepare(
     name = tuple(part for pair in training.own for part in pair)
     trainer = Trainer(problem, recipe, select(backend), study.seed, name)
     with single_threaded_blas():
-        record = Record(
-            trainer, data.parts, study.seed, declared.tau_sweeps, data.effective_samples
-        )
+        record = Record(trainer, data.parts, study.seed, declared.tau_sweeps, data.effective_samples)
     scanned = [(axis, value) for axis, value in training.own if study.axis(axis) is not None]
-    return _Ready(trainer, record, data, training_title(scanned))
+    likelihood = None
+    if declared.likelihood is not None:
+        likelihood = _likelihood(declared, trainer, data, backend, study.seed, name)
+    return _Ready(trainer, record, data, training_title(scanned), likelihood)
+
+
+def _likelihood(declared, trainer, data, backend, seed, name) -> LikelihoodRecord:
+    asked = declared.likelihood
+    options = Annealing(asked.chains, asked.temperatures, asked.sweeps, asked.resample)
+    tracker = Tracker(trainer, options, select(backend), seed, name)
+    return LikelihoodRecord(tracker, data.parts, asked.annealed(declared.ages()))
 
 
 def run_training(
@@ -147,7 +174,7 @@ def run_training(
     ready = prepare(study, training, models, backend)
     compiled = time.perf_counter()
     checkpoint, result = folder / "checkpoint.npz", folder / "result.npz"
-    earlier = _restore(ready.trainer, checkpoint, digest)
+    earlier = _restore(ready, checkpoint, digest)
     failure = ""
     with deferred() as check:
         try:
@@ -161,6 +188,7 @@ def run_training(
             "setup_seconds": compiled - started,
             "failure": failure,
             "shape": list(ready.data.shape),
+            "scale": None if ready.data.scale is None else list(ready.data.scale),
             "effective_samples": ready.data.effective_samples,
         }
         write_arrays(result, arrays, meta)
@@ -172,24 +200,28 @@ def run_training(
 
 def _train(ready: _Ready, declared, folder, checkpoint, digest, progress, check) -> None:
     """Update by update to the last age; `check` raises KeyboardInterrupt if a signal has come."""
-    trainer, begun = ready.trainer, time.perf_counter()
+    trainer, likelihood, begun = ready.trainer, ready.likelihood, time.perf_counter()
     saved, note = time.monotonic(), ""
     for age in declared.ages():
         while trainer.update < age:
             trainer.run(trainer.update + 1)
+            if likelihood is not None:
+                likelihood.tracker.follow()
             progress(trainer.update / declared.updates, note)
             try:
                 check()
             except KeyboardInterrupt:
-                _save(trainer, checkpoint, digest, time.perf_counter() - begun)
+                _save(ready, checkpoint, digest, time.perf_counter() - begun)
                 raise
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                _save(trainer, checkpoint, digest, time.perf_counter() - begun)
+                _save(ready, checkpoint, digest, time.perf_counter() - begun)
                 saved = time.monotonic()
         path = _age_file(folder, age)
         if trainer.update == age and not _sound(path, digest):
             with single_threaded_blas():
                 measured = ready.record.measure()
+                if likelihood is not None:
+                    measured |= likelihood.measure()
             note = "  ".join(filter(None, (ready.called, summary_line(measured))))
             arrays = {f"history/{name}": np.asarray(value) for name, value in measured.items()}
             if declared.snapshots or age == declared.updates:
@@ -229,12 +261,12 @@ def _collect(ready: _Ready, declared: TrainDeclaration, folder: Path) -> dict[st
     return out
 
 
-def _save(trainer: Trainer, path: Path, digest: str, seconds: float) -> None:
+def _save(ready: _Ready, path: Path, digest: str, seconds: float) -> None:
     meta = {"format": CHECKPOINT_FORMAT, "study": digest, "seconds": seconds}
-    write_arrays(path, trainer.checkpoint(), meta)
+    write_arrays(path, ready.checkpoint(), meta)
 
 
-def _restore(trainer: Trainer, path: Path, digest: str) -> float:
+def _restore(ready: _Ready, path: Path, digest: str) -> float:
     """Continue from a checkpoint of this study; one that is broken or another's is set aside."""
     if not path.exists():
         return 0.0
@@ -246,5 +278,5 @@ def _restore(trainer: Trainer, path: Path, digest: str) -> float:
     if meta.get("study") != digest or meta.get("format") != CHECKPOINT_FORMAT:
         path.replace(path.with_suffix(".other"))
         return 0.0
-    trainer.restore(arrays)
+    ready.restore(arrays)
     return float(meta["seconds"])
