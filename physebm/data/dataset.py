@@ -24,6 +24,8 @@ from physebm.arrays import Array, Float64
 WEIGHTING = "weighting"
 """The key of `attrs` that says how the weights were made; `BY_SEQUENCE` makes them count clusters."""
 BY_SEQUENCE = "sequence identity"
+INEFFICIENCY = "inefficiency"
+"""The key of `attrs` for correlated samples: how many of them count as one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,18 +96,19 @@ class DataSet:
 
     @property
     def effective_samples(self) -> float:
-        """``sum w`` for sequence weights, else ``(sum w)^2 / sum w^2``; n without weights."""
+        """``sum w`` of sequence weights, else ``(sum w)^2 / sum w^2``, n without; by `INEFFICIENCY`."""
         return self.effective_samples_of(np.arange(self.samples))
 
     def effective_samples_of(self, rows: Array) -> float:
         """The same of the samples of `rows` (indices) alone."""
+        each = float(self.attrs.get(INEFFICIENCY, 1.0))
         if self.weights is None:
-            return float(len(rows))
+            return len(rows) / each
         weights = self.weights[rows]
         total = float(weights.sum())
         if self.attrs.get(WEIGHTING) == BY_SEQUENCE:
-            return total
-        return total * total / float(weights @ weights)
+            return total / each
+        return total * total / float(weights @ weights) / each
 
     def subset(self, rows) -> DataSet:
         """The samples of `rows` (indices, a mask or a slice), in that order, with what is theirs."""

@@ -63,7 +63,7 @@ def visible_potential(
         u[at] = conditionals.energy(known)
         for name in hidden:
             u[at] -= log_normaliser(conditionals, name, conditionals.field(name, known))
-    return u + _constant(conditionals, hidden) if flat else u
+    return u + prior_constant(conditionals, hidden) if flat else u
 
 
 def joint_potential(conditionals: Conditionals, states: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -71,7 +71,7 @@ def joint_potential(conditionals: Conditionals, states: Mapping[str, np.ndarray]
     u = np.empty(len(next(iter(states.values()))))
     for at in _blocks(len(u), conditionals.hamiltonian):
         u[at] = conditionals.energy(conditionals.states({name: x[at] for name, x in states.items()}))
-    return u + _constant(conditionals, ())
+    return u + prior_constant(conditionals, ())
 
 
 def log_partition(hamiltonian: Hamiltonian, params: Params, coefficients: Coefficients) -> float | None:
@@ -140,7 +140,7 @@ def _log_two_states(theta: np.ndarray, ising: bool) -> np.ndarray:
     return total
 
 
-def _constant(conditionals: Conditionals, hidden: tuple[str, ...]) -> float:
+def prior_constant(conditionals: Conditionals, hidden: tuple[str, ...]) -> float:
     """Log-normalisers of the continuous priors of all groups but those that are summed out."""
     hamiltonian, c = conditionals.hamiltonian, conditionals.coefficients[None]
     groups = tuple(replace(g, integrated=g.name in hidden) for g in hamiltonian.groups)

@@ -127,6 +127,13 @@ def of_training(variable: xr.DataArray) -> bool:
     return variable.attrs.get("definition", "").startswith(_LAST)
 
 
+def data_scale(path: str | os.PathLike) -> tuple[float, float] | None:
+    """The numbers that training brought to 0 and 1 in its data; None where it left them as they are."""
+    with lazily(path, ARRAYS) as ds:
+        ends = tuple(float(x) for x in np.atleast_1d(ds.attrs.get("data_scale", ())))
+        return ends or None
+
+
 def sample_shape(path: str | os.PathLike) -> tuple[int, ...]:
     """Shape of one sample of a result's training data."""
     with lazily(path, ARRAYS) as ds:

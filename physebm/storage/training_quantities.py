@@ -353,8 +353,8 @@ _ROWS = (
         "autocorrelation time of the chains",
         r"\tau",
         "tau = 1/2 + sum_t rho(t), windowed, of the slowest of u(v), the magnetisation, the four "
-        "leading principal components of the data and of the chains and the four leading modes of each trained "
-        "coupling array, at frozen parameters; under tempering of the ladder as a whole",
+        "leading principal components of the data and of the chains and the four leading modes of "
+        "each trained coupling array, at frozen parameters; under tempering of the ladder as a whole",
         "in sweeps (every unit updated once)",
         "sweep",
     ),

@@ -53,9 +53,16 @@ def training_groups(grid: Grid, outcomes: list[TrainingOutcome]) -> dict[str, xr
     shape = done[0].meta.get("shape", [])
     groups["/arrays"] = arrays_dataset(axes, updates[rows], arrays)
     groups["/arrays"].attrs["sample_shape"] = np.array(shape, dtype=np.int64)
+    scale = done[0].meta.get("scale")
+    if scale is not None:
+        groups["/arrays"].attrs["data_scale"] = np.array(scale, dtype=np.float64)
     teacher = _placed(grid, done, "teacher/")
     if teacher:
         groups["/teacher"] = arrays_dataset(axes, None, teacher)
+        for variable in groups["/teacher"].data_vars.values():
+            variable.attrs["definition"] += (
+                " of the teacher; divided by its temperature: what a perfect student learns"
+            )
     chains = _placed(grid, done, "chains/")
     if chains:
         groups["/chains"] = chains_dataset(axes, chains)

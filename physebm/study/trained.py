@@ -19,10 +19,11 @@ from physebm.backends.base import Lanes, launch
 from physebm.backends.select import select
 from physebm.data.raw import native_numbers
 from physebm.errors import InputError, ResultFileError
-from physebm.free_energy.likelihood import log_partition, visible_potential
+from physebm.free_energy.likelihood import log_partition, prior_constant, visible_potential
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
 from physebm.model.conditionals import Conditionals
+from physebm.model.energy import square_weights
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
 from physebm.model.roles import factorises, hidden_groups, visible_groups
@@ -130,7 +131,7 @@ class Trained:
             moments = dict(known)
             for group in hidden:
                 moments[group] = conditionals.moments(group, conditionals.field(group, known))
-            energy = conditionals.energy(moments)
+            energy = conditionals.energy(moments) + prior_constant(conditionals, ())
             log_z = log_partition(H, self.params, c)
         ds = xr.Dataset({"free_energy": ("sample", free), "energy": ("sample", energy)})
         ds["free_energy"].attrs = {
@@ -141,7 +142,7 @@ class Trained:
         ds["energy"].attrs = {
             "long_name": "energy, hidden units averaged",
             "units": "nat",
-            "definition": "mean of sum_t c_t E_t given the visible units, continuous priors included",
+            "definition": "mean of u(v, h) given the visible units, normalised priors included",
         }
         if log_z is not None:
             ds["log_likelihood"] = ("sample", -free - log_z)
@@ -192,7 +193,8 @@ class Trained:
         plan = lower(H, Options("heat-bath", frozenset()))
         operands = bind(plan, H, self.params)
         coefficients = self.loaded.coefficients([temperature])
-        key = key_of(seed, "generate", H.name, self.update)
+        own = [word for axis in sorted(self.point) for word in (axis, self.point[axis])]
+        key = key_of(seed, "generate", H.name, self.update, *own)
         lanes = Lanes(
             np.zeros(samples),
             np.zeros(samples),
@@ -205,7 +207,8 @@ class Trained:
         for g, group in enumerate(plan.groups):
             lower_edge = self.params.lower.get(group.name)
             edge = 0.0 if lower_edge is None else lower_edge[0]
-            state.x[group.name][:] = initial.random(plan, lanes, g, rows, 1.0, edge)
+            scale = self._prior_scale(group.name, coefficients.value[0])
+            state.x[group.name][:] = initial.random(plan, lanes, g, rows, scale, edge)
         lanes.clamp = {}
         for name, (values, held) in held_values(H, self.params, given, samples).items():
             state.x[name][held] = values[held]
@@ -213,6 +216,14 @@ class Trained:
         sampler = PlanSampler(select(backend).compile(plan), launch(plan, operands, coefficients))
         chains = sampler.step(sampler.init(state, lanes), sweeps)
         return dict(chains.configurations.x)
+
+    def _prior_scale(self, name: str, c: np.ndarray) -> np.ndarray | float:
+        """Standard deviations of a continuous group's prior: where fresh chains start."""
+        H = self.hamiltonian
+        if H.group(name).prior.discrete:
+            return 1.0
+        t = H.prior_term(name)
+        return 1.0 / np.sqrt(c[t] * square_weights(H, self.params, t, 0))
 
     def visible(self, states: Mapping[str, np.ndarray]) -> np.ndarray:
         """The visible groups of generated states side by side, in the shape of the training data."""

@@ -16,6 +16,7 @@ from physebm.schema.study_file import study_from_dict
 from physebm.storage.atomic import replacing
 from physebm.storage.dataset import record_of
 from physebm.storage.netcdf import open_group
+from physebm.storage.training import data_scale
 from physebm.study.trained import Trained, open_trained
 from physebm.study.training_data import read_like_training
 
@@ -53,7 +54,10 @@ def score_file(
     record = record_of(open_group(result, "/provenance"))
     study = study_from_dict(json.loads(record["resolved_study"]), name=Path(result).stem)
     declared = study.train.data.with_path(str(Path(data).resolve()))
-    values = read_like_training(declared, trained.hamiltonian, trained.params, study.seed, str(data))
+    scale = data_scale(result) or study.train.data.scale
+    values = read_like_training(
+        declared, trained.hamiltonian, trained.params, study.seed, str(data), scale
+    )
     return trained.score(values)
 
 

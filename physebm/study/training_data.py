@@ -13,7 +13,7 @@ from physebm.backends.base import Lanes, launch
 from physebm.backends.select import select
 from physebm.data.binarise import binarise, rescale
 from physebm.data.bundled import bundled
-from physebm.data.dataset import DataSet
+from physebm.data.dataset import INEFFICIENCY, DataSet
 from physebm.data.read import SUFFIXES, read_data
 from physebm.data.source_file import find
 from physebm.data.split import row_range, split
@@ -21,11 +21,14 @@ from physebm.data.standardise import refuse_constant, standardise
 from physebm.data.weights import reweighted
 from physebm.errors import StudyFileError
 from physebm.free_energy.path import scaled
+from physebm.learning.record_chains import principal_directions
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
 from physebm.model.roles import visible_groups
+from physebm.model.statistics import moments_of_states
+from physebm.observables.correlation import integrated_time
 from physebm.rng.streams import key_of
 from physebm.sampling import initial
 from physebm.sampling.chain import PlanSampler
@@ -40,6 +43,8 @@ from physebm.study.visible_data import size_parameter, visible_states
 # Replicas of a tempered teacher: H scaled from 1 to 0 in equal steps.
 TEACHER_RUNGS = 16
 PARTS = ("train", "validation", "test")
+# Draws of a chain from which a correlation time can be read; rows whose components are formed.
+LEAST_DRAWS, MOST_ROWS = 8, 1000
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,15 @@ class TrainingData:
         ``{slot: array}`` of the model that made the data, where one did.
     effective_samples
         Of the training part.
+    scale
+        The numbers that were brought to 0 and 1 before binarisation; None where none were.
     """
 
     parts: Mapping[str, tuple[dict[str, np.ndarray], np.ndarray]]
     shape: tuple[int, ...]
     teacher: Mapping[str, np.ndarray]
     effective_samples: float
+    scale: tuple[float, float] | None = None
 
 
 def training_data(
@@ -85,15 +93,16 @@ def training_data(
         naming the key, for data that cannot be read or do not fit the visible units.
     """
     teacher: Mapping[str, np.ndarray] = {}
+    scale = declared.scale
     if declared.source == "model":
         dataset, teacher = _teacher_data(declared, models, seed, realisation, backend, where)
     else:
-        dataset = _given_data(declared, seed, directory, where)
+        dataset = _read(declared, directory, where)
+        scale = scale or _natural_scale(declared, dataset)
+        dataset = _brought_to_states(declared, dataset, scale, seed, where)
     if declared.rows is not None:
         rows = row_range(declared.rows, dataset.samples, where)
         dataset = dataset.subset(rows)
-    if declared.weights == "sequence":
-        dataset = reweighted(dataset, declared.identity, f"{where}.weights")
     fractions = declared.split
     cut = split(
         dataset.samples,
@@ -102,6 +111,14 @@ def training_data(
         seed=seed,
         where=f"{where}.split",
     )
+    if declared.weights == "sequence":
+        # within each part: what is held out has no say in what the others weigh
+        held = [getattr(cut, name) for name in PARTS]
+        weights, attrs = np.empty(dataset.samples), {}
+        for rows in (rows for rows in held if len(rows)):
+            part = reweighted(dataset.subset(rows), declared.identity, f"{where}.weights")
+            weights[rows], attrs = part.weights, part.attrs
+        dataset = replace(dataset, weights=weights, attrs=attrs)
     if declared.standardise:
         train = dataset.subset(cut.train)
         refuse_constant(train.values, train.weights, where)
@@ -122,7 +139,8 @@ def training_data(
         if len(rows):
             held = {group: values[rows] for group, values in x.items()}
             parts[name] = (held, weights[rows] / weights[rows].sum())
-    return TrainingData(parts, dataset.shape, teacher, dataset.effective_samples_of(cut.train))
+    effective = dataset.effective_samples_of(cut.train)
+    return TrainingData(parts, dataset.shape, teacher, effective, scale)
 
 
 def data_hashes(study: StudyDeclaration, grid: Grid) -> list[str]:
@@ -136,12 +154,14 @@ def data_hashes(study: StudyDeclaration, grid: Grid) -> list[str]:
     return found
 
 
-def _given_data(declared: DataDeclaration, seed: int, directory: str, where: str) -> DataSet:
+def _read(declared: DataDeclaration, directory: str, where: str) -> DataSet:
     if declared.path is not None:
-        dataset = read_data(Path(directory) / declared.path, **declared.reader_options(), where=where)
-    else:
-        dataset = bundled(declared.source, f"{where}.source")
-    values, scale = dataset.values, declared.scale or _natural_scale(declared, dataset)
+        return read_data(Path(directory) / declared.path, **declared.reader_options(), where=where)
+    return bundled(declared.source, f"{where}.source")
+
+
+def _brought_to_states(declared, dataset: DataSet, scale, seed: int, where: str) -> DataSet:
+    values = dataset.values
     if declared.binarise is not None:
         values = binarise(values, declared.binarise, scale=scale, seed=seed, where=where)
     elif declared.scale is not None:
@@ -150,9 +170,17 @@ def _given_data(declared: DataDeclaration, seed: int, directory: str, where: str
 
 
 def read_like_training(
-    declared: DataDeclaration, hamiltonian: Hamiltonian, params: Params, seed: int, where: str
+    declared: DataDeclaration,
+    hamiltonian: Hamiltonian,
+    params: Params,
+    seed: int,
+    where: str,
+    scale: tuple[float, float] | None = None,
 ) -> np.ndarray:
     """The samples ``[sample, unit]`` of a file, in the support of the visible units.
+
+    `scale` is that of the training data (`TrainingData.scale`), whatever the type of the new numbers; a
+    file of nothing but 0 and 1 is taken as binarised already.
 
     Every step of [train.data] is done again but splitting and weighing. Standardised data have no
     meaning on their own and are refused. Keys of [train.data] cannot be set here: no advice names any.
@@ -164,7 +192,9 @@ def read_like_training(
             hint="bring the data to the training data's mean and variance, and score them in Python",
         )
     try:
-        dataset = _given_data(declared, seed, ".", where)
+        dataset = _read(declared, ".", where)
+        if declared.binarise is None or not np.isin(dataset.values, (0, 1)).all():
+            dataset = _brought_to_states(declared, dataset, scale, seed, where)
     except StudyFileError as problem:
         _, _, key = problem.where.partition(f"{where}.")
         key = key.split(" ")[0]
@@ -211,7 +241,31 @@ def _teacher_data(declared, models, seed: int, realisation: int, backend: str, w
         draws.append(np.concatenate([x[name][here] for name in visible_groups(H)], axis=1))
     values = np.concatenate(draws)[: declared.samples]
     arrays = {name: x[0] for name, x in params.arrays.items()}
-    return DataSet(values, source=declared.model), arrays
+    attrs = {INEFFICIENCY: _inefficiency(H, np.stack(draws))}
+    return DataSet(values, source=declared.model, attrs=attrs), arrays
+
+
+def _inefficiency(hamiltonian: Hamiltonian, x: np.ndarray) -> float:
+    """How many of a teacher's samples ``x [draw, chain, unit]`` count as one.
+
+    2 tau of the slowest of the magnetisation and the principal components; 1 where a chain has too few
+    draws to tell.
+    """
+    draws, chains, units = x.shape
+    if draws < LEAST_DRAWS:
+        return 1.0
+    flat, start, parts = x.reshape(-1, units), 0, []
+    for group in hamiltonian.counted:
+        held = moments_of_states(hamiltonian, group.name, flat[:, start : start + group.size])
+        parts.append(held.first)
+        start += group.size
+    features = np.concatenate(parts, axis=1)
+    spread = features[:: max(1, len(features) // MOST_ROWS)][:MOST_ROWS]
+    directions = [np.full((features.shape[1], 1), 1.0 / features.shape[1])]
+    directions.append(principal_directions(spread))
+    series = (features @ np.concatenate(directions, axis=1)).T.reshape(-1, draws, chains)
+    tau = integrated_time(series.swapaxes(1, 2)).tau
+    return float(max(1.0, 2.0 * np.nanmax(tau, initial=0.5)))
 
 
 def _teacher_sampler(declared, loaded: Loaded, params: Params, seed, realisation, backend):
