@@ -15,7 +15,7 @@ import xarray as xr
 from physebm.storage.dataset import DONE, EQUILIBRATION_MEANINGS
 from physebm.storage.free_energy import VERDICTS as FREE_ENERGY_VERDICTS
 from physebm.storage.training import of_training
-from physebm.storage.training_quantities import VERDICTS
+from physebm.storage.training_quantities import ESTIMATE_VERDICTS, VERDICTS
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,15 @@ def verdict_line(ds: xr.Dataset) -> str:
         ]
         text += "; chains at the last age: " + ", ".join(counts)
         text += "; reasons in `chain_verdict_message`"
+    for way, words in (("ais", "annealed"), ("tracked", "tracked")):
+        if f"log_z_{way}_verdict" in ds:
+            found = ds[f"log_z_{way}_verdict"].values
+            counts = [
+                f"{each} {int((found == code).sum())}"
+                for code, each in enumerate(ESTIMATE_VERDICTS[:-1])
+            ]
+            text += f"; {words} log Z at the last age: " + ", ".join(counts)
+            text += f"; reasons in `log_z_{way}_verdict_message`"
     if "free_energy_verdict" in ds:
         found = ds["free_energy_verdict"].where(done)
         counts = [
