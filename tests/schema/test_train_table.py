@@ -18,6 +18,7 @@ from physebm.schema.train_declarations import (
     CHAIN_METHODS,
     INVERSIONS,
     METHODS,
+    LikelihoodDeclaration,
     RateDeclaration,
     TrainDeclaration,
 )
@@ -350,14 +351,16 @@ J = { values = [[0, 0.1], [0.1, 0]] }
 def test_the_examples_of_the_language_reference_are_legal():
     reference = (Path(__file__).parents[2] / "studies" / "README.md").read_text()
     training = reference[reference.index("## Training") :]
-    table, scan = re.findall(r"```toml\n(.*?)```", training, flags=re.DOTALL)
+    table, likelihood, scan = re.findall(r"```toml\n(.*?)```", training, flags=re.DOTALL)
     table = re.sub(r"or \{.*|\| exponential", "", table)
-    train = read("model = 'rbm'\n" + table).train
+    train = read("model = 'rbm'\n" + table + likelihood).train
     assert (train.method, train.batch, train.l1) == ("pcd", 200, {"W": 0.001})
+    assert train.likelihood == LikelihoodDeclaration()
     assert len(train.ages()) == 41
     study = read(TEACHER.replace(", samples = 1000", "") + scan)
     assert [axis.name for axis in study.scan] == ["train_method", "samples", "data_temperature"]
-    keys = {name for kind in (TrainDeclaration, DataDeclaration) for name in kind.__struct_fields__}
+    kinds = (TrainDeclaration, DataDeclaration, LikelihoodDeclaration)
+    keys = {name for kind in kinds for name in kind.__struct_fields__}
     assert not {key for key in keys if f"`{key}" not in training and f"{key} " not in training}
 
 
