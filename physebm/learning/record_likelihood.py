@@ -4,7 +4,7 @@
                      with its reverse from the model, a bracket and a verdict
     log_z_tracked    walkers that followed the training from its start (`tracking`)
 
-The two share no random word. Both hold log Z without bias to first order, so that a difference of
+The two share no random word. The mean weight of either is unbiased for Z, so that a difference of
 more than `SIGMAS` errors tells that one of them misses a phase or is out of its depth: a finding.
 
 The reverse walks start from the chains of the training where these persist (pcd, pt), the nearest to
@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from physebm.errors import StudyError
 from physebm.free_energy.annealed import SIGMAS, annealed
 from physebm.free_energy.data_base import path_from_data
 from physebm.free_energy.estimate import Estimate, Finding, Verdict, judged
@@ -79,13 +80,12 @@ class LikelihoodRecord:
         about_tracked = tracked_findings(tracked)
         update = self.tracker.trainer.update
         if self.annealed_at is not None and update not in self.annealed_at:
-            nothing = np.nan
-            found: dict[str, object] = dict.fromkeys(AIS, nothing)
-            found |= self._likelihoods("ais", nothing, nothing)
             unjudged = ESTIMATE_VERDICTS.index("not_recorded")
-            found |= _judgement("log_z_ais", unjudged, "")
-            return found | _judgement("log_z_tracked", *judged(about_tracked))
-        estimate = self.estimate()
+            return self._alone(about_tracked, unjudged, "")
+        try:
+            estimate = self.estimate()
+        except StudyError as problem:  # a measurement does not end a training
+            return self._alone(about_tracked, Verdict.FAILED, str(problem))
         difference = tracked.value - estimate.log_z
         error = float(np.hypot(tracked.stderr, estimate.stderr))
         apart = []
@@ -95,7 +95,7 @@ class LikelihoodRecord:
             )
             apart.append(Finding(Verdict.SUSPECT, reason))
         own = [Finding(estimate.verdict, estimate.reason)] if estimate.reason else []
-        found = {
+        found: dict[str, object] = {
             "log_z_ais": estimate.log_z,
             "log_z_ais_stderr": estimate.stderr,
             "log_z_ais_low": estimate.low,
@@ -108,6 +108,13 @@ class LikelihoodRecord:
         lost = judged(about_tracked)[0] is Verdict.FAILED
         found |= _judgement("log_z_ais", *judged([*own, *([] if lost else apart)]))
         return found | _judgement("log_z_tracked", *judged([*about_tracked, *apart]))
+
+    def _alone(self, about_tracked: list[Finding], code: int, reason: str) -> dict[str, object]:
+        """An age without an annealed estimate."""
+        found: dict[str, object] = dict.fromkeys(AIS, np.nan)
+        found |= self._likelihoods("ais", np.nan, np.nan)
+        found |= _judgement("log_z_ais", code, reason)
+        return found | _judgement("log_z_tracked", *judged(about_tracked))
 
     def estimate(self) -> Estimate:
         """Annealing both ways to the model as it is."""

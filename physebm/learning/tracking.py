@@ -13,7 +13,7 @@ that they carry no memory), and of whole configurations otherwise.
 
 The walkers are not the chains of the gradient. An update moves probability away from where the chains
 of its gradient stand: their weights would fall by ``(rate/n) sum_a Var(phi_a)`` per update more than Z
-does, phi the statistics of all trained numbers, tenths of a nat for large machines. Of walkers that
+does, phi the statistics of all trained numbers, which adds up to nats. Of walkers that
 no update has read ``<w> = Z`` holds exactly, and a training that is tracked keeps its bits.
 
 Errors. The walkers are dealt into `BLOCKS` blocks that never exchange anything: each has its own
@@ -31,7 +31,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from physebm.backends.base import Backend
-from physebm.errors import StudyError
 from physebm.free_energy.annealed import forward
 from physebm.free_energy.data_base import path_from_data
 from physebm.free_energy.likelihood import joint_potential, visible_potential
@@ -151,10 +150,8 @@ class Tracker:
         with single_threaded_blas():
             states = chains.configurations()
             work = self._potential(trainer.params, states) - self._potential(self.params, states)
-            if not np.isfinite(work).all():
-                raise StudyError(
-                    f"log Z along training: a weight of update {trainer.update} is not finite"
-                )
+            # a walker where the model left the finite numbers has no weight any more
+            work = np.where(np.isfinite(work), work, np.inf)
             self.log_w -= work
             self._resample()
             self.params = trainer.params

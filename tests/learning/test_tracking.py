@@ -6,6 +6,7 @@ from learning.trained_problems import assert_family, trainer_at
 from learning_models import family, rbm, some_visibles
 
 from physebm.backends.select import select
+from physebm.errors import StudyError
 from physebm.free_energy.estimate import Verdict
 from physebm.free_energy.exact import exact_log_z
 from physebm.free_energy.likelihood import log_likelihood, visible_potential
@@ -265,6 +266,41 @@ def test_estimates_that_differ_are_found(lost):
     assert found["log_z_ais_verdict"] == (Verdict.TRUSTED if lost else Verdict.SUSPECT)
     for way in ("ais", "tracked") if not lost else ():
         assert "tracked and annealed log Z differ by 1" in str(found[f"log_z_{way}_verdict_message"])
+
+
+def test_an_annealing_that_breaks_off_is_a_failed_estimate_and_no_failed_training(monkeypatch):
+    def broken(self):
+        raise StudyError("a weight that is not finite")
+
+    monkeypatch.setattr(LikelihoodRecord, "estimate", broken)
+    trainer, record = training(11, 0.1)
+    go(trainer, record, 3)
+    found = record.measure()
+    assert set(found) == set(likelihood_names(("train", "test"), flat=True))
+    assert np.isnan(found["log_z_ais"]) and np.isnan(found["log_likelihood_ais_train"])
+    assert found["log_z_ais_verdict"] == Verdict.FAILED
+    assert "not finite" in str(found["log_z_ais_verdict_message"])
+    assert found["log_z_tracked_verdict"] == Verdict.TRUSTED
+
+
+def test_walkers_without_weight_count_for_nothing(monkeypatch):
+    """A block whose walkers all lost theirs has Z = 0, and the verdict knows."""
+    trainer, record = training(12, 0.1)
+    go(trainer, record, 3)
+    tracker, potential = record.tracker, Tracker._potential
+
+    def holed(self, params, states):
+        u = potential(self, params, states)
+        if params is trainer.params:
+            u[:10], u[10:13] = np.nan, np.inf
+        return u
+
+    monkeypatch.setattr(Tracker, "_potential", holed)
+    go(trainer, record, 4)
+    held = tracker.block_log_z()
+    assert held[0] == -np.inf and np.isfinite(held[1:]).all()
+    found = record.measure()
+    assert np.isfinite(found["log_z_tracked"]) and found["log_z_tracked_verdict"] != Verdict.TRUSTED
 
 
 def test_ages_without_annealing_hold_the_tracked_estimate_alone():
