@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from physebm.errors import InputError, PhysebmError, ResultFileError
+from physebm.errors import InputError, PhysebmError
 from physebm.schema.load import load
 from physebm.schema.study_declarations import METHODS
 from physebm.schema.study_file import read_study, study_to_dict
@@ -157,22 +157,16 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
             name = f"{Path(study).stem}  task {min(done + 1, jobs)} of {jobs}  {note}".rstrip()
             bar.update(line, completed=fraction, description=name)
 
-        try:
-            outcome = run_study(
-                study,
-                overrides,
-                out=out,
-                backend=backend,
-                workers=workers,
-                restart=restart,
-                command=shlex.join(["physebm", *sys.argv[1:]]),
-                watch=watch,
-            )
-        except ResultFileError:
-            # of another study: the same refusal with the keys that differ
-            opened = open_study(study, overrides, out)
-            refuse_other_result(opened.out, opened.digest, study_to_dict(opened.study))
-            raise
+        outcome = run_study(
+            study,
+            overrides,
+            out=out,
+            backend=backend,
+            workers=workers,
+            restart=restart,
+            command=shlex.join(["physebm", *sys.argv[1:]]),
+            watch=watch,
+        )
     if not outcome.fresh:
         drawn = "" if no_plot or not outcome.study.plots else "; figures drawn again"
         click.echo(f"{outcome.result} is complete already{drawn} (--restart computes it again)")

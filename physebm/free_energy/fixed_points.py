@@ -307,6 +307,9 @@ def estimate(
         value = best.log_z
         if not exact:
             findings.append(Finding(Verdict.SUSPECT, f"{method}: an approximation without an error"))
+        if found.unconverged and not exact:
+            text = f"{found.unconverged} starts did not converge: there may be other fixed points"
+            findings.append(Finding(Verdict.SUSPECT, text))
         if np.isnan(best.smallest_eigenvalue):
             findings.append(Finding(Verdict.SUSPECT, "the stability of the fixed point is not known"))
     elif found.points:

@@ -43,6 +43,8 @@ SIGMAS = 4.0
 TRIPS = 10
 SHARE = 0.1
 CHAINS = 4
+# Standard errors beyond its sides to which a bracket reaches.
+PADDING = 2.0
 FORGOTTEN = 0.1
 # Probability per row and test that a stationary run is called not equilibrated; one sound run in a
 # hundred has a row that is suspect.
@@ -88,7 +90,8 @@ def from_rows(
     """Estimates of log Z of every row by method, from a run recorded here or elsewhere.
 
     log Z is absolute, row 0 being exact. The bracket of a row is spanned by both directions of the
-    stepping-stones and by all estimators that were asked for.
+    stepping-stones and by all estimators that were asked for, `PADDING` standard errors beyond each:
+    it tells how far readings of one run differ. The error of integration contains its discretisation.
 
     Parameters
     ----------
@@ -116,8 +119,10 @@ def from_rows(
                 found[method] = stones
             case _:
                 raise ValueError(f"method {method!r}: expected some of {METHODS}")
-    sides = [each.log_z for each in (forward, backward, *found.values())]
-    low, high = np.fmin.reduce(sides), np.fmax.reduce(sides)
+    sides = (forward, backward, *found.values())
+    errors = [PADDING * influence_error(each.influence) for each in sides]
+    low = np.fmin.reduce([each.log_z - error for each, error in zip(sides, errors)])
+    high = np.fmax.reduce([each.log_z + error for each, error in zip(sides, errors)])
     of_run = _of_run(path, run)
     series = {"bar": pairs, **found}.values()
     each_row = zip(_agreement(found, path.rows), _equilibrium(series, run.cold))
@@ -135,6 +140,7 @@ def from_rows(
     for method, each in found.items():
         stderr = influence_error(each.influence)
         findings = _own_findings(each, stderr)
+        stderr = np.hypot(stderr, each.per_row.get("discretisation", 0.0))
         estimates[method] = [
             _estimate(
                 path, method, k, each, stderr, low, high, shared[k] + findings[k], per_row, of_all

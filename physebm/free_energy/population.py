@@ -211,9 +211,9 @@ def from_populations(
 ) -> Estimate:
     """An estimate from recorded runs, judged; with ``reverse_log_w [chain]`` from the ends of the runs.
 
-    `low` is the mean of the runs' log Z, a bound on average; `high` that of a reverse walk. A walk back
-    starts where the runs ended, so it sees what they saw: it tells whether they kept up with the rows,
-    not whether a phase is missing. That, the scatter of the runs shows.
+    `low` is the mean of the runs' log Z, a bound on average, less two standard errors; `high` that of a
+    reverse walk. A walk back starts where the runs ended, so it sees what they saw: it tells whether
+    they kept up with the rows, not whether a phase is missing. That, the scatter of the runs shows.
     """
     log_z = recorded.log_z[:, -1]
     runs, R = recorded.family.shape
@@ -256,7 +256,8 @@ def from_populations(
         found += findings(back, "reverse weights", Verdict.SUSPECT)
         found += gap_findings(there, stderr, back)
     verdict, reason = judged(found)
-    return Estimate(METHOD, value, stderr, float(log_z.mean()), high, verdict, reason, diagnostics)
+    low = float(log_z.mean()) - 2.0 * stderr
+    return Estimate(METHOD, value, stderr, low, high, verdict, reason, diagnostics)
 
 
 def _family_findings(kin: Families, R: int) -> list[Finding]:

@@ -35,8 +35,8 @@ def draw(
 ) -> np.ndarray:
     """Values of one array for one realisation.
 
-    `initial`: the stream that trainings start from. A model that learns an array of a model of its own name
-    must not start from the words that the other was drawn with.
+    `initial`: the stream that trainings start from. A model that learns an array of a model of its own
+    name must not start from the words that the other was drawn with.
 
     `constant` value; `normal` mean, std; `uniform` on (low, high); `rademacher` +1 with probability p,
     else -1 (int8). With `mirrored` the first two axes are one group's units: elements i < j are

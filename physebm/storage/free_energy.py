@@ -23,7 +23,9 @@ NOT_OF_FREE_ENERGIES = ("start", "sweeps", "discard")
 VERDICTS = ("trusted", "suspect", "failed", "not_run")
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 
-_BRACKET = "where an independent argument puts log Z (reverse direction, other estimators, a bound)"
+_BRACKET = (
+    "where another argument puts log Z (reverse, other estimators, a bound), noise included"
+)
 
 
 def _rows() -> dict[str, Quantity]:

@@ -86,7 +86,10 @@ def merge(
     groups = {"/": summary, **learned}
     if any(outcome.arrays for outcome in free):
         group = free_energy_group(grid, study.free_energy.method, free)
-        groups["/"] = summary.merge(summary_of(group), compat="no_conflicts", combine_attrs="override")
+        more = summary_of(group)
+        # an exact likelihood that the training recorded itself stands there already
+        more = more.drop_vars([name for name in more.data_vars if name in summary])
+        groups["/"] = summary.merge(more, compat="no_conflicts", combine_attrs="override")
         groups["/free_energies"] = group
     if study.observe.series:
         groups["/series"] = _series(grid, done, study)

@@ -202,7 +202,12 @@ def run_study(
     opened = open_study(path, overrides, out)
     started = time.perf_counter()
     with workfolder.claimed(
-        opened.work, opened.out, opened.digest, opened.study.title, restart
+        opened.work,
+        opened.out,
+        opened.digest,
+        opened.study.title,
+        restart,
+        study_to_dict(opened.study),
     ) as complete:
         if complete:
             return Outcome(opened.out, 0.0, {}, False, opened.study)

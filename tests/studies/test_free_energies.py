@@ -181,3 +181,32 @@ def test_the_same_from_python_and_of_a_trained_model():
         package.free_energies(rbm, "exat")
     with pytest.raises(package.PhysebmError, match="above 0"):
         package.free_energies(rbm, "exact", 0.0)
+
+
+def test_a_training_that_recorded_its_likelihood_keeps_it_beside_free_energies(tmp_path):
+    text = f"""
+model = "rbm"
+models = "{Path(__file__).parents[2] / "models.toml"}"
+[set]
+Nv = 64
+Nh = 4
+[train]
+data = {{ source = "digits", binarise = 0.5, split = {{ test = 0.5 }} }}
+updates = 5
+chains = 20
+record = {{ every = 5 }}
+tau_sweeps = 0
+[free_energy]
+method = ["exact", "ais"]
+annealing = {{ chains = 100, temperatures = 100 }}
+"""
+    status, message = physebm("run", write(tmp_path, text), "--out", tmp_path / "r.nc")
+    assert status == 0 and "free energies (exact): trusted 1" in message, message
+    tree = open_tree(tmp_path / "r.nc")
+    root, group = tree.to_dataset(), tree["free_energies"].to_dataset()
+    for part in ("train", "test"):
+        name = f"log_likelihood_{part}"
+        exact = float(group[name].sel(estimator="exact").item())
+        assert float(root[name].item()) == pytest.approx(exact, abs=1e-4)
+        ais, error = (float(group[n].sel(estimator="ais").item()) for n in (name, name + "_stderr"))
+        assert abs(ais - exact) < 4.0 * error
