@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from physebm.errors import InputError
-from physebm.free_energy.branches import crossing, from_infinite_temperature, from_zero_temperature
+from physebm.free_energy.branches import (
+    Branch,
+    crossing,
+    from_infinite_temperature,
+    from_zero_temperature,
+)
 from physebm.theory import curie_weiss, hopfield
 
 LOAD = 0.04
@@ -117,6 +122,23 @@ def test_a_ground_state_and_free_units_cross_where_the_entropy_outweighs_the_ene
     above = from_zero_temperature(beta, np.full(8, -9.0))
     assert crossing(above, free) is None
     assert crossing(from_zero_temperature(beta + 7.0, np.full(8, -1.0)), free) is None
+
+
+def test_of_two_crossings_the_colder_is_given():
+    beta = np.linspace(0.5, 3.5, 13)
+    flat = Branch(beta, np.zeros(13), np.zeros(13), np.zeros(13), np.zeros(13))
+    bent = Branch(beta, -(2 * beta - 4.0), (beta - 1.1) * (beta - 2.9), np.zeros(13), np.zeros(13))
+    assert crossing(bent, flat).temperature == pytest.approx(1.0 / 2.9, abs=1e-12)
+
+
+def test_few_rows_make_a_branch_without_a_discretisation_error():
+    one = from_zero_temperature([2.0], [-0.5], [0.1])
+    assert one.log_z == pytest.approx([1.0]) and one.stderr == pytest.approx([0.2])
+    three = from_zero_temperature([1.0, 2.0, 3.0], [-0.4, -0.5, -0.5])
+    assert np.isnan(three.discretisation[:2]).all() and three.discretisation[2] == 0.0
+    assert np.isfinite(
+        from_infinite_temperature([1.0, 2.0, 3.0], [-0.4, -0.5, -0.5]).discretisation
+    ).all()
 
 
 def test_an_entropy_of_the_coldest_row_moves_the_whole_branch_and_its_error_adds():
