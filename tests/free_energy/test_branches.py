@@ -131,9 +131,26 @@ def test_of_two_crossings_the_colder_is_given():
     assert crossing(bent, flat).temperature == pytest.approx(1.0 / 2.9, abs=1e-12)
 
 
+def test_errors_of_both_branches_move_the_crossing_by_the_difference_of_their_energies():
+    beta = np.array([1.0, 2.0, 3.0])
+
+    def line(energy, *errors):
+        return Branch(
+            beta, np.full(3, energy), -energy * (beta - 2.2), *(np.full(3, e) for e in errors)
+        )
+
+    found = crossing(line(-0.5, 3e-3, 1e-3), line(-0.1, 4e-3, 2e-3))
+    assert found.temperature == pytest.approx(1.0 / 2.2)
+    assert found.stderr == pytest.approx(5e-3 / 0.4 / 2.2**2)
+    assert found.discretisation == pytest.approx(3e-3 / 0.4 / 2.2**2)
+
+
 def test_few_rows_make_a_branch_without_a_discretisation_error():
     one = from_zero_temperature([2.0], [-0.5], [0.1])
     assert one.log_z == pytest.approx([1.0]) and one.stderr == pytest.approx([0.2])
+    two = from_zero_temperature([1.5, 2.0], [-0.3, -0.5], [0.2, 0.1])
+    assert two.log_z == pytest.approx([1.0 - 0.5 * 0.4, 1.0])
+    assert two.stderr == pytest.approx([np.hypot(0.25 * 0.2, 1.75 * 0.1), 0.2])
     three = from_zero_temperature([1.0, 2.0, 3.0], [-0.4, -0.5, -0.5])
     assert np.isnan(three.discretisation[:2]).all() and three.discretisation[2] == 0.0
     assert np.isfinite(
