@@ -2,14 +2,16 @@
 """Which phase of a Hopfield network has the lower free energy?
 
 Claim: the free energy of the retrieval branch, integrated from T = 0, and that of the branch without
-retrieval, integrated from infinite temperature, cross at a T_c(alpha) that agrees with the line of
-Amit, Gutfreund and Sompolinsky for loads below 0.051, and do not cross above; between T_c and T_M
-retrieval is metastable. With the overlap of two replicas this gives a phase at every point.
+retrieval, integrated from infinite temperature, cross at loads up to 0.05 and not at 0.08 and 0.12, as
+the line T_c of Amit, Gutfreund and Sompolinsky says; T_c is theirs within about two standard errors up
+to a load of 0.04 and higher at 0.05. Between T_c and T_M retrieval is metastable. With the overlap of
+two replicas this gives a phase at every point.
 
-Below T_g runs from a random state are not equilibrated at low T: their energies lie above those of the
-equilibrium, so that the free energy of the glass is an upper bound here, and T_c with it. The replica
-symmetry of the theory puts it too low. Runs from a random state that found a pattern are no glass and
-are left out of the integral. Energies have no term i = j, here and in the theory.
+Why higher: the free energy of the glass is an upper bound, for below T_g runs from a random state are
+not equilibrated; at finite N it lies above its limit; and the replica symmetry of the theory puts it
+too low. All three raise T_c, most where the two energies differ least. Runs from a random state that
+found a pattern are no glass and are left out of the integral. Energies have no term i = j, here and in
+the theory.
 
 Theory: D. J. Amit, H. Gutfreund and H. Sompolinsky, Ann. Phys. 173, 30 (1987), replica symmetric. At
 T_g of a mean-field glass q^2 falls as N^(-2/3): G. Parisi, F. Ritort and F. Slanina, J. Phys. A 26, 247
