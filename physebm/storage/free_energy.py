@@ -17,15 +17,13 @@ import xarray as xr
 
 from physebm.storage.dataset import axis_coordinates
 from physebm.storage.quantities import TOTAL, Quantity, axis_attributes, quantity
+from physebm.storage.training_scores import PARTS
 
 # Axes that concern sampling alone.
 NOT_OF_FREE_ENERGIES = ("start", "sweeps", "discard")
 VERDICTS = ("trusted", "suspect", "failed", "not_run")
-PARTS = {"train": "training", "validation": "validation", "test": "test"}
 
-_BRACKET = (
-    "where another argument puts log Z (reverse, other estimators, a bound), noise included"
-)
+_BRACKET = "where another argument puts log Z (reverse, other estimators, a bound), noise included"
 
 
 def _rows() -> dict[str, Quantity]:

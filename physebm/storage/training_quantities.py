@@ -12,10 +12,16 @@ from dataclasses import replace
 
 from physebm.errors import InputError
 from physebm.storage.quantities import INTENSIVE, PER_UNIT, TOTAL, Quantity, quantity
-
-PARTS = {"train": "training", "validation": "validation", "test": "test"}
-SAMPLE = "per sample"
-UPDATE = ("update",)
+from physebm.storage.training_scores import (
+    PARTS,
+    SAMPLE,
+    UPDATE,
+    estimated_log_z,
+    estimated_scores,
+    moments,
+    row,
+    scores,
+)
 
 VERDICTS = ("equilibrated", "lagging", "out_of_equilibrium", "not_recorded")
 RELIABILITY = ("lower_bound", "reliable", "not_recorded")
@@ -39,204 +45,8 @@ _OF_CHAINS = (
 _DATA_SUFFIX = "_data"
 
 
-def _row(name, long_name, symbol, definition, normalisation=INTENSIVE, units="1", *own) -> Quantity:
-    return Quantity(name, long_name, symbol, definition, normalisation, units, (*UPDATE, *own))
-
-
-def _scores() -> list[Quantity]:
-    rows = []
-    for part, words in PARTS.items():
-        rows += [
-            _row(
-                f"log_likelihood_{part}",
-                f"log-likelihood of the {words} data",
-                r"\mathcal{L}",
-                f"exact: mean over {words} samples of -u(v) - log Z, hidden units summed out; a "
-                "density in continuous units",
-                SAMPLE,
-                "nat",
-            ),
-            _row(
-                f"log_likelihood_bound_{part}",
-                f"lower bound of the log-likelihood of the {words} data",
-                r"\mathcal{L}_\mathrm{MF}",
-                f"mean over {words} samples of the mean-field bound on log p(v), log Z exact",
-                SAMPLE,
-                "nat",
-            ),
-            _row(
-                f"pseudo_log_likelihood_{part}",
-                f"log pseudo-likelihood of the {words} data",
-                r"\mathcal{L}_\mathrm{PL}",
-                f"mean over {words} samples of sum_i log p(v_i | v_rest), hidden units summed out; "
-                "from at most 2000 samples, or from pairs (sample, unit), the same at all ages",
-                SAMPLE,
-                "nat",
-            ),
-            _row(
-                f"pseudo_log_likelihood_{part}_stderr",
-                f"standard error of the log pseudo-likelihood of the {words} data",
-                r"\sigma(\mathcal{L}_\mathrm{PL})",
-                "one standard deviation, from having chosen samples or pairs; 0 where all were taken",
-                SAMPLE,
-                "nat",
-            ),
-        ]
-    return rows
-
-
-_WAYS = {
-    "ais": ("annealed", r"\mathrm{AIS}", "log Z by annealed importance sampling"),
-    "tracked": ("tracked", r"\mathrm{tr}", "log Z by walkers that followed the training"),
-}
-_LOG_Z_ERROR = "one standard deviation: that of log Z"
-
-
-def _estimated_scores() -> list[Quantity]:
-    rows = []
-    for way, (words, mark, how) in _WAYS.items():
-        for part, of in PARTS.items():
-            held = (
-                (f"log_likelihood_{way}", "log-likelihood", "-u(v) - log Z, hidden units summed out"),
-                (f"log_likelihood_bound_{way}", "bound of the log-likelihood", "the mean-field bound"),
-            )
-            for name, what, value in held:
-                symbol = rf"\mathcal{{L}}_{{{mark}}}"
-                rows += [
-                    _row(
-                        f"{name}_{part}",
-                        f"{words} {what} of the {of} data",
-                        symbol,
-                        f"mean over {of} samples of {value}, {how}",
-                        SAMPLE,
-                        "nat",
-                    ),
-                    _row(
-                        f"{name}_{part}_stderr",
-                        f"standard error of the {words} {what} of the {of} data",
-                        rf"\sigma({symbol})",
-                        _LOG_Z_ERROR,
-                        SAMPLE,
-                        "nat",
-                    ),
-                ]
-    return rows
-
-
-def _estimated_log_z() -> list[Quantity]:
-    rows = []
-    for way, (words, mark, how) in _WAYS.items():
-        symbol = rf"\log Z_{{{mark}}}"
-        rows += [
-            _row(f"log_z_{way}", f"{words} log Z", symbol, how, TOTAL, "nat"),
-            _row(
-                f"log_z_{way}_stderr",
-                f"standard error of the {words} log Z",
-                rf"\sigma({symbol})",
-                {
-                    "ais": "delta method over the chains",
-                    "tracked": "by the scatter of blocks of walkers that never exchange anything",
-                }[way],
-                TOTAL,
-                "nat",
-            ),
-            _row(
-                f"log_z_{way}_verdict",
-                f"verdict on the {words} log Z",
-                "",
-                "worst of the diagnostics: weights that few chains carry, "
-                + ("the reverse direction, " if way == "ais" else "")
-                + "a difference of the two estimates of more than 4 errors",
-            ),
-            _row(f"log_z_{way}_verdict_message", "reason of the verdict", "", "sentences"),
-        ]
-    return [
-        *rows,
-        _row(
-            "log_z_ais_low",
-            "lower end of the bracket of log Z",
-            r"\log Z_<",
-            "mean log-weight of the forward chains, + log Z_0",
-            TOTAL,
-            "nat",
-        ),
-        _row(
-            "log_z_ais_high",
-            "upper end of the bracket of log Z",
-            r"\log Z_>",
-            "minus the mean log-weight of the reverse chains, + log Z_0; they start at the persistent "
-            "chains of the training where there are some",
-            TOTAL,
-            "nat",
-        ),
-        _row(
-            "tracked_difference",
-            "tracked less annealed log Z",
-            r"\Delta \log Z",
-            "log_z_tracked - log_z_ais",
-            TOTAL,
-            "nat",
-        ),
-        _row(
-            "tracked_difference_stderr",
-            "expected difference of the two log Z",
-            r"\sigma(\Delta \log Z)",
-            "root of the sum of squares of their standard errors",
-            TOTAL,
-            "nat",
-        ),
-        _row(
-            "tracked_ess_fraction",
-            "effective share of the tracked walkers",
-            r"n_\mathrm{eff} / n",
-            "(sum w)^2 / (n sum w^2) over walkers of a block since it was resampled, mean over blocks",
-            "per chain",
-        ),
-        _row(
-            "tracked_resamplings",
-            "resamplings of the tracked walkers",
-            "n",
-            "number so far, of all blocks",
-            TOTAL,
-        ),
-    ]
-
-
-def _moments() -> list[Quantity]:
-    rows = []
-    for order, what in ((1, "means"), (2, "covariances"), (3, "third central moments")):
-        compared = {
-            1: "<x_i>",
-            2: "<dx_i dx_j> of pairs of different units (continuous units: variances too)",
-            3: "<dx_i dx_j dx_k> of at most 2000 triplets of different units, the same at all ages",
-        }[order]
-        about = f"{compared}, model against training data; Potts units through their indicators"
-        rows += [
-            _row(
-                f"moment{order}_rms",
-                f"error of the {what}",
-                rf"\Delta_{order}",
-                f"root mean square difference of {about}",
-            ),
-            _row(
-                f"moment{order}_pearson",
-                f"correlation of the {what} with those of the data",
-                rf"r_{order}",
-                f"Pearson correlation over {about}; NaN where those of either are all equal",
-            ),
-            _row(
-                f"moment{order}_noise",
-                f"noise floor of the error of the {what}",
-                rf"\delta_{order}",
-                "expected root mean square difference of two samples of these sizes of one "
-                "distribution; NaN before the first update, where chains have not run",
-            ),
-        ]
-    return rows
-
-
 _ROWS = (
-    _row(
+    row(
         "gradient_norm",
         "norm of the gradient",
         r"|\nabla \mathcal{L}|",
@@ -244,8 +54,8 @@ _ROWS = (
         "clipping; variances enter by their logarithm; 0 before the first update",
         TOTAL,
     ),
-    _row("rate", "learning rate", r"\eta", "of the last update; 0 before the first", INTENSIVE),
-    _row(
+    row("rate", "learning rate", r"\eta", "of the last update; 0 before the first", INTENSIVE),
+    row(
         "projected",
         "updates that were projected back",
         "n",
@@ -253,7 +63,7 @@ _ROWS = (
         "the model could not be normalised",
         TOTAL,
     ),
-    _row(
+    row(
         "objective",
         "log pseudo-likelihood of the last batch",
         r"\mathcal{L}_\mathrm{PL}",
@@ -263,11 +73,11 @@ _ROWS = (
         "nat",
     ),
     replace(quantity("log_z"), dims=UPDATE),
-    *_scores(),
-    *_estimated_scores(),
-    *_estimated_log_z(),
-    *_moments(),
-    _row(
+    *scores(),
+    *estimated_scores(),
+    *estimated_log_z(),
+    *moments(),
+    row(
         "data_energy",
         "potential of the data per unit",
         r"\langle u \rangle_\mathrm{data}",
@@ -275,35 +85,35 @@ _ROWS = (
         "units summed out",
         PER_UNIT,
     ),
-    _row(
+    row(
         "chain_energy",
         "potential of the chains per unit",
         r"\langle u \rangle",
         "<u(v)> / N, hidden units summed out; of deep machines <u(v, h)> / N",
         PER_UNIT,
     ),
-    _row(
+    row(
         "chain_energy_variance",
         "variance of the potential per unit",
         r"\mathrm{Var}(u) / N",
         "Var(u(v)) / N over chains; of deep machines Var(u(v, h)) / N",
         PER_UNIT,
     ),
-    _row(
+    row(
         "chain_magnetisation",
         "magnetisation of the chains",
         r"\langle m \rangle",
         "<m> of the visible units; Bernoulli through 2x - 1; Potts m = (q max_a rho_a - 1)/(q - 1)",
         PER_UNIT,
     ),
-    _row(
+    row(
         "chain_abs_magnetisation",
         "absolute magnetisation of the chains",
         r"\langle |m| \rangle",
         "<abs m> of the visible units",
         PER_UNIT,
     ),
-    _row(
+    row(
         "replica_overlap",
         "overlap between chains",
         r"\langle q \rangle",
@@ -311,14 +121,14 @@ _ROWS = (
         "(Bernoulli through 2x - 1; Potts (q delta - 1)/(q - 1); continuous: cosine)",
         PER_UNIT,
     ),
-    _row(
+    row(
         "replica_overlap_squared",
         "squared overlap between chains",
         r"\langle q^2 \rangle",
         "<q^2> over pairs of at most 1000 chains",
         PER_UNIT,
     ),
-    _row(
+    row(
         "data_overlap",
         "largest overlap of a chain with the data",
         r"\langle \max_r q_r \rangle",
@@ -326,21 +136,21 @@ _ROWS = (
         "samples",
         PER_UNIT,
     ),
-    _row(
+    row(
         "swap_acceptance",
         "replica-exchange acceptance",
         r"a_\mathrm{swap}",
         "mean of min(1, exp(W)) over all neighbouring rungs of the ladders as they stand",
         "per proposed swap",
     ),
-    _row(
+    row(
         "swap_acceptance_lowest",
         "lowest replica-exchange acceptance",
         r"\min a_\mathrm{swap}",
         "smallest over gaps of the mean of min(1, exp(W)) over ladders",
         "per proposed swap",
     ),
-    _row(
+    row(
         "ess_fraction",
         "effective sample size of one update",
         r"n_\mathrm{eff} / n",
@@ -348,7 +158,7 @@ _ROWS = (
         "before the first",
         "per chain",
     ),
-    _row(
+    row(
         "chain_tau",
         "autocorrelation time of the chains",
         r"\tau",
@@ -358,7 +168,7 @@ _ROWS = (
         "in sweeps (every unit updated once)",
         "sweep",
     ),
-    _row(
+    row(
         "chain_tau_stderr",
         "standard error of the autocorrelation time",
         r"\sigma(\tau)",
@@ -366,13 +176,13 @@ _ROWS = (
         "in sweeps (every unit updated once)",
         "sweep",
     ),
-    _row(
+    row(
         "chain_tau_reliable",
         "whether the autocorrelation time is more than a lower bound",
         "",
         "whether the window closed within half of the frozen run",
     ),
-    _row(
+    row(
         "chain_lag",
         "lag of the chains behind the model",
         r"\ell",
@@ -380,7 +190,7 @@ _ROWS = (
         "M = ((2 tau - 1)/(2 tau + 1))^k for k sweeps per update, s^2 = -log(ess_fraction); chains "
         "that start anew: M times the distance of the starts",
     ),
-    _row(
+    row(
         "chain_verdict",
         "equilibrium verdict on the chains",
         "",
@@ -388,7 +198,7 @@ _ROWS = (
         "weights are unknown: lagging. What the chains move in the frozen run counts as a lag too. Not "
         "recorded before the first update, where chains have not run",
     ),
-    _row("chain_verdict_message", "reason of the verdict", "", "one sentence"),
+    row("chain_verdict_message", "reason of the verdict", "", "one sentence"),
 )
 
 TRAINING_QUANTITIES: dict[str, Quantity] = {row.name: row for row in _ROWS}
@@ -396,7 +206,7 @@ TRAINING_QUANTITIES: dict[str, Quantity] = {row.name: row for row in _ROWS}
 
 _ZERO_SUM = "Potts sides in the zero-sum gauge; the scale of the term is not included"
 _ARRAY_ROWS = (
-    _row(
+    row(
         "singular_values",
         "singular values of {}",
         "s_a",
@@ -405,7 +215,7 @@ _ARRAY_ROWS = (
         "1",
         "mode_{}",
     ),
-    _row(
+    row(
         "mode_alignment",
         "alignment of the modes of {} with the data",
         r"|u_a \cdot e_b|",
@@ -416,7 +226,7 @@ _ARRAY_ROWS = (
         "leading_mode_{}",
         "component_{}",
     ),
-    _row(
+    row(
         "mode_magnetisation",
         "squared magnetisation along the modes of {}",
         r"\langle m_a^2 \rangle",
@@ -426,14 +236,14 @@ _ARRAY_ROWS = (
         "1",
         "leading_mode_{}",
     ),
-    _row(
+    row(
         "weight_norm",
         "norm of {}",
         r"\|\theta\|",
         "square root of the sum of squares of all entries of {} (of symmetric couplings both places)",
         TOTAL,
     ),
-    _row(
+    row(
         "weight_participation",
         "visible units that each hidden unit of {} looks at",
         "p_j",
@@ -445,7 +255,7 @@ _ARRAY_ROWS = (
     ),
 )
 _GROUP_ROWS = (
-    _row(
+    row(
         "hidden_mean",
         "mean of the hidden units {}",
         r"\langle h_j \rangle",
@@ -454,7 +264,7 @@ _GROUP_ROWS = (
         "1",
         "unit_{}",
     ),
-    _row(
+    row(
         "hidden_participation",
         "hidden units of {} that are active at once",
         "L",
