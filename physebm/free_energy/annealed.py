@@ -44,6 +44,8 @@ from physebm.rng.streams import key_of
 METHOD = "ais"
 # Differences of the two directions: in errors, and in nats.
 SIGMAS, GAP, WORST_GAP = 4.0, 1.0, 10.0
+# Standard errors beyond its ends to which the bracket reaches.
+PADDING = 2.0
 # What rounding alone may do, relative to log Z.
 ROUNDING = 1e-6
 
@@ -121,7 +123,8 @@ def annealed(
     Returns
     -------
     Estimate
-        `low` is the mean forward log-weight and `high` minus the mean reverse one, plus ``log Z_0``.
+        `low` is the mean forward log-weight and `high` minus the mean reverse one, plus ``log Z_0`` and
+        two standard errors outwards.
 
     Raises
     ------
@@ -224,7 +227,7 @@ def from_weights(
         found.append(Finding(Verdict.SUSPECT, reason))
     else:
         back = log_mean(reverse_log_w)
-        high = base - back.mean_log
+        high = base - back.mean_log + PADDING * back.mean_log_stderr
         diagnostics |= {
             "reverse": base - back.value,
             "reverse_stderr": back.stderr,
@@ -239,7 +242,7 @@ def from_weights(
         found += findings(back, "reverse weights", Verdict.SUSPECT)
         found += gap_findings(there.value, there.stderr, back)
     verdict, reason = judged(found)
-    low = base + there.mean_log
+    low = base + there.mean_log - PADDING * there.mean_log_stderr
     return Estimate(METHOD, log_z, there.stderr, low, high, verdict, reason, diagnostics)
 
 

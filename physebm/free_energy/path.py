@@ -147,7 +147,9 @@ def data_path(
 def placed(path: Path, factors: np.ndarray) -> Path:
     """The path with rows at other factors, on the straight lines between its own rows."""
     old = path.coefficients
-    value = np.stack([np.interp(factors, old.beta, c) for c in old.value.T], axis=1)
+    value = np.empty((len(factors), old.value.shape[1]))
+    for t, c in enumerate(old.value.T):
+        value[:, t] = np.interp(factors, old.beta, c)
     zeros = np.zeros_like(value)
     new = Coefficients(np.asarray(factors, dtype=np.float64), value, zeros, zeros)
     return replace(path, coefficients=new)

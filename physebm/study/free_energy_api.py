@@ -56,10 +56,20 @@ def free_energies(
     InputError
         for a method that the model cannot have, and for anything that a study is refused for.
     """
-    temperatures = np.unique(np.atleast_1d(np.asarray(temperature, dtype=float)))
-    if temperatures.ndim != 1 or not np.all(np.isfinite(temperatures) & (temperatures > 0)):
-        raise InputError(f"{_WHERE}: temperature", got=temperature, expected="numbers above 0")
     trained = isinstance(model, Trained)
+    if not isinstance(model, Loaded | Trained):
+        hint = "physebm.load_model(NAME, ...) gives one"
+        expected = "a model of load_model, open_trained or train"
+        raise InputError(f"{_WHERE}: model", got=model, expected=expected, hint=hint)
+    if not isinstance(method, str):
+        if not isinstance(method, Sequence) or not all(isinstance(each, str) for each in method):
+            raise InputError(f"{_WHERE}: method", got=method, expected="a name, or a list of names")
+    temperatures = _temperatures(temperature)
+    for name, number in (("seed", seed), ("disorder", disorder)):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
+            raise InputError(f"{_WHERE}: {name}", got=number, expected="a whole number, 0 or more")
+    if trained and disorder:
+        raise InputError(f"{_WHERE}: disorder", got=disorder, expected="0: arrays are learned")
     loaded = model.loaded if trained else model
     params = model.params if trained else loaded.params(seed, disorder)
     table = {"method": method if isinstance(method, str) else list(method), **tables}
@@ -78,3 +88,16 @@ def free_energies(
     grid = Grid({"temperature": tuple(temperatures)}, (), all_points=points)
     outcome = FreeEnergyOutcome(FreeEnergies(1, (), points), arrays)
     return free_energy_group(grid, asked.method, [outcome])
+
+
+def _temperatures(given: object) -> np.ndarray:
+    """Ascending, each once."""
+    try:
+        values = np.atleast_1d(np.array(given, dtype=float))
+    except (TypeError, ValueError):
+        values = np.empty((0, 0))
+    text = isinstance(given, str)
+    if text or values.ndim != 1 or not len(values) or not np.all(np.isfinite(values) & (values > 0)):
+        where = f"{_WHERE}: temperature"
+        raise InputError(where, got=given, expected="a number above 0, or a list of them")
+    return np.unique(values)

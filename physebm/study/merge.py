@@ -88,7 +88,8 @@ def merge(
         group = free_energy_group(grid, study.free_energy.method, free)
         more = summary_of(group)
         # an exact likelihood that the training recorded itself stands there already
-        more = more.drop_vars([name for name in more.data_vars if name in summary])
+        twice = [n for n in more.data_vars if str(n).removesuffix("_stderr") in summary]
+        more = more.drop_vars(twice)
         groups["/"] = summary.merge(more, compat="no_conflicts", combine_attrs="override")
         groups["/free_energies"] = group
     if study.observe.series:

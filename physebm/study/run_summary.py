@@ -87,7 +87,7 @@ def verdict_line(ds: xr.Dataset) -> str:
             for code, words in enumerate(FREE_ENERGY_VERDICTS[:-1])
         ]
         text += f"; free energies ({ds['log_z'].attrs['method']}): " + ", ".join(counts)
-        text += "; reasons in `free_energy_message`"
+        text += "; reasons in `free_energy_message`, all methods in /free_energies"
     return text
 
 

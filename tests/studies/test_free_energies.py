@@ -210,3 +210,26 @@ annealing = {{ chains = 100, temperatures = 100 }}
         assert float(root[name].item()) == pytest.approx(exact, abs=1e-4)
         ais, error = (float(group[n].sel(estimator="ais").item()) for n in (name, name + "_stderr"))
         assert abs(ais - exact) < 4.0 * error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sk", "exact"),
+        (None, None),
+        (None, 3),
+        (None, "exact", "abc"),
+        (None, "exact", []),
+        (None, "exact", [[1.0], [2.0]]),
+        (None, "exact", 1.0, {"seed": -1}),
+        (None, "exact", 1.0, {"disorder": "x"}),
+    ],
+)
+def test_wrong_words_from_python_are_answered(words):
+    import physebm as package
+
+    model, *rest = words
+    options = rest.pop() if rest and isinstance(rest[-1], dict) else {}
+    model = package.load_model("sk", N=6) if model is None else model
+    with pytest.raises(package.PhysebmError, match="free_energies: "):
+        package.free_energies(model, *rest, **options)

@@ -1,0 +1,56 @@
+"""A phase that no run meets: estimates are held against a bound that needs no run."""
+
+import numpy as np
+import pytest
+from learning_models import declared
+
+import physebm
+from physebm.free_energy.bounded import held_against, lower_bounds
+from physebm.free_energy.estimate import Estimate, Verdict
+from physebm.theory.enumeration import enumerate_states
+
+# All spins up or down lie below everything else, behind states of higher energy.
+HOLE = """
+[units]
+s = { prior = "ising", shape = 12 }
+[[terms]]
+couple = ["s", "s"]
+J = -1.5
+[[terms]]
+couple = ["s", "s", "s", "s"]
+J = 0.3
+"""
+
+
+def test_bounds_lie_below_log_z_and_see_the_hole():
+    model = declared(HOLE)
+    rows = model.coefficients([2.0, 4.0])
+    exact = enumerate_states(model.hamiltonian, model.params(), rows).log_z
+    bounds = lower_bounds(model.hamiltonian, model.params(), rows, (1, 2))
+    assert (bounds <= exact + 1e-9).all() and bounds[0] > exact[0] - 1.0
+
+
+@pytest.mark.parametrize("method", ["bar", "ais", "population-annealing"])
+def test_runs_that_miss_the_hole_are_not_trusted(method):
+    tables = {
+        "bar": {"ladder": {"chains": 4, "sweeps": 800, "discard": 100}},
+        "ais": {"annealing": {"chains": 100, "temperatures": 50}},
+        "population-annealing": {"population": {"size": 200, "runs": 4}},
+    }[method]
+    model = declared(HOLE)
+    found = physebm.free_energies(model, method, 2.0, seed=1, **tables)
+    exact = enumerate_states(model.hamiltonian, model.params(), model.coefficients([2.0])).log_z[0]
+    off = abs(float(found["log_z"].item()) - exact) / float(found["log_z_stderr"].item())
+    assert off < 5.0 or int(found["verdict"].item()) > 0
+    if float(found["log_z"].item()) < exact - 1.0:
+        assert int(found["verdict"].item()) == Verdict.FAILED
+        assert "rigorous lower bound" in str(found["verdict_message"].item())
+
+
+def test_an_estimate_below_its_bound_has_failed_and_others_stay():
+    good, bad = Estimate("bar", 5.0, 0.1), Estimate("bar", 4.0, 0.1, 3.9, 4.1)
+    noisy, unknown = Estimate("bar", 4.7, 0.1), Estimate("bar", 4.0, 0.1)
+    held = held_against([good, bad, noisy, unknown], np.array([4.9, 5.0, 5.0, np.nan]))
+    assert [each.verdict for each in held] == [0, Verdict.FAILED, 0, 0]
+    assert held[1].low == 5.0 and held[1].high == 5.0 and "1 nats higher" in held[1].reason
+    assert held[0] is good and held[3] is unknown
