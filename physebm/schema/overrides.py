@@ -7,7 +7,8 @@ word is a string.
 Setting a scanned name fixes it and removes the axis; scanning a set name removes the set one. The same
 holds between ``train.KEY`` and ``scan.train.KEY``. Data have one source: setting ``train.data.path``
 removes `source`, and the other way round. Keys of [train] that belong to the old value of an overridden
-one (``chains`` to method "pcd", where the method becomes "tap") are left out.
+one (``chains`` to method "pcd", where the method becomes "tap") are left out, and so are tables of
+[free_energy] that none of the overridden methods reads.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from physebm.errors import StudyFileError
+from physebm.schema.free_energy_declarations import READERS
 from physebm.schema.train_scan import axis_names, drop_orphans
 
 TOP_LEVEL = ("title", "model", "models", "seed", "backend")
@@ -72,9 +74,24 @@ def apply_overrides(raw: Mapping[str, Any], overrides: Iterable[str]) -> Overrid
                 _drop_train(raw.get("train"), rest)
                 lost.discard(axis_names(raw).get(".".join(rest)))
     drop_orphans(raw, keys)
+    _drop_unread_tables(raw.get("free_energy"), keys)
     if lost and isinstance(raw.get("plot"), dict):
         raw["plot"] = {kind: _kept(held, lost) for kind, held in raw["plot"].items()}
     return Overridden(raw, tuple(keys))
+
+
+def _drop_unread_tables(asked: Any, keys: list[str]) -> None:
+    """Tables of [free_energy] that no method of an overridden list reads, unless they were set too."""
+    if "free_energy.method" not in keys or not isinstance(asked, dict):
+        return
+    methods = asked["method"]
+    methods = [methods] if isinstance(methods, str) else methods
+    if not isinstance(methods, list):
+        return
+    for table, readers in READERS.items():
+        written = any(f"{key}.".startswith(f"free_energy.{table}.") for key in keys)
+        if table in asked and not written and not set(readers) & set(_names(methods)):
+            del asked[table]
 
 
 def _drop(raw: dict[str, Any], section: str, name: str) -> set[str]:

@@ -78,3 +78,12 @@ def test_mistakes_are_answered_where_they_stand(wrong):
     with pytest.raises(StudyFileError) as caught:
         read(PLAIN + text + "\n")
     assert where in str(caught.value) and answer in str(caught.value)
+
+
+def test_another_method_leaves_out_the_tables_that_nobody_reads_then():
+    text = PLAIN + 'method = ["bar", "ais"]\nladder = { chains = 5 }\nannealing = { chains = 9 }\n'
+    asked = read(text, 'free_energy.method=["exact", "ais"]').free_energy
+    assert asked.method == ("exact", "ais") and asked.ladder is None and asked.annealing.chains == 9
+    assert read(text, "free_energy.method=exact").free_energy.annealing is None
+    with pytest.raises(StudyFileError, match="is read by"):
+        read(text, "free_energy.method=exact", "free_energy.ladder.chains=3")
