@@ -33,7 +33,7 @@ from physebm.study.setup import params_of
 from physebm.study.training_data import TrainingData, training_data
 
 Progress = Callable[[float, str], None]
-NUMBERS = ("log_z", "stderr", "low", "high", "energy")
+NUMBERS = ("log_z", "stderr", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,10 @@ def _kept(file: Path, digest: str) -> dict[str, np.ndarray] | None:
     return arrays if meta.get("study") == digest else None
 
 
-def _arrays(estimates: list[Estimate], energies: np.ndarray) -> dict[str, np.ndarray]:
+def _arrays(estimates: list[Estimate], energies: free_energy_methods.Energies) -> dict[str, np.ndarray]:
     """The estimates of one method at all temperatures, arrays ``[temperature, ...]`` by name."""
-    arrays = {name: np.array([getattr(e, name) for e in estimates]) for name in NUMBERS[:-1]}
-    arrays["energy"] = np.asarray(energies, dtype=np.float64)
+    arrays = {name: np.array([getattr(e, name) for e in estimates]) for name in NUMBERS}
+    arrays |= {"energy": energies.value, "energy_stderr": energies.stderr}
     arrays["verdict"] = np.array([int(each.verdict) for each in estimates], dtype=np.int8)
     arrays["reason"] = np.array([each.reason for each in estimates])
     names = dict.fromkeys(name for each in estimates for name in each.diagnostics)

@@ -6,7 +6,7 @@ energies that entropies are made of; so does the exact sum. Methods that know lo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -33,7 +33,20 @@ from physebm.schema.free_energy_declarations import LADDER_METHODS, FreeEnergyDe
 if TYPE_CHECKING:
     from physebm.study.free_energy import Subject
 
-Found = dict[str, tuple[list[Estimate], np.ndarray]]
+
+class Energies(NamedTuple):
+    """``<du/dbeta>`` and its standard error, ``[temperature]``; NaN where they are not known."""
+
+    value: np.ndarray
+    stderr: np.ndarray
+
+    @classmethod
+    def unknown(cls, temperatures: int) -> Energies:
+        """Of a method that knows log Z alone."""
+        return cls(np.full(temperatures, np.nan), np.full(temperatures, np.nan))
+
+
+Found = dict[str, tuple[list[Estimate], Energies]]
 FIXED_POINTS = {"mean-field": estimate_mean_field, "tap": estimate_tap, "bethe": estimate_bethe}
 # Relative step of the numerical derivative of an exact log Z, and the relative difference of its three-
 # and its five-point rule beyond which neither is believed.
@@ -94,7 +107,7 @@ def _run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: B
     raise AssertionError(method)
 
 
-def _exact(subject: Subject) -> tuple[list[Estimate], np.ndarray]:
+def _exact(subject: Subject) -> tuple[list[Estimate], Energies]:
     """``<du/dbeta>`` as the derivative of log Z by the five-point rule; NaN where that is rough."""
     loaded, where = subject.loaded, "free_energy.method"
     estimates = exact_estimate(
@@ -107,12 +120,12 @@ def _exact(subject: Subject) -> tuple[list[Estimate], np.ndarray]:
             loaded.hamiltonian, subject.params, loaded.coefficients(1.0 / near), where
         )
     except InputError:  # next to the temperature at which continuous units run away
-        return estimates, np.full(len(beta), np.nan)
+        return estimates, Energies.unknown(len(beta))
     log_z = np.array([each.log_z for each in around]).reshape(-1, 4)
     three = log_z @ np.array([0.0, -6.0, 6.0, 0.0]) / (12.0 * STEP * beta)
     five = log_z @ np.array([1.0, -8.0, 8.0, -1.0]) / (12.0 * STEP * beta)
     smooth = np.abs(five - three) <= ROUGH * np.maximum(1.0, np.abs(five))
-    return estimates, np.where(smooth, -five, np.nan)
+    return estimates, Energies(np.where(smooth, -five, np.nan), np.where(smooth, 0.0, np.nan))
 
 
 def _ladder(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:
@@ -143,14 +156,21 @@ def _ladder(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) ->
     )
     estimates = from_rows(path, run, methods)
     at = np.searchsorted(betas, rows.beta)
-    mean = run.energies[at].mean(axis=(1, 2))
-    energies, _ = energy_derivatives(loaded.hamiltonian, rows, mean, np.arange(rows.rungs))
+    # the mean of every chain; chains are independent
+    means = run.energies[at].mean(axis=2)
+    rungs = np.repeat(np.arange(rows.rungs), declared.chains)
+    of_chains, _ = energy_derivatives(
+        loaded.hamiltonian, rows, means.reshape(-1, means.shape[-1]), rungs
+    )
+    of_chains = of_chains.reshape(rows.rungs, declared.chains)
+    error = of_chains.std(axis=1, ddof=1) / np.sqrt(declared.chains)
+    energies = Energies(of_chains.mean(axis=1), error)
     return {method: ([held[k] for k in at], energies) for method, held in estimates.items()}
 
 
 def _annealing(
     asked: FreeEnergyDeclaration, subject: Subject, backend: Backend
-) -> tuple[list[Estimate], np.ndarray]:
+) -> tuple[list[Estimate], Energies]:
     declared, loaded = asked.annealing, subject.loaded
     estimates = []
     for temperature in subject.temperatures:
@@ -164,12 +184,12 @@ def _annealing(
         path = placed(path, factors)
         chains, sweeps = declared.chains, declared.sweeps
         estimates.append(annealed(path, backend, subject.seed, name, chains=chains, sweeps=sweeps))
-    return estimates, np.full(len(estimates), np.nan)
+    return estimates, Energies.unknown(len(estimates))
 
 
 def _population(
     asked: FreeEnergyDeclaration, subject: Subject, backend: Backend
-) -> tuple[list[Estimate], np.ndarray]:
+) -> tuple[list[Estimate], Energies]:
     declared, loaded = asked.population, subject.loaded
     estimates = []
     for temperature in subject.temperatures:
@@ -188,12 +208,12 @@ def _population(
                 sweeps=declared.sweeps,
             )
         )
-    return estimates, np.full(len(estimates), np.nan)
+    return estimates, Energies.unknown(len(estimates))
 
 
 def _fixed_points(
     method: str, asked: FreeEnergyDeclaration, subject: Subject
-) -> tuple[list[Estimate], np.ndarray]:
+) -> tuple[list[Estimate], Energies]:
     loaded, declared = subject.loaded, asked.fixed_points
     rows = loaded.coefficients(subject.temperatures)
     key = key_of(subject.seed, "fixed points", *subject.name)
@@ -208,4 +228,4 @@ def _fixed_points(
         )
         for k in range(rows.rungs)
     ]
-    return estimates, np.full(rows.rungs, np.nan)
+    return estimates, Energies.unknown(rows.rungs)

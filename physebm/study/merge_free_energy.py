@@ -99,7 +99,10 @@ def _of_method(
         "free_energy": -temperatures * log_z / n,
         "free_energy_stderr": temperatures * stderr / n,
         "energy": own["energy"] / n,
+        "energy_stderr": own["energy_stderr"] / n,
         "entropy": (log_z + own["energy"] / temperatures) / n,
+        # both come from one run: the sum of their errors bounds that of the sum
+        "entropy_stderr": (stderr + own["energy_stderr"] / temperatures) / n,
         "verdict": own["verdict"],
         "verdict_message": own["reason"],
     }

@@ -23,7 +23,7 @@ disorder = 2
 temperature = [0.6, 1.0, 2.0]
 [free_energy]
 method = ["mbar", "integration", "exact", "ais", "population-annealing", "mean-field", "tap", "bethe"]
-ladder = { chains = 4, sweeps = 1500, discard = 200 }
+ladder = { chains = 8, sweeps = 1500, discard = 200 }
 annealing = { chains = 200, temperatures = 60 }
 population = { size = 200, runs = 4 }
 """
@@ -233,3 +233,18 @@ def test_wrong_words_from_python_are_answered(words):
     model = package.load_model("sk", N=6) if model is None else model
     with pytest.raises(package.PhysebmError, match="free_energies: "):
         package.free_energies(model, *rest, **options)
+
+
+def test_energies_and_entropies_are_right_within_their_errors(sk, exact):
+    held = open_tree(sk)["free_energies"].to_dataset()
+    T = np.array([0.6, 1.0, 2.0])
+    assert (held["entropy_stderr"].sel(estimator="exact") == 0).all()
+    assert np.isnan(held["entropy"].sel(estimator="ais")).all()
+    here = held.sel(estimator="mbar")
+    for d, each in enumerate(exact):
+        energy = each.derivative / 10
+        entropy = (each.log_z + each.derivative / T) / 10
+        for name, truth in (("energy", energy), ("entropy", entropy)):
+            # 12 numbers from 8 chains: Student's t of 7 degrees of freedom, |t| <= 6.4: 4e-4 each
+            z = (here[name].values[d] - truth) / here[f"{name}_stderr"].values[d]
+            assert np.abs(z).max() < 6.4, (name, z)
