@@ -16,8 +16,9 @@ Both together bracket log Z (R. B. Grosse, Z. Ghahramani, R. P. Adams, arXiv:151
 Burda, R. B. Grosse, R. Salakhutdinov, AISTATS (2015)). The reverse bound is worth what its starts
 are: they must be draws of the target. Where none are given, one half are ends of the forward chains,
 resampled by weight, and the other half random states; both halves are swept at the target as often
-as a forward chain before they walk back. Where the forward chains never saw a phase that sudden
-cooling finds, or either sticks, the two directions disagree. Nothing sees a phase that neither finds.
+as a forward chain before they walk back. Where the forward chains never saw a phase that sweeps from
+random states find, or either sticks, the two directions disagree. Nothing here sees a phase that
+neither finds; `bounded` may.
 
 The weights are those of all units. Summing factorising hidden units out of them would lower their
 variance, but takes one more product of configurations and couplings per row, half as many again as

@@ -213,7 +213,8 @@ def from_populations(
 
     `low` is the mean of the runs' log Z, a bound on average, less two standard errors; `high` that of a
     reverse walk. A walk back starts where the runs ended, so it sees what they saw: it tells whether
-    they kept up with the rows, not whether a phase is missing. That, the scatter of the runs shows.
+    they kept up with the rows, not whether a phase is missing. The scatter of the runs shows that,
+    unless all of them missed it; see `bounded`.
     """
     log_z = recorded.log_z[:, -1]
     runs, R = recorded.family.shape

@@ -30,21 +30,18 @@ def test_bounds_lie_below_log_z_and_see_the_hole():
     assert (bounds <= exact + 1e-9).all() and bounds[0] > exact[0] - 1.0
 
 
-@pytest.mark.parametrize("method", ["bar", "ais", "population-annealing"])
-def test_runs_that_miss_the_hole_are_not_trusted(method):
+@pytest.mark.parametrize("method", ["bar", "ais"])
+def test_runs_that_miss_the_hole_have_failed(method):
     tables = {
         "bar": {"ladder": {"chains": 4, "sweeps": 800, "discard": 100}},
         "ais": {"annealing": {"chains": 100, "temperatures": 50}},
-        "population-annealing": {"population": {"size": 200, "runs": 4}},
     }[method]
     model = declared(HOLE)
     found = physebm.free_energies(model, method, 2.0, seed=1, **tables)
     exact = enumerate_states(model.hamiltonian, model.params(), model.coefficients([2.0])).log_z[0]
-    off = abs(float(found["log_z"].item()) - exact) / float(found["log_z_stderr"].item())
-    assert off < 5.0 or int(found["verdict"].item()) > 0
-    if float(found["log_z"].item()) < exact - 1.0:
-        assert int(found["verdict"].item()) == Verdict.FAILED
-        assert "rigorous lower bound" in str(found["verdict_message"].item())
+    assert float(found["log_z"].item()) < exact - 5.0, "the hole was found: no trap"
+    assert int(found["verdict"].item()) == Verdict.FAILED
+    assert "rigorous lower bound" in str(found["verdict_message"].item())
 
 
 def test_an_estimate_below_its_bound_has_failed_and_others_stay():
