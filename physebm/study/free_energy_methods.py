@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from physebm.backends.base import Backend
-from physebm.errors import InputError, StudyFileError
+from physebm.errors import InputError
 from physebm.free_energy.annealed import annealed
-from physebm.free_energy.bethe import check_bethe, estimate_bethe
+from physebm.free_energy.bethe import estimate_bethe
 from physebm.free_energy.bounded import held_against, lower_bounds
 from physebm.free_energy.data_base import path_from_data
 from physebm.free_energy.estimate import Estimate
-from physebm.free_energy.exact import check_exact, exact_estimate
+from physebm.free_energy.exact import exact_estimate
 from physebm.free_energy.ladder import from_rows
 from physebm.free_energy.naive import estimate_mean_field
 from physebm.free_energy.path import placed, scaled_path, thermal_path
 from physebm.free_energy.population import population_annealing
 from physebm.free_energy.schedule import adaptive, equal_speed
-from physebm.free_energy.tap import check_tap, estimate_tap
+from physebm.free_energy.tap import estimate_tap
 from physebm.free_energy.tempered_run import equalised, record
 from physebm.model.energy import energy_derivatives
-from physebm.model.hamiltonian import Hamiltonian
 from physebm.rng.streams import key_of
 from physebm.schema.free_energy_declarations import LADDER_METHODS, FreeEnergyDeclaration
 
@@ -51,28 +50,6 @@ FIXED_POINTS = {"mean-field": estimate_mean_field, "tap": estimate_tap, "bethe":
 # Relative step of the numerical derivative of an exact log Z, and the relative difference of its three-
 # and its five-point rule beyond which neither is believed.
 STEP, ROUGH = 1e-4, 1e-6
-
-
-def check_methods(
-    asked: FreeEnergyDeclaration, hamiltonian: Hamiltonian, trained: bool, file: str
-) -> None:
-    """Refuse methods that a model cannot have, before anything is sampled.
-
-    Raises
-    ------
-    LoweringError
-        with the method, the reason, and the methods that would work.
-    StudyFileError
-        for annealing from the data of a study without any.
-    """
-    checks = {"exact": check_exact, "tap": check_tap, "bethe": check_bethe}
-    for i, method in enumerate(asked.method):
-        where = f"{file}: free_energy.method" + (f"[{i}]" if len(asked.method) > 1 else "")
-        if method in checks:
-            checks[method](hamiltonian, where)
-    if "ais" in asked.method and asked.annealing.base == "data" and not trained:
-        hint = 'without [train] there are no data; base = "uniform" starts without fields'
-        raise StudyFileError(f"{file}: free_energy.annealing.base", got="data", hint=hint)
 
 
 def run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:

@@ -25,7 +25,7 @@ from physebm.storage.netcdf import write_tree
 from physebm.storage.provenance import provenance, study_hash
 from physebm.study import workfolder
 from physebm.study.figure_checks import check_figures
-from physebm.study.free_energy_methods import check_methods
+from physebm.study.free_energy_refusals import check_methods
 from physebm.study.grid import Grid, expand
 from physebm.study.jobs import Done, Watch, addressed, run_jobs
 from physebm.study.measure import Subject

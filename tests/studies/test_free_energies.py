@@ -248,3 +248,43 @@ def test_energies_and_entropies_are_right_within_their_errors(sk, exact):
             # 12 numbers from 8 chains: Student's t of 7 degrees of freedom, |t| <= 6.4: 4e-4 each
             z = (here[name].values[d] - truth) / here[f"{name}_stderr"].values[d]
             assert np.abs(z).max() < 6.4, (name, z)
+
+
+def test_all_methods_that_a_model_cannot_have_are_refused_in_one_message(tmp_path):
+    text = f'models = "{Path(__file__).parents[2] / "models.toml"}"\nmodel = "p_spin"\n'
+    text += '[free_energy]\nmethod = ["tap", "mbar", "exact", "ais", "bethe"]\n'
+    text += 'annealing = { base = "data" }\n'
+    status, message = physebm("run", write(tmp_path, text), "--out", tmp_path / "no.nc")
+    assert status == 2 and not (tmp_path / "no.work").exists()
+    for words in (
+        "method[0]",
+        "method[2]",
+        "method[4]",
+        "annealing.base",
+        "Onsager",
+        "no graph of pairs",
+    ):
+        assert words in message, message
+    # "mean-field" is an advice of this list, "tap" and "bethe" are no advice of any
+    assert (
+        "some of: mbar, bar, integration, stepping-stone, ais, population-annealing, mean-field\n"
+        in message
+    )
+    advice = [line.split("hint")[1] for line in message.splitlines() if "hint" in line]
+    assert len(advice) == 5 and not any(name in line for line in advice for name in ("tap", "bethe"))
+
+
+@pytest.mark.parametrize(
+    "scan",
+    [
+        '"free_energy.annealing.temperatures" = [10, 20]',
+        "free_energy.annealing.temperatures = { linspace = [10, 20, 2] }",
+        "free_energy = { annealing = { temperatures = [10, 20] } }",
+    ],
+)
+def test_a_scanned_budget_is_answered_with_what_to_do_instead(tmp_path, scan):
+    text = f'models = "{Path(__file__).parents[2] / "models.toml"}"\nmodel = "sk"\n[scan]\n{scan}\n'
+    text += '[free_energy]\nmethod = "ais"\n'
+    status, message = physebm("run", write(tmp_path, text), "--out", tmp_path / "no.nc")
+    assert status == 2 and "--set free_energy.annealing.temperatures=VALUE" in message, message
+    assert "train.KEY" in message and "temperature, start, disorder" in message

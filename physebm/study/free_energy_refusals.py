@@ -1,0 +1,71 @@
+"""[free_energy] against the models: everything impossible is refused at once, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from physebm.errors import InputError, LoweringError, StudyFileError
+from physebm.free_energy.bethe import check_bethe
+from physebm.free_energy.exact import OTHERS, check_exact
+from physebm.free_energy.tap import check_tap
+from physebm.model.hamiltonian import Hamiltonian
+from physebm.schema.free_energy_declarations import FREE_ENERGY_METHODS, FreeEnergyDeclaration
+
+# Methods that not every model can have; the others sample, or need no more than a declared energy.
+CHECKS = {"exact": check_exact, "tap": check_tap, "bethe": check_bethe}
+
+
+def check_methods(
+    asked: FreeEnergyDeclaration, hamiltonian: Hamiltonian, data: bool, file: str
+) -> None:
+    """Refuse methods that a model cannot have, all of them in one message.
+
+    Parameters
+    ----------
+    data
+        Whether there are data that annealing can start from.
+
+    Raises
+    ------
+    LoweringError
+        with every method, the reason, and the methods that would work.
+    StudyFileError
+        for annealing from the data of a study without any, where nothing else is wrong.
+    """
+    found = []
+    impossible = _impossible(hamiltonian, file)
+    working = ", ".join(name for name in FREE_ENERGY_METHODS if name not in impossible)
+    for i, method in enumerate(asked.method):
+        if method in impossible:
+            where = f"{file}: free_energy.method" + (f"[{i}]" if len(asked.method) > 1 else "")
+            found.append(_addressed(impossible[method], where, working))
+    if "ais" in asked.method and asked.annealing.base == "data" and not data:
+        hint = 'without [train] there are no data; base = "uniform" starts without fields'
+        found.append(StudyFileError(f"{file}: free_energy.annealing.base", got="data", hint=hint))
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        reasons = "\n".join(f"{number}. {each}" for number, each in enumerate(found, 1))
+        raise LoweringError(
+            f"{file}: free_energy.method",
+            got=", ".join(name for name in asked.method if name in impossible),
+            expected=f"for {hamiltonian.name} some of: {working}",
+            hint=f"{len(found)} things cannot be had\n{reasons}",
+        )
+
+
+def _impossible(hamiltonian: Hamiltonian, where: str) -> Mapping[str, LoweringError]:
+    """The refusals of a model, by method."""
+    found = {}
+    for method, check in CHECKS.items():
+        try:
+            check(hamiltonian, where)
+        except LoweringError as problem:
+            found[method] = problem
+    return found
+
+
+def _addressed(problem: LoweringError, where: str, working: str) -> InputError:
+    """The refusal at its place in the list; what it advises is what this model can have."""
+    hint = problem.hint.replace(OTHERS, working)
+    return LoweringError(where, got=problem.got, expected=problem.expected, hint=hint)
