@@ -17,8 +17,6 @@ from physebm.schema.free_energy_declarations import FreeEnergyDeclaration
 from physebm.schema.plot_declarations import PlotDeclaration
 from physebm.schema.train_declarations import TrainDeclaration
 
-METHODS = ("heat-bath", "metropolis", "swendsen-wang", "wolff", "zero-temperature")
-
 OBSERVABLES = (
     "energy",
     "specific_heat",

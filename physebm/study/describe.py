@@ -10,8 +10,8 @@ from physebm.lowering.pipeline import Options, lower
 from physebm.lowering.plan import SweepPlan
 from physebm.lowering.show import plan_text
 from physebm.schema.load import Loaded
+from physebm.schema.words import STAGES
 
-STAGES = ("model", "plan", "numba")
 _OPTIONS = ("value", "mean", "std", "low", "high", "p")
 
 

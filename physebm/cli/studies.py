@@ -1,0 +1,200 @@
+"""Commands on a study: run it, ask how far it is and what it costs, draw its figures again."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from physebm.cli.guard import fail, guarded
+from physebm.cli.options import CONTEXT, backend_option, out_option, set_option
+from physebm.errors import InputError
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("study", type=click.Path())
+@set_option
+@out_option
+@backend_option
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True,
+    help="Processes on this machine; tasks are shared between them.",
+)  # fmt: skip
+@click.option("--restart", is_flag=True, help="Forget what this study has computed and begin again.")
+@click.option("--no-plot", is_flag=True, help="Write the result only, no figures.")
+@guarded
+def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
+    """Run STUDY (a TOML file), or continue it where it stopped.
+
+    Writes one netCDF result, and the figures of its [plot] tables beside it. Killed at any moment,
+    the same command continues and ends with the same bits, for any number of workers. Tasks that
+    failed are tried again; those that are done are not.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from physebm.study.figures import draw_figures
+    from physebm.study.runner import run_study
+
+    console = Console(stderr=True)
+    quiet = not console.is_terminal
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
+        line = bar.add_task(Path(study).stem, total=1.0)
+
+        told, heard = [0], [""]
+
+        def watch(fraction: float, done: int, jobs: int, note: str) -> None:
+            if quiet and done > told[0]:
+                told[0] = done
+                click.echo(f"{100 * fraction:.0f} %, {done} of {jobs} tasks done", err=True)
+            if quiet and note and note != heard[0]:
+                heard[0] = note
+                click.echo(f"{100 * fraction:.0f} %  {note}", err=True)
+            name = f"{Path(study).stem}  task {min(done + 1, jobs)} of {jobs}  {note}".rstrip()
+            bar.update(line, completed=fraction, description=name)
+
+        outcome = run_study(
+            study,
+            overrides,
+            out=out,
+            backend=backend,
+            workers=workers,
+            restart=restart,
+            command=shlex.join(["physebm", *sys.argv[1:]]),
+            watch=watch,
+        )
+    if not outcome.fresh:
+        drawn = "" if no_plot or not outcome.study.plots else "; figures drawn again"
+        click.echo(f"{outcome.result} is complete already{drawn} (--restart computes it again)")
+    _summary(outcome.result)
+    click.echo(f"result   {outcome.result}   ({outcome.seconds:.1f} s)")
+    for name, text in outcome.failures.items():
+        click.echo(f"failed   {name}: {text}", err=True)
+    if not no_plot:
+        draw_figures(
+            outcome.result, study=outcome.study, told=lambda path: click.echo(f"figure   {path}")
+        )
+    if outcome.failures:
+        fail("the same command tries the failed tasks again", 1)
+
+
+def _summary(path: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from physebm.storage.netcdf import open_summary
+    from physebm.study.run_summary import summary_tables, verdict_line
+
+    ds = open_summary(path)
+    for each in summary_tables(ds, ds.attrs.get("title") or path.stem):
+        table = Table(title=each.title, title_justify="left")
+        for number, head in enumerate(each.heads):
+            table.add_column(head, justify="right" if number else "left")
+        for row in each.rows:
+            table.add_row(*row)
+        Console().print(table)
+    click.echo(verdict_line(ds))
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("study", type=click.Path())
+@set_option
+@out_option
+@guarded
+def status(study, overrides, out) -> None:
+    """How far STUDY is, also while it runs."""
+    from physebm.schema.study_file import study_to_dict
+    from physebm.study.differences import refuse_other_result
+    from physebm.study.jobs import progress_of
+    from physebm.study.runner import open_study
+    from physebm.study.workfolder import complete, holder, other_work, saved
+
+    opened = open_study(study, overrides, out)
+    refuse_other_result(opened.out, opened.digest, study_to_dict(opened.study))
+    if not opened.work.exists() and complete(opened.out):
+        click.echo(f"complete: {opened.out}")
+        return
+    running = holder(opened.work)
+    other = other_work(opened.work, opened.digest, bool(running))
+    if other:
+        click.echo(f"not begun: {opened.path}")
+        if running:
+            click.echo(f"{opened.work} is in use for {other} ({running}); choose another --out")
+        else:
+            click.echo(
+                f"{opened.work} holds unfinished work of {other}; choose another --out, or run with "
+                "--restart, which forgets that work"
+            )
+        return
+    fraction, done, tasks = progress_of(opened)
+    parts = (*opened.grid.trainings, *opened.grid.tasks, *opened.grid.free_energies)
+    if not running and not any(saved(opened.work, part.name) for part in parts):
+        fraction = fraction if complete(opened.out) else 0.0  # notes of progress alone save nothing
+    begun = running or opened.work.exists() or opened.out.exists()
+    state = f"running ({running})" if running else "stopped" if begun else "not begun"
+    click.echo(f"{state}: {opened.path}")
+    click.echo(f"{100 * fraction:.1f} % done, {done} of {tasks} tasks, {opened.grid.points} points")
+    for task in parts:
+        folder = opened.work / task.name
+        if (folder / "error.txt").exists() and not (folder / "result.npz").exists():
+            click.echo(f"  {task.name}: failed; the next run tries it again ({folder / 'error.txt'})")
+        elif (folder / "checkpoint.npz").exists():
+            size = (folder / "checkpoint.npz").stat().st_size / 2**20
+            click.echo(f"  {task.name}: checkpoint of {size:.1f} MiB")
+        elif folder.exists() and not running and not saved(opened.work, task.name):
+            click.echo(f"  {task.name}: stopped before its first checkpoint; it begins again")
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("study", type=click.Path())
+@set_option
+@backend_option
+@guarded
+def estimate(study, overrides, backend) -> None:
+    """What STUDY will cost: memory, work and time."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from physebm.study.estimate import estimate_study
+    from physebm.study.runner import open_study
+
+    opened = open_study(study, overrides)
+    rows = estimate_study(opened, backend)
+    table = Table("task", "points", "lanes", "memory", "unit updates", "random words", "time")
+    for row in rows:
+        table.add_row(
+            row.task, str(row.points), str(row.lanes), f"{row.nbytes / 2**20:.1f} MiB",
+            f"{row.unit_updates:.2e}", f"{row.random_words:.2e}", f"{row.seconds:.1f} s",
+        )  # fmt: skip
+    Console().print(table)
+    click.echo(
+        f"{opened.grid.points} points in {len(rows)} tasks, about "
+        f"{sum(row.seconds for row in rows):.0f} s of sweeps and updates on this machine, one worker "
+        "(rehearsed; compiling, measuring, recording and inserted rungs not counted)"
+    )
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("result", type=click.Path())
+@click.option("--out", type=click.Path(), help="Folder for the figures  [default: beside the result]")
+@click.option(
+    "--study", type=click.Path(), help="Draw the [plot] tables of this file  [default: those stored]"
+)
+@guarded
+def plot(result, out, study) -> None:
+    """Draw the figures of RESULT (a .nc file) again."""
+    from physebm.schema.study_file import read_study
+    from physebm.study.figures import draw_figures
+
+    asked = None if study is None else read_study(study)
+    if not draw_figures(result, out, study=asked, told=click.echo):
+        where = study or f"study of {result}"
+        raise InputError(f"{where}: plot", hint="no figure is asked for; --study FILE takes others")
