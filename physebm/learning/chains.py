@@ -92,16 +92,16 @@ class Chains:
         integers = frozenset(
             slot for slot, x in params.arrays.items() if x.dtype == np.int8 and slot not in trained
         )
-        self.plan = lower(hamiltonian, Options("heat-bath", integers))
-        self.operands = bind(self.plan, hamiltonian, params)
         tempered = options.method == "pt"
         factors = np.linspace(1.0, options.hottest, options.rungs) if tempered else np.ones(1)
+        lanes = options.chains * len(factors)
+        self.plan = lower(hamiltonian, Options("heat-bath", integers, lanes))
+        self.operands = bind(self.plan, hamiltonian, params)
         self.coefficients = scaled(hamiltonian, coefficients, factors)
         self.kernels = backend.compile(self.plan)
         self.inner = PlanSampler(self.kernels, launch(self.plan, self.operands, self.coefficients))
         key = np.array([key_of(seed, "train", *name)], dtype=np.uint32)
         rungs = len(factors)
-        lanes = options.chains * rungs
         self._lanes = Lanes(
             np.zeros(lanes), np.zeros(lanes), np.arange(lanes), np.repeat(key, lanes, axis=0)
         )

@@ -1,6 +1,6 @@
 """lower(hamiltonian, options) -> SweepPlan: an ordered tuple of passes, verified at the end.
 
-read_terms -> group_blocks -> choose_decisions          (or cluster_moves) -> verify
+read_terms -> group_blocks -> choose_decisions          (or cluster_moves) -> choose_layout -> verify
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from physebm.errors import LoweringError
+from physebm.lowering.layout import choose_layout
 from physebm.lowering.plan import (
     BlockUpdate,
     ClusterMove,
@@ -51,11 +52,13 @@ class Options:
     """How to sweep: the method's name and the slots whose values are all integers.
 
     `integers` is structure, not value: it says which arrays are +-1 (or small integers), so that
-    local fields form a finite set.
+    local fields form a finite set. `lanes` is how many chains of one instance are swept together, all
+    their temperatures counted: plans for many lanes and for few are different plans.
     """
 
     method: str = "heat-bath"
     integers: frozenset[str] = frozenset()
+    lanes: int = 1
 
 
 def lower(hamiltonian: Hamiltonian, options: Options | None = None) -> SweepPlan:
@@ -75,6 +78,7 @@ def lower(hamiltonian: Hamiltonian, options: Options | None = None) -> SweepPlan
     else:
         plan = group_blocks(plan, hamiltonian, Rule(options.method))
         plan = choose_decisions(plan)
+    plan = choose_layout(plan, options.lanes)
     verify(plan)
     return plan
 

@@ -2,7 +2,7 @@
 
 ::
 
-    SweepPlan   = UnitGroup+ , TermRead+ , Move+
+    SweepPlan   = UnitGroup+ , TermRead+ , Move+ , Layout
     UnitGroup   = name, prior, size                        the groups that have a state
     TermRead    = Constant | Product | Running | Overlap | Neighbours | Hyper | Quadratic
                                                            one per term: how it is read
@@ -61,6 +61,17 @@ class Decision(StrEnum):
 
     WORD_TABLE = "word-table"
     REAL = "real"
+
+
+class Layout(StrEnum):
+    """How the lanes of a call lie in memory while they are swept.
+
+    ``rows``: lane after lane; ``tiles``: up to 64 lanes of one instance go through products of matrices
+    together.
+    """
+
+    ROWS = "rows"
+    TILES = "tiles"
 
 
 class Weights(StrEnum):
@@ -172,18 +183,23 @@ Move: TypeAlias = BlockUpdate | ClusterMove
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """One sweep: `moves` in order; ``terms[t]`` says how term t of the Hamiltonian is read."""
+    """One sweep: `moves` in order; ``terms[t]`` says how term t of the Hamiltonian is read.
+
+    `layout` says how lanes lie in memory: a hint of how many are swept together (`Options.lanes`) and
+    the reads decide, so that no bit depends on the lanes of one call.
+    """
 
     name: str
     groups: tuple[UnitGroup, ...]
     terms: tuple[TermRead, ...]
     moves: tuple[Move, ...]
+    layout: Layout = Layout.ROWS
 
     @property
     def kernel_key(self) -> tuple:
         """What a compiled kernel depends on: kinds and reads, no sizes and no names."""
         kinds = tuple((group.prior.kind, group.prior.q) for group in self.groups)
-        return kinds, self.terms, self.moves
+        return kinds, self.terms, self.moves, self.layout
 
     def group_index(self, name: str) -> int:
         """Position of a group in ``groups``."""

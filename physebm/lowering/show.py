@@ -24,4 +24,5 @@ def plan_text(plan: SweepPlan) -> str:
             )
         else:
             lines.append(f"  {m}  {move.kind} clusters of {name} on term {move.term}")
+    lines += ["", f"lanes lie in {plan.layout}"]
     return "\n".join(lines) + "\n"

@@ -75,7 +75,7 @@ def prepare(
     params = stack([params_of(study, cell[0], trained or {}) for cell in task.cells])
     coefficients, rung_of_point = _rungs(task, method)
     check_positive_form(hamiltonian, params, coefficients)
-    plan = lower(hamiltonian, Options(method, integer_slots(params)))
+    plan = lower(hamiltonian, Options(method, integer_slots(params), lanes_together(study, task)))
     operands = bind(plan, hamiltonian, params, colours=study.sample.colours)
     instance = np.repeat(np.arange(len(task.cells)), [len(cell) for cell in task.cells])
     kernels = select(backend).compile(plan)
@@ -91,6 +91,19 @@ def prepare(
         rung_of_point,
         instance,
     )
+
+
+def lanes_together(study: StudyDeclaration, task: Task) -> int:
+    """Chains of one model that are swept together; with tempering at all its temperatures.
+
+    Nothing else counts, so that further values on an axis change no bit of the others. Held units are
+    known to the layout of few lanes only.
+    """
+    if study.clamp:
+        return 1
+    if study.tempering is None:
+        return study.sample.chains
+    return study.sample.chains * max(len({p.temperature for p in cell}) for cell in task.cells)
 
 
 def params_of(study: StudyDeclaration, point: Point, trained: Mapping[int, Path]) -> Params:

@@ -21,7 +21,15 @@ from physebm.backends.numba_cpu.blocks import draws_of, emit_block, emit_row_blo
 from physebm.backends.numba_cpu.energies import emit_energy
 from physebm.backends.numba_cpu.signature import Signature
 from physebm.backends.source import Writer
-from physebm.lowering.plan import CHUNK, REBUILD_EVERY, Overlap, Product, Running, SweepPlan
+from physebm.lowering.plan import (
+    CHUNK,
+    REBUILD_EVERY,
+    Layout,
+    Overlap,
+    Product,
+    Running,
+    SweepPlan,
+)
 from physebm.model.units import UnitKind
 
 TILE = 64
@@ -31,8 +39,8 @@ _LAUNCH = (
 
 
 def is_tiled(plan: SweepPlan) -> bool:
-    """Whether a term is read as a product between groups."""
-    return any(isinstance(read, Product) for read in plan.terms)
+    """Whether the lanes of a plan go through products of matrices together."""
+    return plan.layout is Layout.TILES
 
 
 def emit_tiles(out: Writer, plan: SweepPlan, names: Signature) -> None:
