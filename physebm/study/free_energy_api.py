@@ -1,4 +1,4 @@
-"""Free energies from Python: a loaded or trained model in, a labelled dataset out."""
+"""Free energies from Python: a loaded or trained model in, and data; a labelled dataset out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from physebm.data.raw import native_numbers, refuse_non_finite
 from physebm.errors import InputError
 from physebm.lowering.positive import check_positive_form
+from physebm.model.params import Params
 from physebm.schema.convert import convert
 from physebm.schema.free_energy_declarations import FreeEnergyDeclaration, decode_free_energy
 from physebm.schema.load import Loaded
@@ -19,6 +21,8 @@ from physebm.study.free_energy_refusals import check_methods
 from physebm.study.grid import FreeEnergies, Grid, Point
 from physebm.study.merge_free_energy import FreeEnergyOutcome, free_energy_group
 from physebm.study.trained import Trained
+from physebm.study.training_data import PARTS, TrainingData
+from physebm.study.visible_data import visible_states
 
 _WHERE = "free_energies"
 
@@ -28,6 +32,7 @@ def free_energies(
     method: str | Sequence[str] = "bar",
     temperature: float | Sequence[float] = 1.0,
     *,
+    data: np.ndarray | Mapping[str, np.ndarray] | None = None,
     seed: int = 0,
     disorder: int = 0,
     backend: str = "auto",
@@ -43,6 +48,11 @@ def free_energies(
         As in [free_energy] of a study: ``method=["bar", "ais"], ladder={"chains": 8}``.
     temperature
         One value or several; always an axis of the result.
+    data
+        Samples ``[sample, unit]`` of the visible units, all of one weight: those of the training, or
+        ``{"train": ..., "validation": ..., "test": ...}``. Annealing then starts from the means of the
+        training samples, and the result has ``log_likelihood_PART``, as in a study with [train]. A
+        trained model does not remember its data; without them annealing starts without fields.
     seed, disorder
         Study seed, and the realisation of the quenched arrays.
 
@@ -74,11 +84,12 @@ def free_energies(
     params = model.params if trained else loaded.params(seed, disorder)
     table = {"method": method if isinstance(method, str) else list(method), **tables}
     asked = convert(table, FreeEnergyDeclaration, _WHERE, InputError, decode_free_energy)
-    check_methods(asked, loaded.hamiltonian, False, _WHERE)
+    parts = None if data is None else _data(loaded, params, data)
+    check_methods(asked, loaded.hamiltonian, parts is not None and "train" in parts.parts, _WHERE)
     hottest_first = tuple(float(T) for T in temperatures[::-1])
     check_positive_form(loaded.hamiltonian, params, loaded.coefficients(hottest_first))
     name = (loaded.hamiltonian.name, disorder)
-    subject = Subject(loaded, params, hottest_first, seed, name)
+    subject = Subject(loaded, params, hottest_first, seed, name, parts)
     with tempfile.TemporaryDirectory() as folder:
         arrays = estimated(asked, subject, backend, Path(folder), "memory")
     points = tuple(
@@ -88,6 +99,32 @@ def free_energies(
     grid = Grid({"temperature": tuple(temperatures)}, (), all_points=points)
     outcome = FreeEnergyOutcome(FreeEnergies(1, (), points), arrays)
     return free_energy_group(grid, asked.method, [outcome])
+
+
+def _data(loaded: Loaded, params: Params, given: object) -> TrainingData:
+    """Samples in the support of the visible units, by part; equal weights."""
+    where = f"{_WHERE}: data"
+    named = isinstance(given, Mapping)
+    parts = {}
+    for name, samples in (given if named else {PARTS[0]: given}).items():
+        at = f'{where}["{name}"]' if named else where
+        if name not in PARTS:
+            raise InputError(where, got=name, expected=PARTS)
+        try:
+            values = native_numbers(samples, at)
+        except ValueError:  # rows of several lengths
+            raise InputError(at, got="rows of several lengths", expected="[sample, unit]") from None
+        if values.ndim < 2 or values.size == 0:
+            got = f"an array of shape {list(values.shape)}"
+            raise InputError(at, got=got, expected="[sample, unit], not empty")
+        refuse_non_finite(values, at)
+        states = visible_states(loaded.hamiltonian, params, values, at, keys=False)
+        parts[name] = (states, np.full(len(values), 1.0 / len(values)))
+    if not parts:
+        raise InputError(where, got={}, expected=PARTS)
+    first = next(iter(given.values())) if named else given
+    effective = float(len(parts[PARTS[0]][1])) if PARTS[0] in parts else 0.0
+    return TrainingData(parts, np.shape(first)[1:], {}, effective)
 
 
 def _temperatures(given: object) -> np.ndarray:

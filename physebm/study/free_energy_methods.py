@@ -152,7 +152,8 @@ def _annealing(
     estimates = []
     for temperature in subject.temperatures:
         row = loaded.coefficients([temperature])
-        if subject.data is None or declared.base == "uniform":
+        known = subject.data is not None and "train" in subject.data.parts
+        if not known or declared.base == "uniform":
             path = scaled_path(loaded.hamiltonian, subject.params, row, np.array([0.0, 1.0]))
         else:
             path = path_from_data(loaded.hamiltonian, subject.params, row, *subject.data.parts["train"])

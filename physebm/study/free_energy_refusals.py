@@ -40,7 +40,10 @@ def check_methods(
             where = f"{file}: free_energy.method" + (f"[{i}]" if len(asked.method) > 1 else "")
             found.append(_addressed(impossible[method], where, working))
     if "ais" in asked.method and asked.annealing.base == "data" and not data:
-        hint = 'without [train] there are no data; base = "uniform" starts without fields'
+        hint = (
+            'there are no data without [train] (in Python: without data); base = "uniform" starts '
+            "without fields"
+        )
         found.append(StudyFileError(f"{file}: free_energy.annealing.base", got="data", hint=hint))
     if len(found) == 1:
         raise found[0]

@@ -288,3 +288,61 @@ def test_a_scanned_budget_is_answered_with_what_to_do_instead(tmp_path, scan):
     status, message = physebm("run", write(tmp_path, text), "--out", tmp_path / "no.nc")
     assert status == 2 and "--set free_energy.annealing.temperatures=VALUE" in message, message
     assert "train.KEY" in message and "temperature, start, disorder" in message
+
+
+def test_data_given_in_python_are_where_annealing_starts_and_have_a_likelihood():
+    import physebm as package
+
+    rbm = package.load_model("rbm", Nv=6, Nh=3, sigma=0.1)
+    random = np.random.default_rng(3)
+    data = (random.random((200, 6)) < [0.1, 0.9, 0.2, 0.8, 0.5, 0.3]).astype(np.int8)
+    trained, _ = package.train(rbm, data[:150], method="exact", updates=100, learning_rate=0.2)
+    held = {"train": data[:150], "test": data[150:]}
+    budget = {"chains": 400, "temperatures": 10}
+    with_data, without = (
+        package.free_energies(trained, ["exact", "ais"], data=each, annealing=budget)
+        for each in (held, None)
+    )
+    exact = enumerate_states(trained.hamiltonian, trained.params, trained.loaded.coefficients([1.0]))
+    for part in ("train", "test"):
+        mean = float(trained.score(held[part])["log_likelihood"].mean())
+        assert with_data[f"log_likelihood_{part}"].sel(estimator="exact").item() == pytest.approx(mean)
+        assert f"log_likelihood_{part}" not in without
+    errors = []
+    for ds in (with_data, without):
+        here = ds.sel(estimator="ais").isel(temperature=0)
+        errors.append(here["log_z_stderr"].item())
+        assert abs(here["log_z"].item() - exact.log_z[0]) < 4.0 * errors[-1]
+    # ten models are enough from the means of the data, and few from no fields at all
+    assert errors[0] < 0.6 * errors[1], errors
+    plain = package.free_energies(trained, "ais", data=data[:150], annealing=budget | {"base": "data"})
+    same = with_data["log_z"].sel(estimator="ais").item()
+    assert plain["log_z"].sel(estimator="ais").item() == same
+
+
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        (np.zeros(6), r"\[sample, unit\]"),
+        (np.zeros((3, 5)), "expected  6 numbers"),
+        (np.full((3, 6), 0.5), "free_energies: data"),
+        (np.full((3, 6), np.nan), "free_energies: data"),
+        ({"tset": np.zeros((3, 6))}, "did you mean test"),
+        ({"test": np.zeros((3, 5))}, r'data\["test"\]'),
+        ({}, "train, validation, test"),
+    ],
+)
+def test_wrong_data_from_python_are_answered(data, words):
+    import physebm as package
+
+    with pytest.raises(package.PhysebmError, match=words):
+        package.free_energies(package.load_model("rbm", Nv=6, Nh=3), "ais", data=data)
+
+
+def test_annealing_from_data_that_are_not_given_is_refused():
+    import physebm as package
+
+    rbm = package.load_model("rbm", Nv=6, Nh=3)
+    for data in (None, {"test": np.zeros((3, 6))}):
+        with pytest.raises(package.PhysebmError, match=r"annealing\.base"):
+            package.free_energies(rbm, "ais", data=data, annealing={"base": "data"})
