@@ -3,7 +3,8 @@
 The dimension `estimator` stands behind the scan axes that a free energy depends on (`method` is an
 argument of xarray's `sel`). ``X_stderr`` is one standard error, NaN for approximations; `log_z_low` and
 `log_z_high` are the bracket; `verdict` and `verdict_message` say what an estimate is worth. Diagnostics
-of single methods keep their names and are NaN for the others. The summary holds the first method.
+of single methods (`free_energy_diagnostics`) are NaN for the others. The summary holds the first
+method.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from physebm.storage.dataset import axis_coordinates
+from physebm.storage.free_energy_diagnostics import DIAGNOSTICS
 from physebm.storage.quantities import TOTAL, Quantity, axis_attributes, quantity
 from physebm.storage.training_scores import PARTS
 
@@ -84,7 +86,7 @@ def free_energy_dataset(
         Arrays ``[*axes, method]``: names of `ROWS`, these with ``_stderr``, `verdict` and
         `verdict_message`.
     diagnostics
-        Arrays ``[*axes, method, ...]`` by name.
+        Arrays ``[*axes, method, ...]`` by names of `free_energy_diagnostics.DIAGNOSTICS`.
     """
     kept = free_energy_axes(axes)
     ds = xr.Dataset(coords=axis_coordinates(kept))
@@ -99,27 +101,9 @@ def free_energy_dataset(
         else:
             ds[name] = (dims, np.asarray(value, dtype=np.float64), _attributes(name))
     for name, value in diagnostics.items():
-        rank = value.ndim - len(dims)
-        own = DIMS.get(name, tuple(f"{name}_{axis}" for axis in range(rank)))
-        about = {"long_name": name.replace("_", " "), "units": "1", "definition": DIAGNOSTIC}
-        ds[name] = ((*dims, *own), value, about)
+        row = DIAGNOSTICS[name]
+        ds[name] = ((*dims, *row.dims), value, row.attributes())
     return ds
-
-
-DIMS = {
-    "overlap_matrix": ("row", "row_to"),
-    "log_weights": ("forward_chain",),
-    "reverse_log_weights": ("reverse_chain",),
-    "run_log_z": ("run",),
-    "rho_t": ("run",),
-    "rho_s": ("run",),
-    "families": ("run",),
-    **dict.fromkeys(("fixed_point_log_z", "fixed_point_norm", "smallest_eigenvalue"), ("fixed_point",)),
-    **dict.fromkeys(("iterations", "residual", "starts"), ("fixed_point",)),
-}
-"""Dimensions of diagnostics that are arrays; others are called after themselves."""
-
-DIAGNOSTIC = "a diagnostic of its method, as the documentation of that method defines it"
 
 
 def summary_of(ds: xr.Dataset) -> xr.Dataset:
