@@ -3,10 +3,12 @@
 The group ``/arrays`` of a result has a variable per learned array, ``[*training axes, update, *its own
 axes]``, the ages as coordinate `update`, and the axes' values in this group or the root. Trainings of
 one study may differ in size and in their last age: what does not exist is NaN, at the end of an axis.
+A training that diverged left the ages before it, and says so in the variable ``message`` of the root.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     import netCDF4
 
 NEAREST = 6
-UPDATE = "update"
+UPDATE, LAST = "update", "last"
+# What the message of a training that diverged has in it.
+DIVERGED = "training diverged"
 
 
 def result_path(name: str, directory: str | Path, where: str, error: type[InputError]) -> Path:
@@ -87,6 +91,56 @@ def age_of(
     return _read(path, path.stat().st_mtime_ns, slot, update, point, where, error)[1]
 
 
+def failure_of(path: Path, slot: str, at: Mapping[str, object], where: str, error) -> str:
+    """The message of a training that diverged, "" for all others; arguments as of `read_trained`."""
+    point = tuple(sorted(at.items()))
+    return _failure(path, path.stat().st_mtime_ns, slot, point, where, error)
+
+
+def refuse_diverged(path: Path, slot: str, at: Mapping[str, object], where: str, error) -> None:
+    """Raise where "last" would mean the arrays on the way to a divergence.
+
+    Whoever names the age gets it. Arguments as of `read_trained`.
+
+    Raises
+    ------
+    InputError
+        of the class `error`, with the update at which it diverged, and the age to name.
+    """
+    failure = failure_of(path, slot, at, where, error)
+    if not failure:
+        return
+    age = age_of(path, slot, LAST, at, where, error)
+    raise error(
+        f"{where}.from",
+        got=f"{path.name}, a {diverged_at(failure)}",
+        expected="a training that came to its end",
+        hint=f"train again with a lower train.learning_rate, or with train.clip; update = {age} takes "
+        f"the arrays of its last recorded age{'' if age else ', before the first update'}",
+    )
+
+
+def diverged_at(failure: str) -> str:
+    """The head of the message of a training that diverged: "training that diverged at update 7"."""
+    found = re.search(r"diverged at update (\d+)", failure)
+    return f"training that diverged at update {found[1]}" if found else "training that diverged"
+
+
+@lru_cache(maxsize=32)
+def _failure(path: Path, stamp: int, slot: str, point, where: str, error) -> str:
+    with _opened(path, where, error) as group:
+        root = group.parent
+        if slot not in group.variables or "message" not in root.variables:
+            return ""
+        axes = group[slot].dimensions
+        axes = axes[: axes.index(UPDATE)]
+        lead = dict(zip(axes, _point(group, axes, dict(point), path, where, error)))
+        held = root["message"]
+        index = tuple(lead.get(name, slice(None)) for name in held.dimensions)
+        texts = np.ravel(held[index] if index else held[...]).tolist()
+    return next((text for text in texts if DIVERGED in text), "")
+
+
 @lru_cache(maxsize=32)
 def _names(path: Path, stamp: int, where: str, error: type[InputError]) -> tuple[str, ...]:
     with _opened(path, where, error) as group:
@@ -104,7 +158,7 @@ def _read(path, stamp, slot, update, point, where, error) -> tuple[np.ndarray, i
         axes = held.dimensions[: held.dimensions.index(UPDATE)]
         lead = _point(group, axes, dict(point), path, where, error)
         ages = [int(age) for age in _coordinate(group, UPDATE)]
-        if update == "last":
+        if update == LAST:
             rows = range(len(ages))[::-1]
         elif update in ages:
             rows = [ages.index(update)]
@@ -121,7 +175,7 @@ def _read(path, stamp, slot, update, point, where, error) -> tuple[np.ndarray, i
                 break
         else:
             there = [age for row, age in enumerate(ages) if _any_number(held, (*lead, row))]
-            known = _nearest(there, ages[-1] if update == "last" else update)
+            known = _nearest(there, ages[-1] if update == LAST else update)
             raise error(
                 f"{where}.update",
                 got=update,

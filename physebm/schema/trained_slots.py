@@ -17,7 +17,13 @@ import numpy as np
 from physebm.errors import InputError, ModelFileError
 from physebm.schema.declarations import ArrayDeclaration, ModelDeclaration
 from physebm.schema.expressions import Expression
-from physebm.schema.result_arrays import read_trained, result_path, trained_names
+from physebm.schema.result_arrays import (
+    LAST,
+    read_trained,
+    refuse_diverged,
+    result_path,
+    trained_names,
+)
 
 
 @dataclass(frozen=True)
@@ -29,13 +35,15 @@ class Snapshot:
 
     path: Path
     slot: str
-    update: int | str = "last"
+    update: int | str = LAST
     at: Mapping[str, int | float | str] = field(default_factory=dict)
     where: str = ""
     error: type[InputError] = ModelFileError
 
     def read(self) -> np.ndarray:
-        """The numbers; see `read_trained`."""
+        """The numbers; see `read_trained`. The end of a training that diverged is refused."""
+        if self.update == LAST:
+            refuse_diverged(self.path, self.slot, self.at, self.where, self.error)
         return read_trained(self.path, self.slot, self.update, self.at, self.where, self.error)
 
     @property

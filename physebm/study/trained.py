@@ -33,13 +33,13 @@ from physebm.sampling import initial
 from physebm.sampling.chain import PlanSampler
 from physebm.schema.load import Loaded, load
 from physebm.schema.model_file import read_model
-from physebm.schema.result_arrays import age_of, read_trained
+from physebm.schema.result_arrays import LAST, age_of, failure_of, read_trained
 from physebm.schema.study_file import study_from_dict
 from physebm.storage.dataset import record_of
 from physebm.storage.netcdf import open_group
 from physebm.storage.training import sample_shape
 from physebm.study.held_values import held_values
-from physebm.study.trained_point import LAST, chosen_point, failure_of, read_update, refuse_diverged
+from physebm.study.trained_point import chosen_point, read_update, refuse_diverged
 from physebm.study.visible_data import visible_states
 
 # Sweeps before a generated sample is taken, where the user does not say.
@@ -268,10 +268,10 @@ def open_trained(path: str | Path, update: int | str = LAST, **at: object) -> Tr
     realisation = int(place.get("disorder", 0))
     params = loaded.params(study.seed, realisation)
     slots = [slot.name for slot in loaded.hamiltonian.slots if slot.trainable]
-    failure = failure_of(path, point)
     try:
         age = age_of(path, slots[0], update, point, "", ResultFileError)
         if update == LAST:
+            failure = failure_of(path, slots[0], point, "", ResultFileError)
             refuse_diverged(path, failure, age)
         arrays = {
             slot: read_trained(path, slot, update, point, "", ResultFileError)[None] for slot in slots

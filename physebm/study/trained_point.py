@@ -6,17 +6,15 @@ the ages before it, of which none is what the study asked for: it is given only 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from physebm.errors import ResultFileError
+from physebm.schema.result_arrays import LAST, diverged_at
 from physebm.storage.netcdf import lazily
 from physebm.storage.training import ARRAYS
-
-LAST = "last"
 
 
 def chosen_point(path: Path, at: Mapping[str, object]) -> dict[str, object]:
@@ -76,16 +74,6 @@ def read_update(update: object) -> int | str:
     raise ResultFileError("update", got=update, expected='a recorded age as a whole number, or "last"')
 
 
-def failure_of(path: Path, point: Mapping[str, object]) -> str:
-    """The message of a training that did not come to its end; "" for all others."""
-    with lazily(path, "/") as ds:
-        if "message" not in ds:
-            return ""
-        held = ds["message"].sel({name: value for name, value in point.items() if name in ds.dims})
-        texts = [str(text) for text in np.ravel(held.values)]
-    return next((text for text in texts if "training diverged" in text), "")
-
-
 def refuse_diverged(path: Path, failure: str, age: int) -> None:
     """Raise for a training that diverged, whose last recorded age was not asked for by its number.
 
@@ -96,12 +84,10 @@ def refuse_diverged(path: Path, failure: str, age: int) -> None:
     """
     if not failure:
         return
-    found = re.search(r"diverged at update (\d+)", failure)
-    when = f" at update {found[1]}" if found else ""
     untrained = ", before the first update" if age == 0 else ""
     raise ResultFileError(
         str(path),
-        got=f"a training that diverged{when}",
+        got=f"a {diverged_at(failure)}",
         expected="a training that came to its end",
         hint=f"its last recorded age is {age}{untrained}; ask for it with --update {age}, or in Python "
         f'open_trained("{path.name}", update={age})',

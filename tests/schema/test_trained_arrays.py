@@ -257,6 +257,38 @@ def test_a_diverged_training_is_refused(tmp_path):
     assert "non-finite numbers in W" in str(refused(read, tmp_path / "r.nc"))
 
 
+def test_the_end_of_a_diverged_training_is_taken_by_its_number_alone(tmp_path):
+    W = np.full((2, len(AGES), NV, NH), np.nan, np.float32)
+    W[0, :3] = [value(0, age) for age in AGES[:3]]
+    W[1] = [value(1, age) for age in AGES]
+    message = np.array([["", ""], ["", ""]], object)
+    # one temperature was never sampled, of the other it is said why
+    message[0, 1] = "training diverged at update 37: array 'W' reached inf"
+    message[1, 0] = "a task failed"
+    coords = {"method": np.array(["pcd", "pt"], object)}
+    summary = xr.Dataset(
+        {"message": (("temperature", "method"), message.T)}, {**coords, "temperature": [0.5, 1.0]}
+    )
+    arrays = xr.Dataset(
+        {"W": (("method", "update", "W_0", "W_1"), W)}, coords={**coords, "update": np.array(AGES)}
+    )
+    result = tmp_path / "rbm.nc"
+    write_tree(result, {"/": summary, "/arrays": arrays}, study_hash="7" * 40)
+    more = "at = { method = 'pcd' }"
+    problem = refused(study_model, result, more, kind=StudyFileError)
+    assert problem.where == "study: arrays.from"
+    assert "rbm.nc, a training that diverged at update 37" in str(problem)
+    assert "update = 10 takes" in str(problem) and "train.learning_rate" in str(problem)
+    every = {"from": result.name, "at": {"method": "pcd"}}
+    single = {"W": {**every, "shape": ["N", "M"]}, "a": {"law": "constant", "value": 0, "shape": "N"}}
+    assert refused(model_of, single, tmp_path).where == "f: m.arrays.W.from"
+    for age in AGES[:3]:
+        params = study_model(result, f"{more}\nupdate = {age}").params()
+        np.testing.assert_array_equal(params.arrays["W"][0], value(0, age))
+    params = study_model(result, "at = { method = 'pt' }").params()
+    np.testing.assert_array_equal(params.arrays["W"][0], value(1, 100))
+
+
 def test_other_sizes_are_answered_by_what_to_set(result):
     more = "at = { method = 'pcd' }"
     problem = refused(study_model, result, more, sets="Nv = 64\nNh = 3", kind=StudyFileError)

@@ -443,6 +443,11 @@ def test_a_training_that_diverges_keeps_its_snapshots(small, tmp_path):
     np.testing.assert_array_equal(
         open_trained(out, last - 1).arrays["W"], tree["arrays"]["W"].sel(update=last - 1)
     )
+    again = f'model = "rbm_gaussian_hidden"\nmodels = "{MODELS}"\narrays = {{ from = "{out}" }}\n'
+    path = write(tmp_path, again + "set = { Nv = 5, Nh = 3 }\nsample = { sweeps = 64 }\n", "again.toml")
+    status, text = physebm("run", path, "--out", tmp_path / "again.nc", "--no-plot")
+    assert status == 2 and f"diverged at update {last + 1}" in text, text
+    assert f"update = {last}" in text and not (tmp_path / "again.nc").exists()
 
 
 def test_a_training_that_loses_its_data_fails_though_its_arrays_are_finite(small, tmp_path):
