@@ -1,9 +1,9 @@
-"""Fixed points of an approximation to log Z: several starts, damping, stability, and a verdict.
+"""Fixed points of an approximation to log Z: several starts, damping, and their stability.
 
 Mean-field theories replace log Z by the stationary values of a functional of one-unit averages. It
 has several of them as soon as there are phases: the two signs of a ferromagnet, memories, spin-glass
 states, and between them saddle points, such as the paramagnet below T_c. Every start is iterated to a
-fixed point; equal ones are merged; the estimate is the largest log Z (lowest free energy) among the
+fixed point; equal ones are merged; the best is the largest log Z (lowest free energy) among the
 stable ones. It is the weight of *one* phase: where two are equally likely by symmetry, log 2 is
 missing.
 
@@ -16,27 +16,21 @@ has the same signs: 1 without couplings, 0 where a phase becomes unstable. Its s
 reported. (Stable in this sense is a property of the functional; which iteration finds the point is
 another matter, and damping is there for that.)
 
-What a verdict means for an approximation
-    `trusted` only where the method is exact for the model (which each method knows); `suspect`
-    otherwise: there is a number, maybe with a bound of known direction, but nothing in the method
-    tells how far off it is; `failed` without a stable, converged fixed point with a finite log Z.
+Energy. The functional is stationary, so that its derivative by a coefficient is the explicit one:
+
+    <E_t> = -d log Z / dc_t   at fixed averages (messages),    E = <du/dbeta>,    S = log Z + beta E.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-from physebm.free_energy.estimate import Estimate, Finding, Verdict, judged
-from physebm.model.conditionals import Conditionals
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.units import UnitKind
-from physebm.rng.philox import philox4x32, uniform
-from physebm.rng.streams import Purpose, key_of, last_word
 
 State = Mapping[str, np.ndarray]
 
@@ -46,10 +40,6 @@ SMALLEST_STEP = 2.0**-7
 # Fixed points whose means agree to this are one; an eigenvalue above minus the other is not negative.
 SAME = 1e-5
 NOT_NEGATIVE = -1e-6
-# Matrices up to this size are diagonalised, larger ones get a Lanczos iteration.
-DENSE_SIZE = 600
-# Starts in which all units are in their first, second, ... state.
-UNIFORM = 4
 
 
 class Approximation(Protocol):
@@ -67,6 +57,9 @@ class Approximation(Protocol):
     def smallest_eigenvalue(self, state: State) -> float:
         """Of ``L^T G'' L`` at a state of one row; NaN where it was not found."""
 
+    def term_energies(self, state: State) -> np.ndarray:
+        """``<E_t> = -d log Z / dc_t``, explicit, ``[term]``, at a state of one row."""
+
 
 @dataclass(frozen=True)
 class FixedPoint:
@@ -82,7 +75,10 @@ class FixedPoint:
         Root mean square order of all units: ``|m|`` (Ising), ``|2m - 1|`` (Bernoulli),
         ``sqrt((q sum_a p_a^2 - 1) / (q - 1))`` (Potts), ``|m|`` (continuous).
     smallest_eigenvalue
-        Of the Hessian in units of independent units; negative: a saddle point.
+        Of the Hessian in units of independent units; negative: a saddle point. Above 1 where
+        couplings hold every mode back.
+    term_energies
+        ``<E_t> [term]``; see above.
     iterations, residual
         Passes until convergence, and the last change of a moment, of the start that came first.
     starts
@@ -95,6 +91,7 @@ class FixedPoint:
     means: Mapping[str, np.ndarray]
     norm: float
     smallest_eigenvalue: float
+    term_energies: np.ndarray
     iterations: int
     residual: float
     starts: int
@@ -125,40 +122,6 @@ class Search:
         return next((point for point in self.points if point.stable), None)
 
 
-def start_configurations(
-    conditionals: Conditionals,
-    key: tuple[int, int],
-    random: int,
-    given: Mapping[str, np.ndarray] | None = None,
-) -> dict[str, np.ndarray]:
-    """Configurations ``{group: x[start, unit]}`` to begin from, beside the paramagnet.
-
-    First the `given` ones (all groups), then uniform ones (all units in their first, second, ... state,
-    at most 4), then `random` ones. Continuous units are two standard deviations of their quadratic part
-    below or above zero, inside their support.
-    """
-    groups = conditionals.hamiltonian.groups
-    count = max((len(g.prior.states) if g.prior.discrete else 2 for g in groups), default=0)
-    key = key_of(key[0], key[1], "starts of fixed points")
-    found = {}
-    for g, group in enumerate(groups):
-        unit, row = np.arange(group.size), np.arange(random)[:, None]
-        u = uniform(philox4x32(unit, row, g, last_word(Purpose.INITIAL_STATE), *key)[0])
-        number = len(group.prior.states) if group.prior.discrete else 2
-        uniforms = np.arange(min(count, UNIFORM))[:, None] % number
-        index = np.concatenate(
-            [np.broadcast_to(uniforms, (len(uniforms), group.size)), (u * number).astype(int)]
-        )
-        if group.prior.discrete:
-            x = np.array(group.prior.states)[index]
-        else:
-            x = (4.0 * index - 2.0) / np.sqrt(conditionals.precision(group.name))
-            if group.prior.kind is UnitKind.TRUNCATED_GAUSSIAN:
-                x = np.maximum(x, conditionals.params.lower[group.name][0])
-        found[group.name] = x if given is None else np.concatenate([given[group.name], x])
-    return found
-
-
 def search(
     hamiltonian: Hamiltonian,
     approximation: Approximation,
@@ -167,6 +130,7 @@ def search(
     step: float = 0.5,
     tolerance: float = 1e-11,
     iterations: int = 3_000,
+    smallest_step: float = SMALLEST_STEP,
 ) -> Search:
     """Iterate every row of `state` to a fixed point, and merge equal ones.
 
@@ -176,8 +140,10 @@ def search(
         Share of the new value in a pass, halved row by row where the residual does not shrink.
     tolerance
         A row has converged when an undamped pass moves no moment further than this.
+    smallest_step
+        Steps are not halved below it.
     """
-    state, done, residual = _iterate(approximation, state, step, tolerance, iterations)
+    state, done, residual = _iterate(approximation, state, step, tolerance, iterations, smallest_step)
     log_z, means = approximation.log_z(state), approximation.means(state)
     converged = (residual <= tolerance) & np.isfinite(log_z)
     points: list[FixedPoint] = []
@@ -194,6 +160,7 @@ def search(
                 held,
                 order_norm(hamiltonian, held),
                 approximation.smallest_eigenvalue(point),
+                approximation.term_energies(point),
                 int(done[row]),
                 float(residual[row]),
                 len(same),
@@ -211,7 +178,7 @@ def search(
     )
 
 
-def _iterate(approximation, state, step, tolerance, iterations):
+def _iterate(approximation, state, step, tolerance, iterations, smallest_step):
     """Final states, passes and residuals, ``[row]``; rows leave as they converge."""
     rows = len(next(iter(state.values())))
     final = {name: np.array(values) for name, values in state.items()}
@@ -224,7 +191,7 @@ def _iterate(approximation, state, step, tolerance, iterations):
         done[active], residual[active] = n, moved
         if n % WINDOW == 0:
             stuck = moved > 0.99 * before[active]
-            steps[active[stuck]] = np.maximum(0.5 * steps[active[stuck]], SMALLEST_STEP)
+            steps[active[stuck]] = np.maximum(0.5 * steps[active[stuck]], smallest_step)
             before[active] = moved
         stay = (moved > tolerance) & np.isfinite(moved)
         if n == iterations or not stay.all():
@@ -258,86 +225,3 @@ def order_norm(hamiltonian: Hamiltonian, means: Mapping[str, np.ndarray]) -> flo
             total += ((2.0 * m - 1.0 if prior.kind is UnitKind.BERNOULLI else m) ** 2).sum()
         units += len(m)
     return float(np.sqrt(max(total, 0.0) / units))
-
-
-def one_less_largest(apply: Callable[[np.ndarray], np.ndarray], size: int) -> float:
-    """``1 - largest eigenvalue`` of a symmetric matrix given by its action on rows ``[row, size]``.
-
-    NaN where a Lanczos iteration does not find it.
-    """
-    if size <= DENSE_SIZE:
-        matrix = apply(np.eye(size))
-        if not np.isfinite(matrix).all():
-            return float("nan")
-        return 1.0 - float(np.linalg.eigvalsh(0.5 * (matrix + matrix.T))[-1])
-    operator = LinearOperator((size, size), matvec=lambda x: apply(x.reshape(1, -1))[0], dtype=float)
-    word = philox4x32(np.arange(size), 0, 0, last_word(Purpose.INITIAL_STATE), *key_of(0, "Lanczos"))[0]
-    try:
-        found = eigsh(
-            operator, k=1, which="LA", v0=uniform(word) - 0.5, tol=1e-6, return_eigenvectors=False
-        )
-    except ArpackNoConvergence:
-        return float("nan")
-    return 1.0 - float(found[0])
-
-
-def estimate(
-    method: str,
-    found: Search,
-    *,
-    exact: bool,
-    lower_bound: bool,
-    findings: Iterable[Finding] = (),
-    more: Mapping[str, object] | None = None,
-) -> Estimate:
-    """The estimate of a search.
-
-    Parameters
-    ----------
-    exact
-        Whether the method is exact for this model.
-    lower_bound
-        Whether every value of the functional is a lower bound on log Z.
-    findings, more
-        Further findings and diagnostics of the method.
-    """
-    table = _table(found) | dict(more or {})
-    findings, best = list(findings), found.best
-    if best is not None:
-        value = best.log_z
-        if not exact:
-            findings.append(Finding(Verdict.SUSPECT, f"{method}: an approximation without an error"))
-        if found.unconverged and not exact:
-            text = f"{found.unconverged} starts did not converge: there may be other fixed points"
-            findings.append(Finding(Verdict.SUSPECT, text))
-        if np.isnan(best.smallest_eigenvalue):
-            findings.append(Finding(Verdict.SUSPECT, "the stability of the fixed point is not known"))
-    elif found.points:
-        value = found.points[0].log_z
-        lowest = found.points[0].smallest_eigenvalue
-        text = f"no fixed point is stable (smallest eigenvalue of the Hessian {lowest:.3g})"
-        findings.append(Finding(Verdict.FAILED, text))
-    else:
-        # a bound holds everywhere; of other functionals the value on the way means nothing
-        value = found.best_unconverged if lower_bound else float("nan")
-        text = f"none of {found.unconverged} starts converged (smallest residual {found.residual:.3g})"
-        findings.append(Finding(Verdict.FAILED, text))
-    verdict, reason = judged(findings)
-    low = value if lower_bound else float("nan")
-    if exact and verdict is Verdict.TRUSTED:
-        return Estimate(method, value, 0.0, value, value, diagnostics=table)
-    return Estimate(method, value, float("nan"), low, verdict=verdict, reason=reason, diagnostics=table)
-
-
-def _table(found: Search) -> dict[str, object]:
-    """All fixed points side by side, ``[fixed point]``, the largest log Z first."""
-    points = found.points
-    return {
-        "fixed_point_log_z": np.array([point.log_z for point in points]),
-        "fixed_point_norm": np.array([point.norm for point in points]),
-        "smallest_eigenvalue": np.array([point.smallest_eigenvalue for point in points]),
-        "iterations": np.array([point.iterations for point in points], dtype=int),
-        "residual": np.array([point.residual for point in points]),
-        "starts": np.array([point.starts for point in points], dtype=int),
-        "unconverged_starts": found.unconverged,
-    }

@@ -31,6 +31,7 @@ from physebm.model.params import Coefficients, Params
 from physebm.model.roles import factorises
 from physebm.model.statistics import Moments
 from physebm.model.terms import Field, Square, groups_of
+from physebm.model.units import UnitKind
 
 # Share of the old field where units of one group couple to each other.
 DAMPING = 0.7
@@ -177,6 +178,29 @@ def of_terms(conditionals: Conditionals, kept: list[int]) -> Conditionals:
         Params(params.arrays, edges, params.lower),
         conditionals.dtype,
     )
+
+
+class TermEnergies:
+    """``<E_t> [row, term]`` of independent units with given moments, whatever the coefficients."""
+
+    def __init__(self, conditionals: Conditionals):
+        hamiltonian, terms = conditionals.hamiltonian, len(conditionals.hamiltonian.terms)
+        plain = Conditionals(hamiltonian, np.ones(terms), conditionals.params, conditionals.dtype)
+        self._single = [of_terms(plain, [t]) for t in range(terms)]
+
+    def __call__(self, moments: Mapping[str, Moments]) -> np.ndarray:
+        """Of the moments of all groups."""
+        rows = next(iter(moments.values())).rows
+        found = [each.energy(moments) for each in self._single]
+        return np.stack(found, axis=1) if found else np.zeros((rows, 0))
+
+
+def scalar_variance(kind: UnitKind, held: Moments) -> np.ndarray:
+    """Variances of scalar units from their moments, ``[row, unit]``."""
+    m = held.first
+    if kind is UnitKind.ISING:
+        return (1.0 - m) * (1.0 + m)
+    return m * (1.0 - m) if kind is UnitKind.BERNOULLI else np.maximum(held.second - m**2, 0.0)
 
 
 def _constant(conditionals: Conditionals, known: Mapping[str, Moments]) -> float:

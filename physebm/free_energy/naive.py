@@ -18,19 +18,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from physebm.free_energy.estimate import Estimate
-from physebm.free_energy.fixed_points import (
-    Search,
-    State,
-    estimate,
-    one_less_largest,
-    search,
-    start_configurations,
-)
-from physebm.free_energy.meanfield import of_terms, variational_bound
+from physebm.free_energy.fixed_points import Search, State, search
+from physebm.free_energy.judged_search import estimate
+from physebm.free_energy.meanfield import TermEnergies, of_terms, scalar_variance, variational_bound
+from physebm.free_energy.stability import one_less_largest
+from physebm.free_energy.starts import start_configurations
 from physebm.model.conditionals import Conditionals
 from physebm.model.energy import hyperedges
 from physebm.model.hamiltonian import Hamiltonian
@@ -108,6 +105,14 @@ class NaiveMeanField:
             found[name] = first.reshape(len(first), group.size, -1)
         return found
 
+    @cached_property
+    def _of_terms(self) -> TermEnergies:
+        return TermEnergies(self.conditionals)
+
+    def term_energies(self, state: State) -> np.ndarray:
+        """``<E_t> [term]`` at a state of one row."""
+        return self._of_terms({name: self.moments(name, state) for name in self.names})[0]
+
     def smallest_eigenvalue(self, state: State) -> float:
         """Of the Hessian in units of independent units; see `fixed_points`."""
         moments = {name: self.moments(name, state) for name in self.names}
@@ -135,14 +140,7 @@ class NaiveMeanField:
             root = np.sqrt(moments.first.reshape(-1, prior.q))
             # diag(p) - p p^T = L L^T, since 1 - sqrt(p) sqrt(p)^T is a projector
             return root[:, :, None] * (np.eye(prior.q) - root[:, :, None] * root[:, None, :])
-        return np.sqrt(self.variance(name, moments)[0])[:, None, None]
-
-    def variance(self, name: str, moments: Moments) -> np.ndarray:
-        """Variances of scalar units, ``[row, unit]``."""
-        m, kind = moments.first, self.conditionals.hamiltonian.group(name).prior.kind
-        if kind is UnitKind.ISING:
-            return (1.0 - m) * (1.0 + m)
-        return m * (1.0 - m) if kind is UnitKind.BERNOULLI else np.maximum(moments.second - m**2, 0.0)
+        return np.sqrt(scalar_variance(prior.kind, moments)[0])[:, None, None]
 
     def curvature(self, moments: Mapping[str, Moments]):
         """K of `fixed_points`, as its action on ``{group: x[row, unit, feature]}``: d2(-<u>) / dmdm."""
@@ -186,7 +184,7 @@ def fixed_points(
 ) -> Search:
     """All fixed points of an approximation by product distributions that its starts lead to.
 
-    Starts and `options` are those of `fixed_points.start_configurations` and `fixed_points.search`.
+    Starts and `options` are those of `starts.start_configurations` and `fixed_points.search`.
     """
     configurations = start_configurations(approximation.conditionals, key, random, starts)
     state = approximation.start(configurations)
@@ -223,4 +221,4 @@ def estimate_mean_field(
     conditionals = Conditionals(hamiltonian, row.value[0], params)
     found = fixed_points(NaiveMeanField(conditionals), key, starts, random, **options)
     exact = is_independent(hamiltonian, row.value[0])
-    return estimate(METHOD, found, exact=exact, lower_bound=True)
+    return estimate(METHOD, found, hamiltonian, row, exact=exact, lower_bound=True)

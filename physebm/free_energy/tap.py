@@ -41,9 +41,11 @@ import numpy as np
 
 from physebm.errors import LoweringError
 from physebm.free_energy.estimate import Estimate, Finding, Verdict
-from physebm.free_energy.fixed_points import NOT_NEGATIVE, State, estimate, one_less_largest
+from physebm.free_energy.fixed_points import NOT_NEGATIVE, State
+from physebm.free_energy.judged_search import estimate
 from physebm.free_energy.naive import NaiveMeanField, fixed_points, unmarked
-from physebm.free_energy.pairwise import Dense, Edges, pair_couplings
+from physebm.free_energy.onsager import Onsager
+from physebm.free_energy.tap_stability import continuous_factor, expansion, onsager_curvature
 from physebm.model import units
 from physebm.model.conditionals import Conditionals
 from physebm.model.energy import square_weights
@@ -51,7 +53,7 @@ from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.independent import is_independent
 from physebm.model.params import Coefficients, Params
 from physebm.model.statistics import Moments
-from physebm.model.terms import LowRank, Many
+from physebm.model.terms import LowRank, Many, Pair
 from physebm.model.units import UnitKind
 
 METHOD = "tap"
@@ -96,15 +98,12 @@ class Tap(NaiveMeanField):
 
     def __init__(self, conditionals: Conditionals):
         super().__init__(conditionals)
-        self.blocks = pair_couplings(
-            conditionals.hamiltonian, conditionals.params, conditionals.coefficients
-        )
+        self.onsager = Onsager(conditionals.hamiltonian, conditionals.params, conditionals.coefficients)
         self._own = {
             g.name: conditionals.precision(g.name)
             for g in conditionals.hamiltonian.groups
             if not g.prior.discrete
         }
-        self._fixed: dict[int, np.ndarray] = {}
 
     def _prior(self, name: str):
         return self.conditionals.hamiltonian.group(name).prior
@@ -112,7 +111,7 @@ class Tap(NaiveMeanField):
     def equations(self, name: str, moments: Mapping[str, Moments]) -> dict[str, np.ndarray]:
         """The parameters of q of one group that are stationary given the moments of all groups."""
         theta = self.conditionals.field(name, moments)
-        pull = self._pull(name, moments).reshape(theta.shape)
+        pull = self.onsager.pull(name, moments).reshape(theta.shape)
         m = moments[name].first
         match self._prior(name).kind:
             case UnitKind.POTTS:
@@ -145,8 +144,8 @@ class Tap(NaiveMeanField):
             held, theta = moments[name], state[name]
             total += self._log_normaliser(name, state)
             total -= np.einsum("rf,rf->r", theta, held.first)
-            pull = self._pull(name, moments)
-            total += 0.25 * np.einsum("rif,rif->r", self._weights(name, held), pull)
+            pull = self.onsager.pull(name, moments)
+            total += 0.25 * np.einsum("rif,rif->r", self.onsager.weights(name, held), pull)
             if held.second is not None:
                 lam = state[PRECISION + name]
                 total += 0.5 * np.einsum("ri,ri->r", held.second, lam)
@@ -164,130 +163,36 @@ class Tap(NaiveMeanField):
         extra = state[PRECISION + name] - own
         return units.log_normaliser(self._prior(name), state[name], extra, **law).sum(axis=1)
 
-    def _weights(self, name: str, held: Moments) -> np.ndarray:
-        """What the squares of couplings are summed with: V, or the probabilities of Potts states."""
-        if self._prior(name).kind is UnitKind.POTTS:
-            return held.first.reshape(held.rows, -1, self._prior(name).q)
-        return self.variance(name, held)[..., None]
-
-    def _pull(self, name: str, moments: Mapping[str, Moments]) -> np.ndarray:
-        """``sum_jb X_ij(a, b)^2 w_j(b)`` of one group, ``[row, unit, feature]``: R for scalar units."""
-        group, rows = self.conditionals.hamiltonian.group(name), moments[name].rows
-        total = np.zeros((rows, group.size, group.prior.features))
-        for k, block in enumerate(self.blocks):
-            if name not in (block.a, block.b):
-                continue
-            other = block.b if name == block.a else block.a
-            onto = block.onto_a if name == block.a else block.onto_b
-            known, w = moments[name], self._weights(other, moments[other])
-            if not (self._prior(name).q or self._prior(other).q):
-                if k not in self._fixed:
-                    self._fixed[k] = block.J**2
-                total += onto(self._fixed[k], w)
-                continue
-            for r in range(rows):
-                here = {name: known, other: moments[other]}
-                total[r] += onto(self._centred(block, here, r) ** 2, w[r : r + 1])[0]
-        return total
-
-    def _centred(self, block: Dense | Edges, moments: Mapping[str, Moments], r: int) -> np.ndarray:
-        potts = [
-            self._weights(name, moments[name])[r] if self._prior(name).q else None
-            for name in (block.a, block.b)
-        ]
-        return block.centred(*potts)
+    def term_energies(self, state: State) -> np.ndarray:
+        """``<E_t> [term]``, that of the Onsager term included, at a state of one row."""
+        moments = {name: self.moments(name, state) for name in self.names}
+        found = self._of_terms(moments)[0]
+        hamiltonian, params = self.conditionals.hamiltonian, self.conditionals.params
+        c = self.conditionals.coefficients
+        for t, term in enumerate(hamiltonian.terms):
+            if isinstance(term, Pair):
+                by = np.where(np.arange(len(c)) == t, c[t] or 1.0, 0.0)
+                sides = [Onsager(hamiltonian, params, c + s * by).value(moments)[0] for s in (1, -1)]
+                # the term is quadratic in every coefficient: this difference is its derivative
+                found[t] -= (sides[0] - sides[1]) / (2.0 * by[t])
+        return found
 
     def factor(self, name: str, state: State, moments: Moments) -> np.ndarray:
         """L of the covariance of the features of every unit; of ``(x, x^2)`` for continuous units."""
-        if self._prior(name).discrete:
+        prior = self._prior(name)
+        if prior.discrete:
             return super().factor(name, state, moments)
         theta, lam = state[name][0], state[PRECISION + name][0]
-        m, s = moments.first[0], moments.second[0]
         lower = self._law(name, lam)["lower"]
-        # by parts: lam <x^(n+1)> = theta <x^n> + n <x^(n-1)> + lower^n rho, rho the density at the edge
-        edge = np.zeros_like(m)
-        if self._prior(name).kind is UnitKind.TRUNCATED_GAUSSIAN:
-            edge = lam * m - theta
-        third = (theta * s + 2.0 * m + lower**2 * edge) / lam
-        fourth = (theta * third + 3.0 * s + lower**3 * edge) / lam
-        L = np.zeros((len(m), 2, 2))
-        L[:, 0, 0] = np.sqrt(np.maximum(s - m**2, 0.0))
-        L[:, 1, 0] = (third - m * s) / np.maximum(L[:, 0, 0], 1e-300)
-        L[:, 1, 1] = np.sqrt(np.maximum(fourth - s**2 - L[:, 1, 0] ** 2, 0.0))
-        return L
+        return continuous_factor(prior.kind, moments, theta, lam, lower)
 
     def curvature(self, moments: Mapping[str, Moments]):
         """K with the second derivatives of the Onsager term, at moments of one row."""
-        slope = {name: self._slope(name, moments[name]) for name in self.names}
-        pull = {name: self._pull(name, moments)[0] for name in self.names}
-        squares = [self._centred(block, moments, 0) ** 2 for block in self.blocks]
-        gram = {name: self._gram(name, moments) for name in self.names if self._prior(name).q}
-        plain = super().curvature(moments)
-
-        def apply(x: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            out = plain(
-                {name: part if self._prior(name).q else part[..., :1] for name, part in x.items()}
-            )
-            moved = {name: self._moved(name, slope[name], part) for name, part in x.items()}
-            onto = {name: np.zeros_like(part) for name, part in moved.items()}
-            for block, X in zip(self.blocks, squares, strict=True):
-                onto[block.a] += 0.5 * block.onto_a(X, moved[block.b])
-                if block.a != block.b:
-                    onto[block.b] += 0.5 * block.onto_b(X, moved[block.a])
-            for name, part in x.items():
-                if self._prior(name).q:
-                    out[name] += onto[name] - np.einsum("iab,rib->ria", gram[name], part)
-                    continue
-                out[name] += slope[name][:, None] * onto[name] - pull[name] * part[..., :1]
-                if not self._prior(name).discrete:
-                    out[name] = np.concatenate([out[name], onto[name]], axis=-1)
-            return out
-
-        return apply
-
-    def _slope(self, name: str, held: Moments) -> np.ndarray:
-        """dV/dm of scalar units, at fixed <x^2> for continuous ones, ``[unit]``."""
-        double = 2.0 * held.first[0]
-        return 1.0 - double if self._prior(name).kind is UnitKind.BERNOULLI else -double
-
-    def _moved(self, name: str, slope: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """The change of the weights of one group by ``x [row, unit, feature]``."""
-        if self._prior(name).q:
-            return x
-        change = slope[:, None] * x[..., :1]
-        return change if self._prior(name).discrete else change + x[..., 1:]
+        return onsager_curvature(self.onsager, moments, super().curvature(moments))
 
     def expansion(self, state: State) -> float:
-        """1 less the largest eigenvalue of ``V_i J_ij^2 V_j`` at one row; NaN for Potts units."""
-        if any(self._prior(name).q for name in self.names):
-            return float("nan")
-        moments = {name: self.moments(name, state) for name in self.names}
-        V = np.concatenate([self.variance(name, moments[name])[0] for name in self.names])
-        places = np.cumsum([0, *(moments[name].first.shape[1] for name in self.names)])
-
-        def apply(X: np.ndarray) -> np.ndarray:
-            x = np.split((X * V)[..., None], places[1:-1], axis=1)
-            parts = dict(zip(self.names, x, strict=True))
-            out = {name: np.zeros_like(part) for name, part in parts.items()}
-            for block in self.blocks:
-                out[block.a] += block.onto_a(block.J**2, parts[block.b])
-                if block.a != block.b:
-                    out[block.b] += block.onto_b(block.J**2, parts[block.a])
-            return np.concatenate([out[name][..., 0] for name in self.names], axis=1) * V
-
-        return one_less_largest(apply, len(V))
-
-    def _gram(self, name: str, moments: Mapping[str, Moments]) -> np.ndarray:
-        """``sum_jc w_j(c) X_ij(a, c) X_ij(b, c)`` of a Potts group, ``[unit, a, b]``."""
-        group = self.conditionals.hamiltonian.group(name)
-        total = np.zeros((group.size, group.prior.q, group.prior.q))
-        for block in self.blocks:
-            X = self._centred(block, moments, 0)
-            if block.a == name:
-                total += block.gram_a(X, self._weights(block.b, moments[block.b])[0])
-            elif block.b == name:
-                total += block.gram_b(X, self._weights(block.a, moments[block.a])[0])
-        return total
+        """`tap_stability.expansion` at a state of one row."""
+        return expansion(self.onsager, {name: self.moments(name, state) for name in self.names})
 
 
 def estimate_tap(
@@ -316,13 +221,22 @@ def estimate_tap(
     approximation = Tap(conditionals)
     found = fixed_points(approximation, key, starts, random, **options)
     exact = is_independent(hamiltonian, row.value[0])
-    expansion = approximation.expansion(found.best.state) if found.best else float("nan")
+    margin = approximation.expansion(found.best.state) if found.best else float("nan")
     findings = []
-    if expansion < NOT_NEGATIVE:
-        text = f"couplings too strong for the expansion (1 - eigenvalue of V J^2 V = {expansion:.3g})"
+    if margin < NOT_NEGATIVE:
+        text = f"couplings too strong for the expansion (1 - eigenvalue of V J^2 V = {margin:.3g})"
         findings.append(Finding(Verdict.SUSPECT, text))
     if not found.points and any(not group.prior.discrete for group in hamiltonian.groups):
         text = "the functional may be complex: a continuous unit without a positive precision"
         findings.append(Finding(Verdict.FAILED, text))
-    more = {"expansion": expansion}
-    return estimate(METHOD, found, exact=exact, lower_bound=False, findings=findings, more=more)
+    more = {"expansion": margin}
+    return estimate(
+        METHOD,
+        found,
+        hamiltonian,
+        row,
+        exact=exact,
+        lower_bound=False,
+        findings=findings,
+        more=more,
+    )

@@ -8,14 +8,11 @@ from small_models import loaded
 
 from physebm.free_energy.bethe import Bethe, bethe_fixed_points, estimate_bethe
 from physebm.free_energy.estimate import Verdict
-from physebm.free_energy.fixed_points import (
-    estimate,
-    one_less_largest,
-    order_norm,
-    search,
-    start_configurations,
-)
+from physebm.free_energy.fixed_points import order_norm, search
+from physebm.free_energy.judged_search import estimate
 from physebm.free_energy.naive import NaiveMeanField, estimate_mean_field, fixed_points
+from physebm.free_energy.stability import one_less_largest
+from physebm.free_energy.starts import start_configurations
 from physebm.free_energy.tap import Tap, estimate_tap
 from physebm.model.conditionals import Conditionals
 
@@ -71,7 +68,7 @@ def test_a_saddle_point_alone_is_a_failure():
     start = approximation.start({"s": np.zeros((0, N))})
     found = search(model.hamiltonian, approximation, start)
     assert found.best is None and len(found.points) == 1
-    judged = estimate("mean-field", found, exact=False, lower_bound=True)
+    judged = estimate("mean-field", found, model.hamiltonian, row, exact=False, lower_bound=True)
     assert judged.verdict is Verdict.FAILED and "no fixed point is stable" in judged.reason
     assert judged.log_z == pytest.approx(N * np.log(2.0)) and judged.low == judged.log_z
 

@@ -1,0 +1,98 @@
+"""From a search for fixed points to an estimate: the value, its energy and entropy, and a verdict.
+
+`trusted` only where the method is exact for the model (which each method knows); `suspect` otherwise:
+there is a number, maybe with a bound of known direction, but nothing in the method tells how far off it
+is; `failed` without a stable, converged fixed point with a finite log Z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from physebm.free_energy.estimate import Estimate, Finding, Verdict, judged
+from physebm.free_energy.fixed_points import Search
+from physebm.model.energy import energy_derivatives
+from physebm.model.hamiltonian import Hamiltonian
+from physebm.model.params import Coefficients
+
+
+def estimate(
+    method: str,
+    found: Search,
+    hamiltonian: Hamiltonian,
+    row: Coefficients,
+    *,
+    exact: bool,
+    lower_bound: bool,
+    findings: Iterable[Finding] = (),
+    more: Mapping[str, object] | None = None,
+) -> Estimate:
+    """The estimate of a search.
+
+    Diagnostics: what every fixed point is, ``[fixed point]``, the largest log Z first; among it
+    ``fixed_point_energy``, <du/dbeta>, and ``fixed_point_entropy``, both totals.
+
+    Parameters
+    ----------
+    hamiltonian, row
+        The model that was searched, and its coefficients: one row.
+    exact
+        Whether the method is exact for this model.
+    lower_bound
+        Whether every value of the functional is a lower bound on log Z.
+    findings, more
+        Further findings and diagnostics of the method.
+    """
+    table = _table(found, hamiltonian, row) | dict(more or {})
+    findings, best = list(findings), found.best
+    if best is not None:
+        value = best.log_z
+        if not exact:
+            findings.append(Finding(Verdict.SUSPECT, f"{method}: an approximation without an error"))
+        if found.unconverged and not exact:
+            text = f"{found.unconverged} starts did not converge: there may be other fixed points"
+            findings.append(Finding(Verdict.SUSPECT, text))
+        if np.isnan(best.smallest_eigenvalue) and not exact:
+            findings.append(Finding(Verdict.SUSPECT, "the stability of the fixed point is not known"))
+    elif found.points:
+        value = found.points[0].log_z
+        lowest = found.points[0].smallest_eigenvalue
+        text = f"no fixed point is stable (smallest eigenvalue of the Hessian {lowest:.3g})"
+        findings.append(Finding(Verdict.FAILED, text))
+    else:
+        # a bound holds everywhere; of other functionals the value on the way means nothing
+        value = found.best_unconverged if lower_bound else float("nan")
+        text = f"none of {found.unconverged} starts converged (smallest residual {found.residual:.3g})"
+        findings.append(Finding(Verdict.FAILED, text))
+    verdict, reason = judged(findings)
+    low = value if lower_bound else float("nan")
+    if exact and verdict is Verdict.TRUSTED:
+        return Estimate(method, value, 0.0, value, value, diagnostics=table)
+    return Estimate(method, value, float("nan"), low, verdict=verdict, reason=reason, diagnostics=table)
+
+
+def energy_of(estimate: Estimate) -> float:
+    """``<du/dbeta>`` of the fixed point whose log Z is the estimate; NaN without one."""
+    table = estimate.diagnostics
+    here = np.flatnonzero(table["fixed_point_log_z"] == estimate.log_z)
+    return float(table["fixed_point_energy"][here[0]]) if len(here) else float("nan")
+
+
+def _table(found: Search, hamiltonian: Hamiltonian, row: Coefficients) -> dict[str, object]:
+    points = found.points
+    log_z = np.array([point.log_z for point in points])
+    E_lt = np.array([point.term_energies for point in points]).reshape(-1, len(hamiltonian.terms))
+    energy, _ = energy_derivatives(hamiltonian, row, E_lt, np.zeros(len(points), dtype=int))
+    return {
+        "fixed_point_log_z": log_z,
+        "fixed_point_energy": energy,
+        "fixed_point_entropy": log_z + row.beta[0] * energy,
+        "fixed_point_norm": np.array([point.norm for point in points]),
+        "smallest_eigenvalue": np.array([point.smallest_eigenvalue for point in points]),
+        "iterations": np.array([point.iterations for point in points], dtype=int),
+        "residual": np.array([point.residual for point in points]),
+        "starts": np.array([point.starts for point in points], dtype=int),
+        "unconverged_starts": found.unconverged,
+    }
