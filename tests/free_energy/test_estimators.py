@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from physebm.errors import InputError
+from physebm.free_energy.bennett import bar, bar_rows, pair_overlap
 from physebm.free_energy.estimators import (
     hysteresis,
     inefficiency,
@@ -18,14 +19,8 @@ from physebm.free_energy.estimators import (
     stepping_rows,
     stepping_stone,
 )
-from physebm.free_energy.reweighting import (
-    bar,
-    bar_rows,
-    mbar,
-    mbar_rows,
-    pair_overlap,
-    reweighted,
-)
+from physebm.free_energy.multistate import mbar, mbar_rows
+from physebm.free_energy.reweighting import reweighted
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference/mbar.json").read_text())["data"]
 BETAS, ENERGIES = np.array(REFERENCE["betas"]), np.array(REFERENCE["energies"])
@@ -106,17 +101,20 @@ def gaussian_works(x):
     return step * x[:-1] ** 2, -step * x[1:] ** 2
 
 
+def gaussian_mbar(x, start=None):
+    return mbar_rows(x[..., None] ** 2, 0.5 * PRECISION[:, None], np.zeros(4), start)
+
+
 @pytest.mark.parametrize("memory", [0.0, 0.7])
 def test_errors_are_those_of_correlated_draws_and_rows(memory):
     """120 runs; mean and sd of a pull of unit variance scatter by 0.09 and 0.065: 3.3 and 4.6 sigma."""
     pulls = {}
     for x in gaussian_chains(120, 2, 250, memory, seed=5):
         w_F, w_R = gaussian_works(x)
-        u = 0.5 * PRECISION[:, None, None, None] * x**2
         # either direction alone is biased: a bracket
         every = {"stepping-stone": stepping_rows(w_F, w_R)[2], "bar": bar_rows(w_F, w_R)}
         every["integration"] = integrated_rows(w_F, w_R)
-        every["mbar"] = mbar_rows(u, every["bar"].log_z)
+        every["mbar"] = gaussian_mbar(x, every["bar"].log_z)
         for name, found in every.items():
             error = influence_error(found.influence)
             assert error[0] == found.log_z[0] == 0.0
@@ -132,7 +130,7 @@ def test_influences_agree_with_the_covariance_for_independent_draws():
     rng = np.random.default_rng(1)
     x = rng.permuted(x, axis=2)  # rows no longer share noise
     u = 0.5 * PRECISION[:, None, None, None] * x**2
-    found = mbar_rows(u)
+    found = gaussian_mbar(x)
     solved = mbar(u.reshape(len(u), -1), np.full(4, 4000))
     spread = found.influence.std(axis=(0, 1)) / np.sqrt(4000)
     assert spread[1:] == pytest.approx(solved.stderr[0, 1:], rel=0.05)
@@ -153,7 +151,7 @@ def test_influence_is_the_derivative():
     (x,) = gaussian_chains(1, 1, 400, 0.0, seed=8)
     twice = np.concatenate([x, x[..., 7:8]], axis=-1)
     for estimator in (
-        lambda x: mbar_rows(0.5 * PRECISION[:, None, None, None] * x**2),
+        gaussian_mbar,
         lambda x: bar_rows(*gaussian_works(x)),
         lambda x: integrated_rows(*gaussian_works(x)),
         lambda x: stepping_rows(*gaussian_works(x))[2],
@@ -254,7 +252,8 @@ def test_pymbar_is_quiet_and_leaves_numpy_alone():
 import numpy as np
 np.random.seed(3)
 before = np.random.get_state()[1].copy()
-from physebm.free_energy.reweighting import bar, mbar
+from physebm.free_energy.bennett import bar
+from physebm.free_energy.multistate import mbar
 rng = np.random.default_rng(0)
 x = rng.normal(size=200)
 bar(x, -x + 0.3)
