@@ -213,7 +213,7 @@ def check_exact(hamiltonian: Hamiltonian, where: str) -> None:
     """
     found = reach(hamiltonian)
     if found.way is None:
-        wide = "the lattice is too wide for a transfer matrix, too; " if on_lattice(hamiltonian) else ""
+        wide = "the lattice is also too wide for a transfer matrix: " if on_lattice(hamiltonian) else ""
         hint = f"{wide}use {OTHERS}"
         raise LoweringError(where, got=f"exact, for {found.got}", expected=found.legal, hint=hint)
 
