@@ -29,7 +29,8 @@ from physebm.schema.plot_declarations import TRAINING_KINDS, PlotDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.schema.study_file import study_from_dict
 from physebm.storage.netcdf import lazily, open_summary
-from physebm.study.theory_curves import Theory, addresses, check_theory, load_of, theory
+from physebm.study.hopfield_curves import load_of
+from physebm.study.theory_curves import Theory, addresses, check_theory, theory
 from physebm.study.trained_groups import TrainedGroups
 from physebm.study.training_figures import training_figure
 

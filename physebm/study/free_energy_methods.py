@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from physebm.backends.base import Backend
-from physebm.errors import InputError
 from physebm.free_energy.annealed import annealed
 from physebm.free_energy.bethe import estimate_bethe
 from physebm.free_energy.bounded import held_against, lower_bounds
 from physebm.free_energy.data_base import path_from_data
 from physebm.free_energy.estimate import Estimate
-from physebm.free_energy.exact import exact_estimate
 from physebm.free_energy.ladder import from_rows
 from physebm.free_energy.naive import estimate_mean_field
 from physebm.free_energy.path import placed, scaled_path, thermal_path
@@ -28,6 +26,7 @@ from physebm.free_energy.tempered_run import equalised, record
 from physebm.model.energy import energy_derivatives
 from physebm.rng.streams import key_of
 from physebm.schema.free_energy_declarations import LADDER_METHODS, FreeEnergyDeclaration
+from physebm.study.exact_energies import exact_energies
 
 if TYPE_CHECKING:
     from physebm.study.free_energy import Subject
@@ -47,9 +46,6 @@ class Energies(NamedTuple):
 
 Found = dict[str, tuple[list[Estimate], Energies]]
 FIXED_POINTS = {"mean-field": estimate_mean_field, "tap": estimate_tap, "bethe": estimate_bethe}
-# Relative step of the numerical derivative of an exact log Z, and the relative difference of its three-
-# and its five-point rule beyond which neither is believed.
-STEP, ROUGH = 1e-4, 1e-6
 
 
 def run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:
@@ -85,24 +81,9 @@ def _run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: B
 
 
 def _exact(subject: Subject) -> tuple[list[Estimate], Energies]:
-    """``<du/dbeta>`` as the derivative of log Z by the five-point rule; NaN where that is rough."""
-    loaded, where = subject.loaded, "free_energy.method"
-    estimates = exact_estimate(
-        loaded.hamiltonian, subject.params, loaded.coefficients(subject.temperatures), where
-    )
-    beta = 1.0 / np.array(subject.temperatures)
-    near = (beta[:, None] * (1.0 + STEP * np.array([-2.0, -1.0, 1.0, 2.0]))).ravel()
-    try:
-        around = exact_estimate(
-            loaded.hamiltonian, subject.params, loaded.coefficients(1.0 / near), where
-        )
-    except InputError:  # next to the temperature at which continuous units run away
-        return estimates, Energies.unknown(len(beta))
-    log_z = np.array([each.log_z for each in around]).reshape(-1, 4)
-    three = log_z @ np.array([0.0, -6.0, 6.0, 0.0]) / (12.0 * STEP * beta)
-    five = log_z @ np.array([1.0, -8.0, 8.0, -1.0]) / (12.0 * STEP * beta)
-    smooth = np.abs(five - three) <= ROUGH * np.maximum(1.0, np.abs(five))
-    return estimates, Energies(np.where(smooth, -five, np.nan), np.where(smooth, 0.0, np.nan))
+    temperatures, where = subject.temperatures, "free_energy.method"
+    estimates, energy = exact_energies(subject.loaded, subject.params, temperatures, where)
+    return estimates, Energies(energy, np.where(np.isnan(energy), np.nan, 0.0))
 
 
 def _ladder(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:

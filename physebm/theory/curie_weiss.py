@@ -34,6 +34,12 @@ def energy(beta, size: int, field=0.0):
     return _out((p * h).sum(axis=-1) / size)
 
 
+def entropy(beta, size: int, field=0.0):
+    """Entropy per spin, ``(log Z + beta <H>) / N``."""
+    log_z, p, h, _ = _distribution(beta, size, field)
+    return _out((log_z + np.asarray(beta, dtype=float) * (p * h).sum(axis=-1)) / size)
+
+
 def specific_heat(beta, size: int, field=0.0):
     """``beta^2 (<H^2> - <H>^2) / N``."""
     _, p, h, _ = _distribution(beta, size, field)

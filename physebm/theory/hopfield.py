@@ -62,6 +62,11 @@ class State:
     energy: float
     replicon: float
 
+    @property
+    def entropy(self) -> float:
+        """Per spin, ``(e - f) / T``; NaN at T = 0."""
+        return (self.energy - self.free_energy) / self.temperature if self.temperature else float("nan")
+
 
 def retrieval(alpha: float, temperature: float) -> State | None:
     """The (meta)stable retrieval solution, or None beyond the spinodal T_M(alpha)."""
@@ -104,6 +109,12 @@ def spin_glass(alpha: float, temperature: float) -> State:
         return _state(alpha, temperature, 0.0, 0.0)
     sigma = brentq(excess, low, high, xtol=1e-15, rtol=1e-14)
     return _state(alpha, temperature, 0.0, sigma)
+
+
+def equilibrium(alpha: float, temperature: float) -> State:
+    """The solution with the lower free energy: retrieval below T_c(alpha), else the one without."""
+    stored, other = retrieval(alpha, temperature), spin_glass(alpha, temperature)
+    return other if stored is None or other.free_energy < stored.free_energy else stored
 
 
 def retrieval_overlap(alpha, temperature):

@@ -70,6 +70,11 @@ def onsager_free_energy(beta):
     return _per_beta(onsager_log_z(beta), beta)
 
 
+def onsager_entropy(beta):
+    """Entropy per site of the infinite lattice, ``log Z / N + beta e``; log 2 at beta = 0."""
+    return onsager_log_z(beta) + np.asarray(beta, dtype=float) * onsager_energy(beta)
+
+
 def spontaneous_magnetisation(beta):
     """``(1 - sinh(2 beta)^-4)^(1/8)`` below T_c and 0 above (Yang 1952)."""
     beta, zero = _checked(beta, "spontaneous_magnetisation")
@@ -105,6 +110,13 @@ def torus_free_energy(beta, length: int, width: int | None = None):
     """Free energy per site of the torus, ``-log Z / (beta N)``; -inf at beta = 0."""
     length, width = _shape(length, width)
     return _per_beta(torus_log_z(beta, length, width) / (length * width), beta)
+
+
+def torus_entropy(beta, length: int, width: int | None = None):
+    """Entropy per site of the torus, ``log Z / N + beta e``; log 2 at beta = 0."""
+    length, width = _shape(length, width)
+    per_site = torus_log_z(beta, length, width) / (length * width)
+    return per_site + np.asarray(beta, dtype=float) * torus_energy(beta, length, width)
 
 
 def _torus(beta, length, width):
