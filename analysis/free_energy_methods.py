@@ -83,7 +83,7 @@ def costs(ds, asked, units: int) -> dict[str, float]:
 
 
 # %% Errors [repetition, method] by model and part
-error, stderr, low, high, verdict, cost, kept = ({} for _ in range(7))
+error, stderr, low, high, verdict, cost = ({} for _ in range(6))
 for model, (_, units, exact) in MODELS.items():
     for part in PARTS:
         ds, asked = found(model, part)
@@ -92,7 +92,7 @@ for model, (_, units, exact) in MODELS.items():
         error[at], stderr[at] = ds["log_z"] - truth, ds["log_z_stderr"]
         low[at], high[at] = ds["log_z_low"] - truth, ds["log_z_high"] - truth
         verdict[at] = ds["verdict"]
-        cost[at], kept[at] = costs(ds, asked, units), ds["stride"].sel(estimator="mbar").values
+        cost[at] = costs(ds, asked, units)
 
 
 def rms(held, method: str) -> float:
@@ -126,8 +126,6 @@ for model, (title, _, _) in MODELS.items():
     price = {m: cost[model, 1][m] * rms(stderr[model, 1], m) ** 2 for m in SAMPLED}
     dear = ", ".join(f"{method} {each / price['bar']:.2f}" for method, each in price.items())
     print(f"cost x claimed variance, relative to bar: {dear}")
-    thinned = [int(kept[model, part].max()) for part in PARTS]
-    print(f"mbar reads every n-th draw, by budget {thinned}")
     bias = float(
         (error[model, 1].sel(estimator=["integration", "bar"]) * [1, -1]).sum("estimator").mean()
     )
