@@ -29,7 +29,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import ArpackError, eigsh
 
-from physebm.free_energy.stability import DENSE_SIZE, lanczos_start
+from physebm.free_energy.stability import DENSE_SIZE, coordinates, lanczos_start
 
 STIFF = 1e-8
 
@@ -47,7 +47,7 @@ def bethe_smallest_eigenvalue(weights: np.ndarray, pairs: np.ndarray, edges: np.
         ``[state, state, edge]``, of the pairs ``edges [edge, 2]``.
     """
     states, units = weights.shape
-    bases = _bases(_log_normalised(weights, 0))
+    bases = coordinates(np.exp(_log_normalised(weights, 0)).T)
     s, U, V = _correlations(pairs, bases[edges[:, 0]], bases[edges[:, 1]])
     spring = s / ((1.0 - s) * (1.0 + s))
     along = np.concatenate([U, V], axis=1)
@@ -67,18 +67,6 @@ def bethe_smallest_eigenvalue(weights: np.ndarray, pairs: np.ndarray, edges: np.
     kept = np.flatnonzero(np.isfinite(weights[1:]).T.ravel())
     degree = np.bincount(edges.ravel(), minlength=1).max()
     return _smallest(hessian[kept][:, kept], 1.0 - 0.5 * degree)
-
-
-def _bases(log_p: np.ndarray) -> np.ndarray:
-    """Orthonormal vectors that are orthogonal to ``sqrt(p)``, ``[unit, state, coordinate]``.
-
-    The reflection that takes ``sqrt(p)`` to minus the first state, less its first column: surplus
-    states keep coordinates of their own.
-    """
-    w = np.exp(0.5 * log_p).T.copy()
-    w[:, 0] += 1.0
-    reflection = np.eye(w.shape[1]) - 2.0 * w[:, :, None] * w[:, None, :] / (w**2).sum(1)[:, None, None]
-    return reflection[:, :, 1:]
 
 
 def _correlations(pairs: np.ndarray, left: np.ndarray, right: np.ndarray):

@@ -26,7 +26,7 @@ from physebm.free_energy.estimate import Estimate
 from physebm.free_energy.fixed_points import Search, State, search
 from physebm.free_energy.judged_search import estimate
 from physebm.free_energy.meanfield import TermEnergies, of_terms, scalar_variance, variational_bound
-from physebm.free_energy.stability import one_less_largest
+from physebm.free_energy.stability import coordinates, one_less_largest
 from physebm.free_energy.starts import start_configurations
 from physebm.model.conditionals import Conditionals
 from physebm.model.energy import hyperedges
@@ -118,14 +118,14 @@ class NaiveMeanField:
         moments = {name: self.moments(name, state) for name in self.names}
         factors = {name: self.factor(name, state, moments[name]) for name in self.names}
         curvature = self.curvature(moments)
-        sizes = [factors[name].size // factors[name].shape[-1] for name in self.names]
+        sizes = [L.shape[0] * L.shape[2] for L in factors.values()]
         places = np.cumsum([0, *sizes])
 
         def apply(X: np.ndarray) -> np.ndarray:
             parts = {}
             for k, name in enumerate(self.names):
                 L = factors[name]
-                x = X[:, places[k] : places[k + 1]].reshape(len(X), *L.shape[:2])
+                x = X[:, places[k] : places[k + 1]].reshape(len(X), L.shape[0], L.shape[2])
                 parts[name] = np.einsum("iab,rib->ria", L, x)
             out = curvature(parts)
             back = [np.einsum("iba,rib->ria", factors[name], out[name]) for name in self.names]
@@ -134,12 +134,11 @@ class NaiveMeanField:
         return one_less_largest(apply, int(places[-1]))
 
     def factor(self, name: str, state: State, moments: Moments) -> np.ndarray:
-        """L of the covariance ``L L^T`` of the features of every unit, ``[unit, feature, feature]``."""
+        """L of the covariance ``L L^T`` of the features of units, ``[unit, feature, coordinate]``."""
         prior = self.conditionals.hamiltonian.group(name).prior
         if prior.kind is UnitKind.POTTS:
-            root = np.sqrt(moments.first.reshape(-1, prior.q))
-            # diag(p) - p p^T = L L^T, since 1 - sqrt(p) sqrt(p)^T is a projector
-            return root[:, :, None] * (np.eye(prior.q) - root[:, :, None] * root[:, None, :])
+            p = moments.first.reshape(-1, prior.q)
+            return np.sqrt(p)[:, :, None] * coordinates(p)
         return np.sqrt(scalar_variance(prior.kind, moments)[0])[:, None, None]
 
     def curvature(self, moments: Mapping[str, Moments]):

@@ -1,4 +1,4 @@
-"""Smallest eigenvalues of Hessians that are known by their action on vectors."""
+"""Smallest eigenvalues of Hessians: coordinates of Potts units, and matrices known by their action."""
 
 from __future__ import annotations
 
@@ -38,3 +38,16 @@ def lanczos_start(size: int) -> np.ndarray:
     """The first vector of a Lanczos iteration: addressed, the same every time."""
     word = philox4x32(np.arange(size), 0, 0, last_word(Purpose.INITIAL_STATE), *key_of(0, "Lanczos"))[0]
     return uniform(word) - 0.5
+
+
+def coordinates(p: np.ndarray) -> np.ndarray:
+    """Orthonormal vectors orthogonal to ``sqrt(p)`` of every unit, ``[unit, state, coordinate]``.
+
+    ``diag(sqrt p)`` times them is an L with ``L L^T = diag(p) - p p^T``, the covariance of indicators,
+    and has no direction that couplings do not see. They are the reflection that takes ``sqrt(p)`` to
+    minus the first state, less its first column: a state with ``p = 0`` is a coordinate of its own.
+    """
+    w = np.sqrt(p)
+    w[:, 0] += 1.0
+    reflection = np.eye(w.shape[1]) - 2.0 * w[:, :, None] * w[:, None, :] / (w**2).sum(1)[:, None, None]
+    return reflection[:, :, 1:]
