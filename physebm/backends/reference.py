@@ -15,6 +15,7 @@ from physebm.backends import reference_clusters
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.lowering.plan import (
     CHUNK,
+    TABLED,
     BlockUpdate,
     ClusterMove,
     Constant,
@@ -80,11 +81,11 @@ class ReferenceKernels:
         units = np.where(take, order[:, positions], 0)
         rows = np.arange(len(lanes))[:, None]
         words = [
-            _words(positions, lanes, sweep, _purpose(move.rule), m, draw)
+            self._word(positions, lanes, sweep, move, m, draw)
             for draw in range(words_per_unit(group.prior, move.rule))
         ]
         old = x[rows, units]
-        if move.decision is Decision.WORD_TABLE:
+        if move.decision in TABLED:
             new = self._look_up(m, move, state, lanes, launch, units, old, words)
         else:
             theta = self._theta(move, state, lanes, launch, units)
@@ -97,6 +98,12 @@ class ReferenceKernels:
             free = take & ~lanes.clamp[group.name][rows, units]
         where = np.nonzero(free)
         x[where[0], units[where]] = new[where]
+
+    @staticmethod
+    def _word(positions, lanes, sweep, move: BlockUpdate, m: int, draw: int) -> np.ndarray:
+        if move.decision is Decision.BIT_PLANES:
+            return _plane_words(positions, lanes, sweep, _purpose(move), m)
+        return _words(positions, lanes, sweep, _purpose(move), m, draw)
 
     def _look_up(self, m, move, state, lanes, launch, units, old, words) -> np.ndarray:
         index = np.zeros(units.shape, dtype=np.int64)
@@ -272,8 +279,11 @@ def tail_excess(edge: np.ndarray, u: np.ndarray) -> np.ndarray:
     return np.where(edge < 3.0, z, np.maximum(e, 0.0))
 
 
-def _purpose(rule: Rule) -> Purpose:
-    return Purpose.METROPOLIS if rule is Rule.METROPOLIS else Purpose.HEAT_BATH
+def _purpose(move: BlockUpdate) -> Purpose:
+    metropolis = move.rule is Rule.METROPOLIS
+    if move.decision is Decision.BIT_PLANES:
+        return Purpose.METROPOLIS_PLANES if metropolis else Purpose.HEAT_BATH_PLANES
+    return Purpose.METROPOLIS if metropolis else Purpose.HEAT_BATH
 
 
 def _words(positions, lanes: Lanes, sweep: int, purpose: Purpose, move: int, draw: int):
@@ -289,6 +299,17 @@ def _words(positions, lanes: Lanes, sweep: int, purpose: Purpose, move: int, dra
         lanes.key[:, 1:],
     )
     return np.choose((p >> 4) & 3, four)
+
+
+def _plane_words(positions, lanes: Lanes, sweep: int, purpose: Purpose, move: int):
+    """Words made of one bit per walker: digit d is a bit of word ``d & 3`` at draw index ``d >> 2``."""
+    p, walker = np.asarray(positions)[None, :], lanes.walker[:, None]
+    word = np.zeros((len(lanes), p.shape[1]), dtype=np.uint32)
+    for draw in range(8):
+        last = last_word(purpose, move, draw)
+        for four in philox4x32(p, walker >> 5, sweep, last, lanes.key[:, :1], lanes.key[:, 1:]):
+            word = word << 1 | four >> (walker & 31) & 1
+    return word
 
 
 def _together(member: np.ndarray, sequential: bool) -> list[np.ndarray]:

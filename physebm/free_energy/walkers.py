@@ -43,9 +43,7 @@ class Walkers:
     """
 
     def __init__(self, path: Path, backend: Backend, key: tuple[int, int], count: int):
-        arrays = path.params.arrays.items()
-        integers = frozenset(slot for slot, x in arrays if x.dtype == np.int8)
-        self.plan = lower(path.hamiltonian, Options("heat-bath", integers, count))
+        self.plan = lower(path.hamiltonian, Options.of(path.params, lanes=count))
         self._kernels = backend.compile(self.plan)
         self._operands = bind(self.plan, path.hamiltonian, path.params)
         keys = np.tile(np.array(key, dtype=np.uint32), (count, 1))

@@ -89,13 +89,10 @@ class Chains:
     ):
         self.hamiltonian, self.options, self.trained = hamiltonian, options, trained
         self.seed, self.name = seed, name
-        integers = frozenset(
-            slot for slot, x in params.arrays.items() if x.dtype == np.int8 and slot not in trained
-        )
         tempered = options.method == "pt"
         factors = np.linspace(1.0, options.hottest, options.rungs) if tempered else np.ones(1)
         lanes = options.chains * len(factors)
-        self.plan = lower(hamiltonian, Options("heat-bath", integers, lanes))
+        self.plan = lower(hamiltonian, Options.of(params, lanes=lanes, changing=trained))
         self.operands = bind(self.plan, hamiltonian, params)
         self.coefficients = scaled(hamiltonian, coefficients, factors)
         self.kernels = backend.compile(self.plan)

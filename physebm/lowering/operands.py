@@ -30,9 +30,9 @@ import numpy as np
 from physebm.errors import LoweringError
 from physebm.lowering.orders import cluster_operands, order_operands, stack_ragged
 from physebm.lowering.plan import (
+    TABLED,
     ClusterMove,
     Constant,
-    Decision,
     Hyper,
     Neighbours,
     Overlap,
@@ -91,7 +91,7 @@ def bind(
             arrays.update(cluster_operands(plan, hamiltonian, params, m, move))
         else:
             arrays.update(order_operands(plan, hamiltonian, params, m, move, colours))
-            if move.decision is Decision.WORD_TABLE:
+            if move.decision in TABLED:
                 ranges[m] = tuple(_field_range(plan, arrays, t) for t in move.reads)
     arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
     return Operands(arrays, ranges, params.instances)
@@ -191,7 +191,7 @@ def update(
 def _refuse_fixed(plan: SweepPlan, t: int, name: str) -> None:
     readers = [move for move in plan.moves if t in getattr(move, "reads", (t,))]
     clusters = any(isinstance(move, ClusterMove) for move in readers)
-    tables = any(getattr(move, "decision", None) is Decision.WORD_TABLE for move in readers)
+    tables = any(getattr(move, "decision", None) in TABLED for move in readers)
     if clusters or tables or getattr(plan.terms[t], "weights", None) is Weights.INTEGER:
         raise LoweringError(
             f"{plan.name}.arrays.{name}",

@@ -1,11 +1,15 @@
 """lower(hamiltonian, options) -> SweepPlan: an ordered tuple of passes, verified at the end.
 
-read_terms -> group_blocks -> choose_decisions          (or cluster_moves) -> choose_layout -> verify
+read_terms -> group_blocks -> choose_decisions -> choose_planes (or cluster_moves) -> choose_layout
+-> verify
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from physebm.errors import LoweringError
 from physebm.lowering.layout import choose_layout
@@ -28,8 +32,10 @@ from physebm.lowering.plan import (
     Weights,
     groups_read,
 )
+from physebm.lowering.planes import choose_planes
 from physebm.lowering.verify import verify
 from physebm.model.hamiltonian import Hamiltonian
+from physebm.model.params import Params
 from physebm.model.terms import (
     AllPairs,
     Field,
@@ -52,13 +58,30 @@ class Options:
     """How to sweep: the method's name and the slots whose values are all integers.
 
     `integers` is structure, not value: it says which arrays are +-1 (or small integers), so that
-    local fields form a finite set. `lanes` is how many chains of one instance are swept together, all
-    their temperatures counted: plans for many lanes and for few are different plans.
+    local fields form a finite set; `signs` are those that hold +1 and -1 only. `lanes` is how many
+    chains of one instance are swept together, all their temperatures counted: plans for many lanes and
+    for few are different plans.
     """
 
     method: str = "heat-bath"
     integers: frozenset[str] = frozenset()
     lanes: int = 1
+    signs: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        params: Params,
+        method: str = "heat-bath",
+        lanes: int = 1,
+        changing: Collection[str] = (),
+    ) -> Options:
+        """Options for given values; slots in `changing` will take others and count as real numbers."""
+        fixed = {
+            slot: x for slot, x in params.arrays.items() if x.dtype == np.int8 and slot not in changing
+        }
+        signs = frozenset(slot for slot, x in fixed.items() if np.all(np.abs(x) == 1))
+        return cls(method, frozenset(fixed), lanes, signs)
 
 
 def lower(hamiltonian: Hamiltonian, options: Options | None = None) -> SweepPlan:
@@ -78,6 +101,7 @@ def lower(hamiltonian: Hamiltonian, options: Options | None = None) -> SweepPlan
     else:
         plan = group_blocks(plan, hamiltonian, Rule(options.method))
         plan = choose_decisions(plan)
+        plan = choose_planes(plan, hamiltonian, options.signs, options.lanes)
     plan = choose_layout(plan, options.lanes)
     verify(plan)
     return plan

@@ -18,12 +18,15 @@ Order of a block update
     ``parallel``: the units are independent given the other groups and form one class.
 Decision
     ``word-table``: every local field of the block is an integer combination, so that P(up) is looked
-    up as a 32-bit threshold (equal bits on every backend); ``real``: computed in float64.
+    up as a 32-bit threshold (equal bits on every backend); ``bit-planes``: the same, with the word of a
+    draw assembled from bits (below); ``real``: computed in float64.
 
 Draw positions
     The units of a class are numbered in the order of the plan; every class starts at a multiple of
     64. Position p reads word ``(p >> 4) & 3`` of unit block ``16 (p >> 6) + (p & 15)``: the layout in
-    which sixteen Philox blocks fill sixty-four words without a shuffle.
+    which sixteen Philox blocks fill sixty-four words without a shuffle. With bit planes 32 walkers
+    share the blocks of position p: binary digit d of a walker's word (0 = the most significant) is bit
+    ``walker & 31`` of word ``d & 3`` of the block at ``(p, walker >> 5)`` and draw index ``d >> 2``.
 """
 
 from __future__ import annotations
@@ -60,6 +63,7 @@ class Decision(StrEnum):
     """How the drawn state is decided."""
 
     WORD_TABLE = "word-table"
+    BIT_PLANES = "bit-planes"
     REAL = "real"
 
 
@@ -67,11 +71,16 @@ class Layout(StrEnum):
     """How the lanes of a call lie in memory while they are swept.
 
     ``rows``: lane after lane; ``tiles``: up to 64 lanes of one instance go through products of matrices
-    together.
+    together; ``planes``: bit-sliced, one bit per lane in words of 32 lanes.
     """
 
     ROWS = "rows"
     TILES = "tiles"
+    PLANES = "planes"
+
+
+# Decisions that look up a 32-bit threshold by integer fields.
+TABLED = (Decision.WORD_TABLE, Decision.BIT_PLANES)
 
 
 class Weights(StrEnum):
@@ -107,10 +116,16 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """``f = J^T x`` between two groups, computed for a whole block before it is drawn."""
+    """``f = J^T x`` between two groups, computed for a whole block before it is drawn.
+
+    ``subsets_to_a``: the field on a is read from tables of subset sums of its couplings, which needs
+    sources b of two states; likewise ``subsets_to_b``.
+    """
 
     a: int
     b: int
+    subsets_to_a: bool = False
+    subsets_to_b: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +243,8 @@ def read_text(read: TermRead) -> str:
         match item.name, value:
             case "weights", _:
                 words.append(f"{value} weights")
-            case "shared", _:
-                words += ["shared"] if value else []
+            case name, bool():
+                words += [name.replace("_", " ")] if value else []
             case name, _:
                 words.append(f"{name} {value}")
     return f"{type(read).__name__}({', '.join(words)})"

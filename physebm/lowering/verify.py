@@ -10,9 +10,11 @@ import numpy as np
 from physebm.errors import LoweringError
 from physebm.lowering.plan import (
     CHUNK,
+    TABLED,
     BlockUpdate,
     Decision,
     Hyper,
+    Layout,
     Neighbours,
     Order,
     Overlap,
@@ -30,6 +32,7 @@ def verify(plan: SweepPlan) -> None:
     every_term_is_read_by_its_groups(plan)
     all_pair_blocks_are_sequential(plan)
     word_tables_have_two_states(plan)
+    planes_are_one_coloured_block(plan)
 
 
 def every_group_is_updated_once(plan: SweepPlan) -> None:
@@ -72,10 +75,19 @@ def all_pair_blocks_are_sequential(plan: SweepPlan) -> None:
 def word_tables_have_two_states(plan: SweepPlan) -> None:
     """Word tables decide between two states."""
     for number, move in enumerate(plan.moves):
-        if isinstance(move, BlockUpdate) and move.decision is Decision.WORD_TABLE:
+        if isinstance(move, BlockUpdate) and move.decision in TABLED:
             kind = plan.groups[move.group].prior.kind
             if kind not in (UnitKind.ISING, UnitKind.BERNOULLI):
                 raise LoweringError(f"{plan.name}.moves[{number}]", got=str(kind), hint=_bug())
+
+
+def planes_are_one_coloured_block(plan: SweepPlan) -> None:
+    """Bit planes and the layout of bit planes go together, in one coloured block of one group."""
+    decisions = [getattr(move, "decision", None) for move in plan.moves]
+    sliced = Decision.BIT_PLANES in decisions
+    alone = decisions == [Decision.BIT_PLANES] and plan.moves[0].order is Order.COLOURED
+    if sliced != (plan.layout is Layout.PLANES) or (sliced and not alone):
+        raise LoweringError(plan.name, got=f"layout {plan.layout}, {decisions}", hint=_bug())
 
 
 def no_term_within_a_class(order: np.ndarray, colour: np.ndarray, edges: np.ndarray, where: str):

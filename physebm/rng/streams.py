@@ -12,6 +12,9 @@ Counter of a chain, 4 x 32 bits
     A move numbers its units by draw position p, in the order in which the plan lists them (every
     colour class starts at a multiple of 64); position p reads word ``(p >> 4) & 3`` of unit block
     ``16 (p >> 6) + (p & 15)``. A draw that needs a second word reads the same place at draw index 1.
+    A bit-sliced move takes one bit per walker of its words: ``c0`` is p itself, ``c1`` the walker
+    divided by 32, and digit d of a walker's word is bit ``walker & 31`` of word ``d & 3`` at draw index
+    ``d >> 2``; such moves have purposes of their own.
 Counter of a quenched array
     the multi-index of the element (first four axes), so that a larger array extends a smaller one.
 
@@ -34,6 +37,8 @@ class Purpose(IntEnum):
     CLUSTER_BONDS = 3
     CLUSTER_SPINS = 4
     CLUSTER_SEED = 5
+    HEAT_BATH_PLANES = 6
+    METROPOLIS_PLANES = 7
     SWAP = 8
     DISORDER = 16
     GRAPH = 17

@@ -29,7 +29,7 @@ from physebm.errors import InputError, LoweringError
 from physebm.learning.trainable import trained_slots
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
-from physebm.lowering.plan import ClusterMove, Decision, SweepPlan
+from physebm.lowering.plan import TABLED, ClusterMove, SweepPlan
 from physebm.lowering.positive import check_positive_form
 from physebm.model import energy
 from physebm.model.params import Params
@@ -375,10 +375,7 @@ class _Subject:
 
     @property
     def _integer(self) -> bool:
-        return all(
-            isinstance(move, ClusterMove) or move.decision is Decision.WORD_TABLE
-            for move in self.plan.moves
-        )
+        return all(isinstance(move, ClusterMove) or move.decision in TABLED for move in self.plan.moves)
 
     def _row(self, temperature, what, statistic, p, passed=True) -> CheckRow:
         return CheckRow(self.method, temperature, what, float(statistic), p, bool(passed))

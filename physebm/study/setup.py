@@ -75,7 +75,7 @@ def prepare(
     params = stack([params_of(study, cell[0], trained or {}) for cell in task.cells])
     coefficients, rung_of_point = _rungs(task, method)
     check_positive_form(hamiltonian, params, coefficients)
-    plan = lower(hamiltonian, Options(method, integer_slots(params), lanes_together(study, task)))
+    plan = lower(hamiltonian, Options.of(params, method, lanes_together(study, task)))
     operands = bind(plan, hamiltonian, params, colours=study.sample.colours)
     instance = np.repeat(np.arange(len(task.cells)), [len(cell) for cell in task.cells])
     kernels = select(backend).compile(plan)
@@ -119,11 +119,6 @@ def params_of(study: StudyDeclaration, point: Point, trained: Mapping[int, Path]
         if name.startswith(prefix)
     }
     return params.with_arrays(**learned)
-
-
-def integer_slots(params: Params) -> frozenset[str]:
-    """Arrays whose values are small integers: their local fields form a finite set."""
-    return frozenset(name for name, values in params.arrays.items() if values.dtype == np.int8)
 
 
 def _rungs(task: Task, method: str) -> tuple[Coefficients, np.ndarray]:
