@@ -137,7 +137,7 @@ class Record:
     def _exact(self) -> Exact | None:
         """The enumeration of a model without chains."""
         trainer = self.trainer
-        if trainer.recipe.method != "exact" and (trainer.hidden or not self._listed):
+        if trainer.recipe.method != "exact" and (trainer.phases.hidden or not self._listed):
             return None
         averages = exact_averages(self._summed, trainer.params, trainer.problem.coefficients)
         return averages.exact
@@ -169,11 +169,11 @@ class Record:
         log_z = log_partition(trainer.problem.hamiltonian, params, trainer.problem.coefficients)
         if log_z is None:
             return {}
-        name = "log_likelihood" if trainer.flat else "log_likelihood_bound"
+        name = "log_likelihood" if trainer.phases.flat else "log_likelihood_bound"
         found: dict[str, object] = {"log_z": log_z}
         conditionals = self._double(params)
         for part, (data, weights) in self.parts.items():
-            value = log_likelihood(conditionals, data, weights, trainer.hidden, log_z)
+            value = log_likelihood(conditionals, data, weights, trainer.phases.hidden, log_z)
             found[f"{name}_{part}"] = value
         return found
 
@@ -192,27 +192,27 @@ class Record:
     def _data_energy(self) -> dict[str, object]:
         """``u(v)`` of the data per visible unit: what that of the chains is compared with."""
         trainer = self.trainer
-        if not trainer.flat:
+        if not trainer.phases.flat:
             return {}
-        u = visible_potential(self._double(), self.sample, trainer.hidden)
+        u = visible_potential(self._double(), self.sample, trainer.phases.hidden)
         return {"data_energy": self.sample_weights @ u / self.moments.units}
 
     def _hidden(self, states, exact: Exact | None) -> dict[str, object]:
         """Means of hidden units under the model and under the data, and how many are active at once."""
         trainer = self.trainer
         hamiltonian = trainer.problem.hamiltonian
-        if not trainer.hidden:
+        if not trainer.phases.hidden:
             return {}
         conditionals = trainer.conditionals()
-        known = trainer.with_hidden(conditionals, self.sample)
+        known = trainer.phases.with_hidden(conditionals, self.sample)
         means = {"_data": RowAverages(hamiltonian, known, self.sample_weights)}
         if states is not None:
             part = {name: x[:ROWS] for name, x in states.items()}
-            means[""] = RowAverages(hamiltonian, trainer.chain_moments(conditionals, part))
+            means[""] = RowAverages(hamiltonian, trainer.phases.chain_moments(conditionals, part))
         elif exact is not None:
             means[""] = ExactAverages(exact)
         found: dict[str, object] = {}
-        for name in trainer.hidden:
+        for name in trainer.phases.hidden:
             potts = hamiltonian.group(name).prior.kind is UnitKind.POTTS
             for suffix, averages in means.items():
                 mean = averages.mean(name)

@@ -75,10 +75,10 @@ class ChainRecord:
 
     def potential(self, conditionals: Conditionals, states: States) -> np.ndarray:
         """``u [chain]``: of the visible units, or of deep machines of whole configurations."""
-        if not self.trainer.flat:
+        if not self.trainer.phases.flat:
             return joint_potential(conditionals, states)
         visible = {name: states[name] for name in self.data}
-        return visible_potential(conditionals, visible, self.trainer.hidden)
+        return visible_potential(conditionals, visible, self.trainer.phases.hidden)
 
     def measure(
         self, slots: States, vectors: Mapping[str, tuple[str, np.ndarray]]
@@ -212,7 +212,7 @@ class ChainRecord:
         trainer, steps = self.trainer, self.trainer.chains.options.steps
         number, batch = trainer.update, None
         if trainer.recipe.method == "cd":
-            rows = trainer.rows(number)
+            rows = trainer.phases.rows(number)
             batch = trainer.problem.data if rows is None else trainer.problem.batch(rows)
         starts = observe({n: x[:CHAINS] for n, x in started(trainer.chains, number, batch).items()})
         late = series[..., series.shape[-1] // 2 :]

@@ -144,13 +144,13 @@ class LikelihoodRecord:
         trainer = self.tracker.trainer
         problem = trainer.problem
         conditionals = Conditionals(problem.hamiltonian, problem.row, trainer.params, np.float64)
-        score = "log_likelihood" if trainer.flat else "log_likelihood_bound"
+        score = "log_likelihood" if trainer.phases.flat else "log_likelihood_bound"
         found: dict[str, object] = {}
         for part, (data, weights) in self.parts.items():
             name = f"{score}_{way}_{part}"
             found[name] = np.nan
             if not np.isnan(log_z):
-                found[name] = log_likelihood(conditionals, data, weights, trainer.hidden, log_z)
+                found[name] = log_likelihood(conditionals, data, weights, trainer.phases.hidden, log_z)
             found[f"{name}_stderr"] = stderr
         return found
 

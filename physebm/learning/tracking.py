@@ -162,10 +162,10 @@ class Tracker:
         trainer = self.trainer
         problem = trainer.problem
         conditionals = Conditionals(problem.hamiltonian, problem.row, params, np.float64)
-        if not trainer.flat:
+        if not trainer.phases.flat:
             return joint_potential(conditionals, states)
         visible = {name: states[name] for name in problem.data}
-        return visible_potential(conditionals, visible, trainer.hidden)
+        return visible_potential(conditionals, visible, trainer.phases.hidden)
 
     def _resample(self) -> None:
         """Blocks whose weights are too uneven; the random word is ``(0, block, update)``."""

@@ -1,7 +1,6 @@
 """The training loop: parameters move uphill in the log-likelihood (or pseudo-likelihood) of data.
 
-One update: a minibatch, the data phase (visible units from the data, hidden ones integrated through
-Gamma), the model phase (chains, enumeration, none), the difference of their statistics, penalties,
+One update: a minibatch and the difference of its statistics and the model's (`phases`), penalties,
 clipping, the optimiser's step (gradient and step within the gauge), projection. Variances move in
 log v: they stay positive.
 A `Trainer` knows no disk and no clock; everything that continues it bit for bit is in `checkpoint`.
@@ -15,27 +14,21 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from physebm.backends.base import Backend
-from physebm.data.minibatch import minibatch
 from physebm.errors import StudyError
-from physebm.free_energy import exact
-from physebm.free_energy.meanfield import mean_field_posterior
 from physebm.learning import centring
 from physebm.learning.chains import Chains
-from physebm.learning.clamped import Clamped
 from physebm.learning.gauge import fix_gauge, within_gauge
 from physebm.learning.initial_fields import data_fields
 from physebm.learning.inversion import invert
 from physebm.learning.optimisers import clipped, penalised
+from physebm.learning.phases import Phases
 from physebm.learning.projection import Projection
-from physebm.learning.pseudolikelihood import pseudo_likelihood
 from physebm.learning.recipe import INVERSIONS, Problem, Recipe
 from physebm.learning.trainable import trained_slots, variance_slots
 from physebm.model.conditionals import Conditionals
 from physebm.model.params import Params
-from physebm.model.roles import factorises, hidden_groups
-from physebm.model.statistics import Averages, Moments, RowAverages, feature_means, statistics
+from physebm.model.statistics import RowAverages
 from physebm.native.products import single_threaded_blas
-from physebm.rng.streams import key_of
 
 # A parameter beyond this has left every model that a data set could ask for.
 LARGEST = 1e6
@@ -76,6 +69,10 @@ class Trainer:
         Updates done.
     projected
         Updates after which couplings of continuous units had to be moved back.
+    chains
+        Those of the model phase, None where it needs none.
+    phases
+        Where its gradients come from.
     """
 
     def __init__(
@@ -90,9 +87,6 @@ class Trainer:
         hamiltonian = problem.hamiltonian
         self.slots = trained_slots(hamiltonian)
         self.positive = variance_slots(hamiltonian)
-        self.hidden = hidden_groups(hamiltonian)
-        self.flat = factorises(hamiltonian, self.hidden)
-        self._weighted = bool(np.ptp(problem.weights) > 0.0)
         start = {slot: problem.params.arrays[slot].astype(np.float64) for slot in self.slots}
         if recipe.initial_fields == "data":
             start |= {slot: h[None] for slot, h in data_fields(problem).items()}
@@ -101,13 +95,8 @@ class Trainer:
         self.projected = 0
         self.info = UpdateInfo()
         self.optimiser_state = recipe.optimiser.start({s: self.params.arrays[s][0] for s in self.slots})
-        self.offsets: dict[str, np.ndarray] = {}
-        self._minibatch_key = key_of(seed, "minibatch", *name)
         self._projection = Projection(hamiltonian, problem.coefficients, self.slots)
-        self._summed = exact.summed_out(hamiltonian)
-        self._data_statistics: dict[str, np.ndarray] | None = None
         self.chains: Chains | None = None
-        self.clamped: Clamped | None = None
         if recipe.sampled:
             self.chains = Chains(
                 hamiltonian,
@@ -122,14 +111,7 @@ class Trainer:
             if recipe.method in ("pcd", "pt"):
                 with single_threaded_blas():
                     self.chains.begin(problem.data if recipe.chains.start == "data" else None)
-            if not self.flat and recipe.positive == "sampled":
-                steps = recipe.positive_steps
-                self.clamped = Clamped(self.chains, problem.samples, steps, seed, name)
-        if recipe.centred:
-            self.offsets = {
-                group: feature_means(hamiltonian, group, x, problem.weights)
-                for group, x in problem.data.items()
-            }
+        self.phases = Phases(problem, recipe, self.slots, self.chains, seed, name)
 
     def conditionals(self, params: Params | None = None) -> Conditionals:
         """Fields and moments at the present arrays (or others), in the recipe's precision."""
@@ -177,7 +159,9 @@ class Trainer:
         """The arrays after one step of the optimiser."""
         recipe, arrays = self.recipe, {slot: self.params.arrays[slot][0] for slot in self.slots}
         conditionals = self.conditionals()
-        gradient = self._gradient(conditionals, number)
+        gradient, objective = self.phases.gradient(conditionals, number)
+        if objective is not None:
+            self.info.objective = objective
         for slot in self.positive:
             gradient[slot] = gradient[slot] * arrays[slot]
         gradient = self._penalised(gradient, arrays, conditionals)
@@ -187,7 +171,7 @@ class Trainer:
         gradient = clipped(gradient, recipe.clip)
         steps = recipe.optimiser.step(self.optimiser_state, gradient, self.info.rate, number)
         if recipe.centred:
-            steps = centring.uncentred(self._nearest(steps), conditionals, self.offsets)
+            steps = centring.uncentred(self._nearest(steps), conditionals, self.phases.offsets)
         moved = {
             slot: x * np.exp(steps[slot]) if slot in self.positive else x + steps[slot]
             for slot, x in arrays.items()
@@ -209,29 +193,9 @@ class Trainer:
         """
         if self.recipe.gauge == "none" or not self.recipe.centred:
             return self._nearest(gradient)
-        back = {group: -offset for group, offset in self.offsets.items()}
+        back = {group: -offset for group, offset in self.phases.offsets.items()}
         plain = self._nearest(centring.centred(gradient, conditionals, back))
-        return self._nearest(centring.centred(plain, conditionals, self.offsets))
-
-    def _gradient(self, conditionals: Conditionals, number: int) -> dict[str, np.ndarray]:
-        """Data statistics minus model statistics, by slot."""
-        problem, recipe = self.problem, self.recipe
-        rows = self.rows(number)
-        weights = problem.weights if rows is None else problem.weights[rows]
-        # sum_batch w_i grad log p(v_i), times n / batch: its mean is the gradient of all data only
-        # if a batch of heavy samples counts for more
-        share = 1.0
-        if rows is not None and self._weighted:
-            share = weights.sum() * problem.samples / len(rows)
-        weights = weights / weights.sum()
-        batch = problem.data if rows is None else problem.batch(rows)
-        if recipe.method == "pseudo-likelihood":
-            self.info.objective, averages = pseudo_likelihood(conditionals, batch, weights)
-            return {slot: share * g for slot, g in self._statistics(averages).items()}
-        data = self._data_phase(conditionals, number, rows, batch, weights)
-        model = self._statistics(self._model_phase(conditionals, number, batch, weights))
-        gradient = {slot: data[slot] - model[slot] for slot in self.slots}
-        return gradient if share == 1.0 else {slot: share * g for slot, g in gradient.items()}
+        return self._nearest(centring.centred(plain, conditionals, self.phases.offsets))
 
     def _penalised(self, gradient, arrays, conditionals: Conditionals) -> dict[str, np.ndarray]:
         """With the gradient of the penalties, in the variables that are climbed."""
@@ -239,85 +203,8 @@ class Trainer:
         if not self.recipe.centred or not (l1 or l2):
             return penalised(gradient, arrays, l1, l2)
         zero = {slot: np.zeros_like(g) for slot, g in gradient.items()}
-        penalty = centring.centred(penalised(zero, arrays, l1, l2), conditionals, self.offsets)
+        penalty = centring.centred(penalised(zero, arrays, l1, l2), conditionals, self.phases.offsets)
         return {slot: g + penalty[slot] for slot, g in gradient.items()}
-
-    def rows(self, number: int) -> np.ndarray | None:
-        """The samples of an update; None for all."""
-        if self.recipe.batch is None or self.recipe.batch == self.problem.samples:
-            return None
-        return minibatch(self._minibatch_key, number - 1, self.recipe.batch, self.problem.samples)
-
-    def _statistics(self, averages: Averages) -> dict[str, np.ndarray]:
-        hamiltonian = self.problem.hamiltonian
-        if self.recipe.centred:
-            averages = centring.CentredAverages(averages, hamiltonian, self.offsets)
-        return statistics(hamiltonian, self.params, averages, self.problem.row, self.slots)
-
-    def _data_phase(self, conditionals, number, rows, batch, weights) -> dict[str, np.ndarray]:
-        if self._data_statistics is not None:
-            return self._data_statistics
-        averages = self.data_averages(conditionals, batch, weights, rows, number)
-        if self.recipe.centred:
-            for group in self.hidden:
-                now = averages.mean(group)
-                old = self.offsets.get(group, now)
-                self.offsets[group] = old + centring.RATE * (now - old)
-        found = self._statistics(averages)
-        # without hidden units the phase of all data depends on nothing that moves, but for patterns
-        if not self.hidden and rows is None and not self._patterns and not self.positive:
-            self._data_statistics = found
-        return found
-
-    @property
-    def _patterns(self) -> bool:
-        """Whether a trained array enters its own statistic."""
-        terms = self.problem.hamiltonian.terms
-        return any(getattr(term, "xi", None) in self.slots for term in terms)
-
-    def data_averages(
-        self, conditionals: Conditionals, batch, weights, rows=None, number: int = 0
-    ) -> RowAverages:
-        """Averages over data with the hidden units integrated (deep: by mean field, or sampled)."""
-        hamiltonian = self.problem.hamiltonian
-        if self.clamped is not None and number:
-            chosen = np.arange(self.problem.samples) if rows is None else rows
-            states = self.clamped.advance(number, chosen, batch)
-            return RowAverages(hamiltonian, conditionals.states(states), weights)
-        return RowAverages(hamiltonian, self.with_hidden(conditionals, batch), weights)
-
-    def with_hidden(self, conditionals: Conditionals, visible) -> dict[str, Moments]:
-        """Moments of all groups given the visible ones: exact where they factorise, else mean field."""
-        known = conditionals.states(visible)
-        if self.flat:
-            return known | {
-                group: conditionals.moments(group, conditionals.field(group, known))
-                for group in self.hidden
-            }
-        found = mean_field_posterior(conditionals, known, self.hidden)
-        return known | dict(found.moments)
-
-    def _model_phase(self, conditionals: Conditionals, number: int, batch, weights) -> Averages:
-        problem = self.problem
-        if self.chains is None:
-            return exact.exact_averages(self._summed, self.params, problem.coefficients)
-        states = self.chains.advance(number, batch)
-        moments = self.chain_moments(conditionals, states)
-        return RowAverages(problem.hamiltonian, moments, self._chain_weights(weights))
-
-    def _chain_weights(self, weights: np.ndarray) -> np.ndarray | None:
-        """In CD the chains of a sample share its weight; otherwise all count alike (None)."""
-        if self.recipe.method != "cd":
-            return None
-        start = np.arange(self.recipe.chains.chains) % len(weights)
-        of_chains = weights[start] / np.bincount(start)[start]
-        return None if np.ptp(of_chains) == 0 else of_chains / of_chains.sum()
-
-    def chain_moments(self, conditionals: Conditionals, states: Mapping[str, np.ndarray]):
-        """Moments of the chains: hidden units by their conditional means where they factorise."""
-        if not self.flat:
-            return conditionals.states(states)
-        return self.with_hidden(conditionals, {name: states[name] for name in self.problem.data})
 
     def _inverted(self) -> dict[str, np.ndarray]:
         problem = self.problem
@@ -349,13 +236,13 @@ class Trainer:
         arrays = {f"params/{slot}": self.params.arrays[slot] for slot in self.slots}
         arrays |= {f"previous/{slot}": self.previous.arrays[slot] for slot in self.slots}
         arrays |= {f"optimiser/{name}": x for name, x in self.optimiser_state.items()}
-        arrays |= {f"offsets/{group}": x for group, x in self.offsets.items()}
+        arrays |= {f"offsets/{group}": x for group, x in self.phases.offsets.items()}
         arrays |= {"update": np.int64(self.update), "projected": np.int64(self.projected)}
         arrays |= {f"info/{name}": np.array(value) for name, value in asdict(self.info).items()}
         if self.chains is not None:
             arrays |= {f"chains/{name}": x for name, x in self.chains.checkpoint().items()}
-        if self.clamped is not None:
-            arrays |= {f"clamped/{group}": x for group, x in self.clamped.hidden.items()}
+        if self.phases.clamped is not None:
+            arrays |= {f"clamped/{group}": x for group, x in self.phases.clamped.hidden.items()}
         return arrays
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -368,12 +255,12 @@ class Trainer:
         self.previous = self.previous.with_arrays(**part("previous/"))
         for name, x in part("optimiser/").items():
             self.optimiser_state[name][...] = x
-        self.offsets = dict(part("offsets/"))
+        self.phases.offsets = dict(part("offsets/"))
         self.update, self.projected = int(arrays["update"]), int(arrays["projected"])
         self.info = UpdateInfo(**{name: value.item() for name, value in part("info/").items()})
         if self.chains is not None:
             self.chains.restore(part("chains/"))
             self.chains.follow(self.params)
-        if self.clamped is not None:
+        if self.phases.clamped is not None:
             for group, x in part("clamped/").items():
-                self.clamped.hidden[group][...] = x
+                self.phases.clamped.hidden[group][...] = x

@@ -57,7 +57,7 @@ def z_scores(kind, case, chains=150, burn=150, updates=120):
     total = 0.0
     for _ in range(updates):
         trainer.run(trainer.update + 1)
-        moments = trainer.chain_moments(trainer.conditionals(), trainer.chains.configurations())
+        moments = trainer.phases.chain_moments(trainer.conditionals(), trainer.chains.configurations())
         v, h = (moments[name].first.astype(float) for name in "vh")
         if kind.startswith("bernoulli"):
             v, h = 2.0 * v - 1.0, 2.0 * h - 1.0

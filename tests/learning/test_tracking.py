@@ -144,7 +144,7 @@ def test_chains_that_the_gradient_reads_would_be_biased():
     """By ``rate / n sum_a Var(phi_a)`` per update; what follows beside them is not."""
     rate, updates, n = 0.02, 150, 100
     trainer, record = training(4, rate, chains=ChainOptions("pcd", 5, n))
-    problem, hidden = trainer.problem, trainer.hidden
+    problem, hidden = trainer.problem, trainer.phases.hidden
     log_w, start, expected = np.zeros(n), exact(trainer), 0.0
 
     def double(params):
