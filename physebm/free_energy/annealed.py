@@ -17,8 +17,11 @@ Burda, R. B. Grosse, R. Salakhutdinov, AISTATS (2015)). The reverse bound is wor
 are: they must be draws of the target. Where none are given, one half are ends of the forward chains,
 resampled by weight, and the other half random states; both halves are swept at the target as often
 as a forward chain before they walk back. Where the forward chains never saw a phase that sweeps from
-random states find, or either sticks, the two directions disagree. Nothing here sees a phase that
-neither finds; `bounded` may.
+random states find, or either sticks, the two directions disagree. Besides these, quenched and uniform
+states walk back (`cold`): they see phases that neither forward chains nor random states enter, such as
+the ordered one beyond a first-order jump. They count for the verdict and the upper end of the bracket,
+not for the reverse value, which asks for draws of the target. A phase that none of them finds stays
+unseen; `bounded` may know of it. Starts that are given are taken as they are.
 
 The weights are those of all units. Summing factorising hidden units out of them would lower their
 variance, but takes one more product of configurations and couplings per row, half as many again as
@@ -34,11 +37,13 @@ import numpy as np
 
 from physebm.backends.base import Backend
 from physebm.errors import InputError
+from physebm.free_energy import averages
+from physebm.free_energy.cold import FEWEST, Excess, cold_findings, cold_starts, excess, kinds
 from physebm.free_energy.estimate import Estimate, Finding, Verdict, judged
 from physebm.free_energy.path import Path
 from physebm.free_energy.schedule import offset
 from physebm.free_energy.walkers import Progress, Walkers
-from physebm.free_energy.weights import LogMean, findings, log_mean, systematic
+from physebm.free_energy.weights import findings, log_mean, systematic
 from physebm.observables.reweighting import log_mean_exp
 from physebm.rng.streams import key_of
 
@@ -55,10 +60,15 @@ States = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Walked:
-    """Log-weights ``[chain]`` of a walk, and where its chains ended ``{group: x[chain, unit]}``."""
+    """Log-weights ``[chain]`` of a walk, and where its chains ended.
+
+    `ends` are configurations ``{group: x[chain, unit]}`` and `energies` their term energies
+    ``[chain, term]``: with the weights, a sample of the last row walked.
+    """
 
     log_w: np.ndarray
     ends: States
+    energies: np.ndarray
 
 
 def forward(
@@ -73,7 +83,7 @@ def forward(
     walkers = Walkers(path, backend, key, chains)
     walkers.draw()
     log_w = walkers.walk(range(path.rows), sweeps, progress)
-    return Walked(log_w, walkers.state.x)
+    return Walked(log_w, walkers.state.x, walkers.energies)
 
 
 def reverse(
@@ -88,7 +98,7 @@ def reverse(
     walkers = Walkers(path, backend, key, len(next(iter(start.values()))))
     walkers.place(start)
     log_w = walkers.walk(range(path.rows - 1, -1, -1), sweeps, progress)
-    return Walked(log_w, walkers.state.x)
+    return Walked(log_w, walkers.state.x, walkers.energies)
 
 
 def annealed(
@@ -105,7 +115,7 @@ def annealed(
     """The log Z of the last row of a path by annealed importance sampling, with its reverse.
 
     Memory: configurations of the chains and one number per row. Cost: ``rows * sweeps`` sweeps of all
-    chains, as much again for the reverse with its default starts.
+    chains, as much again for the reverse with its default starts and a quarter of that for cold ones.
 
     Parameters
     ----------
@@ -125,7 +135,8 @@ def annealed(
     -------
     Estimate
         `low` is the mean forward log-weight and `high` minus the mean reverse one, plus ``log Z_0`` and
-        two standard errors outwards.
+        two standard errors outwards; where cold starts lie higher, `high` reaches up to them. The
+        diagnostic `averages` gives energy and entropy (`averages.Averages.thermal`).
 
     Raises
     ------
@@ -137,17 +148,30 @@ def annealed(
     if chains < 2:
         raise InputError("ais.chains", got=chains, expected="2 or more, to have an error")
     there = forward(path, backend, key_of(seed, "ais", *name, "forward"), chains, sweeps, progress)
-    key = key_of(seed, "ais", *name, "reverse")
-    if start is None:
-        repeats = 1
-        begun = own_starts(path, backend, key_of(seed, "ais", *name, "starts"), there, sweeps)
-    else:
-        begun, repeats = _given_starts(path, start, chains)
-    back = reverse(path, backend, key, begun, sweeps, progress)
-    # chains from one start share its luck: their mean is one weight
-    log_w = log_mean_exp(back.log_w.reshape(repeats, -1), axis=0)
     more = {"sweeps": sweeps, "starts": "own" if start is None else "given"}
-    return from_weights(path, there.log_w, log_w, more)
+    more["averages"] = averages.of_chains(
+        path.base_log_z + float(log_mean_exp(there.log_w)), there.log_w, there.energies
+    )
+    key = key_of(seed, "ais", *name, "reverse")
+    if start is not None:
+        begun, repeats = _given_starts(path, start, chains)
+        log_w = reverse(path, backend, key, begun, sweeps, progress).log_w
+        # chains from one start share its luck: their mean is one weight
+        return from_weights(
+            path, there.log_w, log_mean_exp(log_w.reshape(repeats, -1), axis=0), more=more
+        )
+    begun = own_starts(path, backend, key_of(seed, "ais", *name, "starts"), there, sweeps)
+    own = len(next(iter(begun.values())))
+    count = max(FEWEST, chains // 8)
+    cold = cold_starts(path, backend, key_of(seed, "ais", *name, "cold"), count, path.rows * sweeps)
+    begun = {group: np.concatenate([x, cold[group]]) for group, x in begun.items()}
+    log_w = reverse(path, backend, key, begun, sweeps, progress).log_w
+    beside = {} if own < 4 else {"random": log_w[own // 2 : own]}
+    found = {
+        kind: excess(log_w[: max(2, own // 2)], each)
+        for kind, each in (beside | kinds(log_w[own:])).items()
+    }
+    return from_weights(path, there.log_w, log_w[:own], found, more)
 
 
 def own_starts(
@@ -194,6 +218,7 @@ def from_weights(
     path: Path,
     log_w: np.ndarray,
     reverse_log_w: np.ndarray | None = None,
+    cold: Mapping[str, Excess] | None = None,
     more: Mapping[str, object] | None = None,
 ) -> Estimate:
     """An estimate from log-weights ``[chain]`` of both directions, judged.
@@ -203,6 +228,8 @@ def from_weights(
 
     Parameters
     ----------
+    cold
+        Excess of other kinds of starts by name; see `cold`.
     more
         Further diagnostics to keep.
     """
@@ -241,17 +268,20 @@ def from_weights(
             "reverse_log_weights": np.asarray(reverse_log_w, dtype=np.float64),
         }
         found += findings(back, "reverse weights", Verdict.SUSPECT)
-        found += gap_findings(there.value, there.stderr, back)
+        found += gap_findings(there.value, there.stderr, -back.value, back.stderr)
+    if cold:
+        diagnostics["excess"] = dict(cold)
+        found += cold_findings(cold)
+        high = max([high, *(base + each.top for each in cold.values() if each.counts)])
     verdict, reason = judged(found)
     low = base + there.mean_log - PADDING * there.mean_log_stderr
     return Estimate(METHOD, log_z, there.stderr, low, high, verdict, reason, diagnostics)
 
 
-def gap_findings(forward_log_z: float, stderr: float, back: LogMean) -> list[Finding]:
-    """What the distance of the reverse ``-back.value`` from the forward ``log Z_K/Z_0`` says."""
-    gap = -back.value - forward_log_z
-    error = float(np.hypot(stderr, back.stderr))
-    allowed = SIGMAS * error + ROUNDING * (1.0 + abs(forward_log_z))
+def gap_findings(forth: float, stderr: float, back: float, back_stderr: float) -> list[Finding]:
+    """What the distance between the two directions' ``log Z_K/Z_0`` says."""
+    gap, error = back - forth, float(np.hypot(stderr, back_stderr))
+    allowed = SIGMAS * error + ROUNDING * (1.0 + abs(forth))
     if abs(gap) <= min(allowed, GAP):
         return []
     verdict = Verdict.SUSPECT if abs(gap) <= WORST_GAP else Verdict.FAILED

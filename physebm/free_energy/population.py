@@ -24,129 +24,47 @@ and the error is taken from the shares of `BLOCKS` blocks.
 
 Independent runs share one call; they are averaged with their Z as weights, which is what one larger
 population would give (Machta's weighted averages), and their scatter checks the error.
+
+The verdict asks for populations much larger than rho_t (Wang, Machta, Katzgraber: statistical errors go
+as ``sqrt(rho_t / R)``, systematic ones as 1/R) and for a hundred families, ``S_f >= log 100``:
+
+    rho_t         ``(rho_t - 1)/R``, the relative variance of a run's Z, beyond `weights.ERROR` squared:
+                  R is below some 25 rho_t, and log Z is not linear in Z any more
+    families      fewer than `FAMILIES` effective ones, ``exp(-sum_ri omega_r n_ri log omega_r n_ri)``,
+                  in all runs with weights omega_r proportional to Z_r: it is their average that is
+                  reported. A single run with fewer than `FEWEST_FAMILIES` has failed
+    scatter       the runs differ by more than their families allow
+    directions    a population that is annealed back from ends of the runs gives another log Z
+    cold starts   walks back from quenched and uniform states lie above those from ends: `cold`
+
+Numbers of families alone do not depend on R: a small population of an easy model may be a good one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from physebm.backends.base import Backend
 from physebm.errors import InputError
-from physebm.free_energy.annealed import gap_findings, reverse
+from physebm.free_energy import averages
+from physebm.free_energy.annealed import PADDING, gap_findings, reverse
+from physebm.free_energy.cold import FEWEST, Excess, cold_findings, cold_starts, excess, kinds
 from physebm.free_energy.estimate import Estimate, Finding, Verdict, judged
 from physebm.free_energy.path import Path
-from physebm.free_energy.schedule import offset
-from physebm.free_energy.walkers import Progress, Walkers
-from physebm.free_energy.weights import ERROR, WORST_ERROR, findings, log_mean, systematic
+from physebm.free_energy.population_runs import BLOCKS, Families, Populations, families, populations
+from physebm.free_energy.walkers import Progress
+from physebm.free_energy.weights import ERROR, WORST_ERROR, log_mean
 from physebm.observables.chains import limit
-from physebm.observables.reweighting import effective_sample_size, log_mean_exp
+from physebm.observables.reweighting import log_mean_exp
 from physebm.rng.streams import key_of
 
 METHOD = "population-annealing"
-# Effective numbers of families exp(S_f): suspect (as Wang, Machta and Katzgraber have it), failed.
+# Effective numbers of families: in all runs, suspect; in a single one, failed.
 FAMILIES, FEWEST_FAMILIES = 100, 10
-# Blocks of families for the error of a run, which is then good to 16 per cent.
-BLOCKS = 20
-
-
-@dataclass(frozen=True)
-class Populations:
-    """What independent runs recorded.
-
-    Attributes
-    ----------
-    log_z
-        ``log Z_k`` of every row ``[run, row]``, absolute.
-    family
-        Origin of the walkers at the end, ``[run, walker]``.
-    energies
-        Term energies averaged over the population after the sweeps at each row, ``[run, row, term]``.
-    effective
-        Effective sample size of each step, as a share of R, ``[run, row - 1]``.
-    ends
-        Configurations at the last row ``{group: x[run * walker, unit]}``, run after run.
-    """
-
-    log_z: np.ndarray
-    family: np.ndarray
-    energies: np.ndarray
-    effective: np.ndarray
-    ends: Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Families:
-    """Family statistics, and the error of log Z from blocks of families; ``[run]`` each."""
-
-    rho_t: np.ndarray
-    rho_s: np.ndarray
-    surviving: np.ndarray
-    stderr: np.ndarray
-
-
-def populations(
-    path: Path,
-    backend: Backend,
-    key: tuple[int, int],
-    runs: int,
-    population: int,
-    sweeps: int = 1,
-    progress: Progress | None = None,
-) -> Populations:
-    """Independent runs of R = `population` walkers along the rows of a path, in one call."""
-    walkers = Walkers(path, backend, key, runs * population)
-    walkers.draw()
-    rows, terms = path.rows, walkers.energies.shape[1]
-    log_z = np.full((runs, rows), path.base_log_z)
-    energies, effective = np.empty((runs, rows, terms)), np.empty((runs, rows - 1))
-    family = np.tile(np.arange(population), (runs, 1))
-    energies[:, 0] = walkers.energies.reshape(runs, population, terms).mean(axis=1)
-    first = population * np.arange(runs)[:, None]
-    for k in range(1, rows):
-        log_w = -walkers.work(k - 1, k).reshape(runs, population)
-        log_z[:, k] = log_z[:, k - 1] + log_mean_exp(log_w)
-        effective[:, k - 1] = effective_sample_size(log_w) / population
-        parents = np.stack([systematic(each, offset(key, r, k)) for r, each in enumerate(log_w)])
-        family = np.take_along_axis(family, parents, axis=1)
-        walkers.copy((first + parents).reshape(-1))
-        walkers.move(k, sweeps)
-        energies[:, k] = walkers.energies.reshape(runs, population, terms).mean(axis=1)
-        if progress is not None:
-            progress(k, rows - 1)
-    return Populations(log_z, family, energies, effective, walkers.state.x)
-
-
-def families(family: np.ndarray) -> Families:
-    """Family statistics of origins ``[run, walker]``."""
-    R = family.shape[1]
-    shares = np.stack([np.bincount(each, minlength=R) for each in family]) / R
-    rho_t = R * np.sum(shares**2, axis=1)
-    entropy = -np.sum(shares * np.log(np.where(shares > 0, shares, 1.0)), axis=1)
-    blocks = min(BLOCKS, R)
-    edges = np.linspace(0, R, blocks + 1).astype(int)
-    excess = np.add.reduceat(shares - 1.0 / R, edges[:-1], axis=1)
-    stderr = np.sqrt(blocks / (blocks - 1.0) * np.sum(excess**2, axis=1))
-    return Families(rho_t, R / np.exp(entropy), np.count_nonzero(shares, axis=1), stderr)
-
-
-def weighted_average(values: np.ndarray, log_z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Average over runs with weights Z, and its error, of ``values [run, ...]`` and ``log_z [run]``.
-
-    ``<A> = sum_r Z_r A_r / sum_r Z_r``: the bias of a population average goes down with the number
-    of runs as it would with R. Its error is ``sqrt(M/(M-1) sum_r omega_r^2 (A_r - <A>)^2)`` for M runs
-    with normalised weights omega; NaN for one.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    share = np.exp(log_z - log_mean_exp(log_z)) / len(log_z)
-    mean = np.tensordot(share, values, axes=1)
-    runs = len(values)
-    if runs < 2:
-        return mean, np.full(mean.shape, np.nan)
-    variance = np.tensordot(share**2, (values - mean) ** 2, axes=1) * runs / (runs - 1)
-    return mean, np.sqrt(variance)
+# Walkers that are annealed back, at least: an eighth of all otherwise.
+BACK = 128
 
 
 def population_annealing(
@@ -164,7 +82,8 @@ def population_annealing(
 
     Rows at which each step keeps the same share of the population are those of `schedule.adaptive`.
     Memory: the configurations of all walkers, and averages per row. Cost: ``rows * sweeps`` sweeps of
-    all walkers, and one eighth of that for the reverse.
+    all walkers, one eighth of that for the reverse, and three sixteenths for cold starts and what they
+    are held against.
 
     Parameters
     ----------
@@ -190,42 +109,70 @@ def population_annealing(
             got=f"{population} walkers in {runs} runs",
             expected="2 walkers or more, in 1 run or more",
         )
-    key = key_of(seed, "population", *name, "runs")
-    recorded = populations(path, backend, key, runs, population, sweeps, progress)
-    back = _back(path, backend, key_of(seed, "population", *name, "reverse"), recorded, sweeps)
-    return from_populations(path, recorded, back, {"sweeps": sweeps})
+
+    def key(what: str) -> tuple[int, int]:
+        return key_of(seed, "population", *name, what)
+
+    recorded = populations(path, backend, key("runs"), runs, population, sweeps, progress)
+    begun = _ends(recorded, max(BACK, population * runs // 8))
+    count = len(next(iter(begun.values())))
+    back = populations(path, backend, key("reverse"), 1, count, sweeps, start=begun)
+    found = _cold(path, backend, key("cold"), recorded, sweeps)
+    return from_populations(path, recorded, back, found, {"sweeps": sweeps})
 
 
-def _back(path, backend, key, recorded: Populations, sweeps) -> np.ndarray:
-    """Log-weights of a walk back from every eighth walker, at least 64, evenly spaced."""
+def _ends(recorded: Populations, count: int) -> dict[str, np.ndarray]:
+    """Ends of the runs, evenly spaced: relatives, which are neighbours, stay neighbours."""
     walkers = recorded.family.size
-    rows = np.linspace(0, walkers - 1, min(walkers, max(64, walkers // 8))).astype(int)
-    return reverse(path, backend, key, {g: x[rows] for g, x in recorded.ends.items()}, sweeps).log_w
+    rows = np.linspace(0, walkers - 1, min(walkers, count)).astype(int)
+    return {group: x[rows] for group, x in recorded.ends.items()}
+
+
+def _cold(path, backend, key, recorded: Populations, sweeps: int) -> dict[str, Excess]:
+    """Walks back without resampling, from ends and from as many cold starts."""
+    count = max(FEWEST, recorded.family.size // 16)
+    begun = _ends(recorded, count)
+    ends = len(next(iter(begun.values())))
+    cold = cold_starts(path, backend, key, count, path.rows * sweeps)
+    begun = {group: np.concatenate([x, cold[group]]) for group, x in begun.items()}
+    log_w = reverse(path, backend, key, begun, sweeps).log_w
+    return {kind: excess(log_w[:ends], each) for kind, each in kinds(log_w[ends:]).items()}
 
 
 def from_populations(
     path: Path,
     recorded: Populations,
-    reverse_log_w: np.ndarray | None = None,
+    back: Populations | None = None,
+    cold: Mapping[str, Excess] | None = None,
     more: Mapping[str, object] | None = None,
 ) -> Estimate:
-    """An estimate from recorded runs, judged; with ``reverse_log_w [chain]`` from the ends of the runs.
+    """An estimate from recorded runs, judged.
 
-    `low` is the mean of the runs' log Z, a bound on average, less two standard errors; `high` that of a
-    reverse walk. A walk back starts where the runs ended, so it sees what they saw: it tells whether
-    they kept up with the rows, not whether a phase is missing. The scatter of the runs shows that,
-    unless all of them missed it; see `bounded`.
+    `low` is the mean of the runs' log Z, a bound on average, less two standard errors; `high` the value
+    of `back`, the other bound on average, and two of its errors. What goes back from the ends of the
+    runs sees what they saw: it tells whether they kept up with the rows, not whether one is missing.
+    The scatter of the runs shows that, unless all missed it; cold starts, unless they miss it, too.
+
+    Parameters
+    ----------
+    back
+        One population that was annealed back from ends of the runs.
+    cold
+        Excess of other kinds of starts by name; see `cold`.
+    more
+        Further diagnostics to keep.
     """
     log_z = recorded.log_z[:, -1]
     runs, R = recorded.family.shape
     kin, value = families(recorded.family), float(log_mean_exp(log_z))
     share = np.exp(log_z - value) / runs
     stderr = float(np.sqrt(np.sum((share * kin.stderr) ** 2)))
-    found = _family_findings(kin, R)
-    scatter = float("nan")
+    found = _family_findings(kin, share, R)
+    scatter, scattered = float("nan"), False
     if runs > 1:
         scatter = log_mean(log_z).stderr
-        if scatter > limit(runs) * stderr:
+        scattered = scatter > limit(runs) * stderr
+        if scattered:
             ratio = f"{scatter / stderr:.1f} times" if stderr > 0 else "infinitely often"
             reason = f"runs scatter by {ratio} what their families allow: a larger population"
             found.append(Finding(Verdict.SUSPECT, reason))
@@ -241,41 +188,50 @@ def from_populations(
         "rho_s": kin.rho_s,
         "families": kin.surviving,
         "smallest_step_share": float(recorded.effective.min(initial=1.0)),
+        "averages": averages.of_runs(value, log_z, recorded.final, recorded.family, BLOCKS, scattered),
         **(more or {}),
     }
     high = float("nan")
-    if reverse_log_w is not None:
-        back = log_mean(reverse_log_w)
-        high = path.base_log_z - back.mean_log
-        there = value - path.base_log_z
+    if back is not None:
+        in_reverse, kin = float(back.log_z[0, -1]), families(back.family)
+        error = float(kin.stderr[0])
+        high = in_reverse + PADDING * error
         diagnostics |= {
-            "reverse": path.base_log_z - back.value,
-            "reverse_stderr": back.stderr,
-            "reverse_chains": back.chains,
-            "gap": -back.value - there,
+            "reverse": in_reverse,
+            "reverse_stderr": error,
+            "reverse_chains": back.family.size,
+            "gap": in_reverse - value,
         }
-        found += findings(back, "reverse weights", Verdict.SUSPECT)
-        found += gap_findings(there, stderr, back)
+        if error > ERROR:
+            reason = f"the reverse has an error of {error:.2g}: a larger population, or more rows"
+            found.append(Finding(Verdict.SUSPECT, reason))
+        base = path.base_log_z
+        found += gap_findings(value - base, stderr, in_reverse - base, error)
+    if cold:
+        diagnostics["excess"] = dict(cold)
+        found += cold_findings(cold)
+        high = max([high, *(path.base_log_z + each.top for each in cold.values() if each.counts)])
     verdict, reason = judged(found)
-    low = float(log_z.mean()) - 2.0 * stderr
+    low = float(log_z.mean()) - PADDING * stderr
     return Estimate(METHOD, value, stderr, low, high, verdict, reason, diagnostics)
 
 
-def _family_findings(kin: Families, R: int) -> list[Finding]:
-    """By the worst run."""
+def _family_findings(kin: Families, share: np.ndarray, R: int) -> list[Finding]:
+    """By the worst run, and by all runs with their shares ``[run]``; see the module."""
     found = []
     rho_t = float(kin.rho_t.max())
     error = np.sqrt((rho_t - 1.0) / R)
-    effective = R / float(kin.rho_s.max())
     if error > ERROR:
         verdict = Verdict.FAILED if error > WORST_ERROR else Verdict.SUSPECT
         reason = f"rho_t = {rho_t:.3g} is too large for a population of {R}: a larger one, or more rows"
         found.append(Finding(verdict, reason))
-    if effective < FAMILIES:
-        verdict = Verdict.FAILED if effective < FEWEST_FAMILIES else Verdict.SUSPECT
-        reason = (
-            f"{effective:.1f} effective families of {int(kin.surviving.min())} that survive: fewer "
-            f"than {FAMILIES}"
-        )
-        found.append(Finding(verdict, reason))
+    of_run = R / kin.rho_s
+    kept = share > 0.0
+    effective = float(np.exp(np.sum(share[kept] * np.log(of_run[kept] / share[kept]))))
+    if of_run.min() < FEWEST_FAMILIES:
+        reason = f"{of_run.min():.1f} effective families in a run: fewer than {FEWEST_FAMILIES}"
+        found.append(Finding(Verdict.FAILED, reason))
+    elif effective < FAMILIES:
+        reason = f"{effective:.1f} effective families in all runs: fewer than {FAMILIES}"
+        found.append(Finding(Verdict.SUSPECT, reason))
     return found

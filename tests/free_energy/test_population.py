@@ -3,6 +3,8 @@
 Pinned seeds; limits on pulls of 100 runs are crossed by chance in 3 of 1000 (see `test_annealed`).
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from annealed_models import NUMBA, curie_weiss, ising_4x4, known
@@ -11,13 +13,8 @@ from learning_models import family
 from physebm.errors import InputError, StudyError
 from physebm.free_energy.estimate import Verdict
 from physebm.free_energy.path import data_path, scaled_path
-from physebm.free_energy.population import (
-    families,
-    from_populations,
-    population_annealing,
-    populations,
-    weighted_average,
-)
+from physebm.free_energy.population import from_populations, population_annealing
+from physebm.free_energy.population_runs import families, populations, weighted_average
 from physebm.free_energy.schedule import adaptive
 from physebm.free_energy.walkers import Walkers
 from physebm.observables.reweighting import log_mean_exp
@@ -163,7 +160,7 @@ def test_runs_that_disagree_make_the_error():
     log_z = run.log_z.copy()
     log_z[:4, -1] -= 3.0
     quiet = np.tile(np.arange(500), (8, 1))
-    changed = type(run)(log_z, quiet, run.energies, run.effective, run.ends)
+    changed = replace(run, log_z=log_z, family=quiet)
     found = from_populations(path, changed)
     assert found.verdict is Verdict.SUSPECT and "runs scatter" in found.reason
     assert found.stderr == found.diagnostics["run_scatter"] > 0.2
