@@ -201,23 +201,6 @@ def test_bonds_between_one_pair_are_one_coupling():
     assert values[0] == pytest.approx(values[1], abs=1e-10)
 
 
-@pytest.mark.parametrize("T, beyond", [(1.4, False), (0.6, True)])
-def test_beyond_the_line_of_de_almeida_and_thouless_a_reason_says_so(T, beyond):
-    model = loaded("sk", (("N", 60), ("h", 0.0)))
-    row = model.coefficients([T])
-    found = estimate_tap(model.hamiltonian, model.params(3), row, KEY, random=2)
-    assert ("too strong" in found.reason) is beyond or found.verdict is Verdict.FAILED
-    if not beyond:
-        J = model.params(3).arrays["J"][0]
-        largest = np.linalg.eigvalsh(J**2)[-1] / T**2
-        assert found.diagnostics["expansion"] == pytest.approx(1.0 - largest, abs=1e-6)
-        # the paramagnet in closed form
-        value = 60 * np.log(2.0) + 0.25 * (J**2).sum() / T**2
-        assert found.log_z == pytest.approx(value, abs=1e-9)
-    else:
-        assert found.verdict is not Verdict.TRUSTED
-
-
 @pytest.mark.parametrize("name", REFUSED)
 def test_terms_without_an_onsager_term_are_refused(name):
     model = family(name)
