@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from physebm.lowering.plan import Layout, Product, SweepPlan
+from physebm.lowering.plan import Layout, Product, SweepPlan, TermRead
+from physebm.model.units import UnitKind
+
+TWO_STATES = (UnitKind.ISING, UnitKind.BERNOULLI)
+# From this many lanes on, making the tables of subset sums costs less than they save, at any size:
+# 784 x 500 couplings take 0.97 of the time of multiply-adds for 16 lanes, 0.6 for 64, 0.5 for 250.
+SUBSET_LANES = 16
 
 
 def choose_layout(plan: SweepPlan, lanes: int) -> SweepPlan:
@@ -19,5 +25,14 @@ def choose_layout(plan: SweepPlan, lanes: int) -> SweepPlan:
         Lanes of one instance that are swept together (`Options.lanes`).
     """
     if any(isinstance(read, Product) for read in plan.terms):
-        return replace(plan, layout=Layout.TILES)
+        terms = tuple(_with_subsets(plan, read, lanes) for read in plan.terms)
+        return replace(plan, terms=terms, layout=Layout.TILES)
     return plan
+
+
+def _with_subsets(plan: SweepPlan, read: TermRead, lanes: int) -> TermRead:
+    """A product with subset sums on the sides whose sources have two states, where they pay."""
+    if not isinstance(read, Product) or lanes < SUBSET_LANES:
+        return read
+    of_a, of_b = (plan.groups[g].prior.kind in TWO_STATES for g in (read.a, read.b))
+    return replace(read, subsets_to_a=of_b, subsets_to_b=of_a)

@@ -1,14 +1,17 @@
 """Tiles of lanes: no bit of a lane depends on its company, and vectors decide like the definition."""
 
+from dataclasses import replace
+
 import numba
 import numpy as np
 import pytest
 from scipy.special import expit
 from small_models import ZOO, Small, bound, small
 
-from physebm.backends.base import Lanes, LaneState
+from physebm.backends.base import Lanes, LaneState, launch
 from physebm.backends.numba_cpu import load, products, rows
-from physebm.backends.numba_cpu.tiles import TILE, is_tiled
+from physebm.backends.numba_cpu.tiles import SUBSET_TILE, TILE, is_tiled
+from physebm.lowering.layout import choose_layout
 from physebm.model.params import stack
 from physebm.schema.load import load as load_declared
 from physebm.schema.model_file import read_model
@@ -18,8 +21,12 @@ TILED = [name for name in ZOO if is_tiled(small(name).plan)]
 LARGE = {"rbm": {"Nv": 70, "Nh": 50}, "rbm_truncated_gaussian_hidden": {"Nv": 33, "Nh": 49}}
 
 
-def model_of(name: str) -> Small:
-    return small(name, "heat-bath", (0.8, 1.5, 3.0), 3, **LARGE.get(name, {}))
+def model_of(name: str, together: int = 1) -> Small:
+    """The plan for `together` lanes of one instance: subset sums where there are many."""
+    model = small(name, "heat-bath", (0.8, 1.5, 3.0), 3, **LARGE.get(name, {}))
+    plan = choose_layout(model.plan, together)
+    operands, coefficients = model.launch.operands, model.launch.coefficients
+    return replace(model, plan=plan, launch=launch(plan, operands, coefficients))
 
 
 def rows_of(lanes: Lanes, which) -> Lanes:
@@ -41,11 +48,12 @@ def test_the_list_holds_every_kind_of_source():
     assert "deep_boltzmann_machine" in TILED and "ising_2d" not in TILED
 
 
+@pytest.mark.parametrize("together", [1, 500])
 @pytest.mark.parametrize("clamped", [False, True], ids=["free", "clamped"])
 @pytest.mark.parametrize("name", TILED)
-def test_bits_of_a_lane_do_not_depend_on_the_other_lanes(name, clamped):
+def test_bits_of_a_lane_do_not_depend_on_the_other_lanes(name, clamped, together):
     """Permuted, dropped and single lanes; three instances whose lanes interleave; energies too."""
-    model = model_of(name)
+    model = model_of(name, together)
     lanes = model.lanes(150, seed=11, clamped=clamped)
     start = model.random_state(lanes)
     whole, E = swept(model, start, lanes)
@@ -58,10 +66,11 @@ def test_bits_of_a_lane_do_not_depend_on_the_other_lanes(name, clamped):
             assert np.array_equal(alone.x[group], x[which]), (group, len(which))
 
 
-def test_threads_change_no_bit_of_large_calls(monkeypatch):
+@pytest.mark.parametrize("together", [1, 500])
+def test_threads_change_no_bit_of_large_calls(monkeypatch, together):
     """Tiles are cut differently for each number of threads; small calls too take several here."""
     monkeypatch.setattr(load, "SERIAL_UPDATES", 0)
-    model = model_of("rbm")
+    model = model_of("rbm", together)
     lanes = model.lanes(150, seed=13)
     start, threads = model.random_state(lanes), numba.get_num_threads()
     results = []
@@ -75,22 +84,23 @@ def test_threads_change_no_bit_of_large_calls(monkeypatch):
     assert all(np.array_equal(x, results[1][0].x[g]) for g, x in results[0][0].x.items())
 
 
+@pytest.mark.parametrize("most", [TILE, SUBSET_TILE])
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 @pytest.mark.parametrize("lanes", [1, 8, 63, 64, 65, 100, 500, 1000])
-def test_tiles_hold_every_lane_once_and_one_instance_each(lanes, threads):
+def test_tiles_hold_every_lane_once_and_one_instance_each(lanes, threads, most):
     instance = np.random.default_rng(lanes).integers(0, 3, lanes)
     for which in (np.zeros(lanes, dtype=np.int64), instance):
-        tiles = load.tiles_of(which, threads)
-        assert tiles.shape[1] == TILE
+        tiles = load.tiles_of(which, threads, most)
+        assert tiles.shape[1] == most
         assert np.array_equal(np.sort(tiles[tiles >= 0]), np.arange(lanes))
         for tile in tiles:
             size = np.sum(tile >= 0)
             assert size > 0 and np.all(tile[:size] >= 0)
             assert len(set(which[tile[:size]])) == 1
-    tiles = load.tiles_of(np.zeros(lanes, dtype=np.int64), threads)
+    tiles = load.tiles_of(np.zeros(lanes, dtype=np.int64), threads, most)
     cuts = [len(tiles) * i // threads for i in range(threads + 1)]
-    most = max(np.sum(tiles[a:b] >= 0) for a, b in zip(cuts, cuts[1:]))
-    assert most <= -(-lanes // threads) + 8 * -(-len(tiles) // threads)
+    busiest = max(np.sum(tiles[a:b] >= 0) for a, b in zip(cuts, cuts[1:]))
+    assert busiest <= -(-lanes // threads) + 8 * -(-len(tiles) // threads)
 
 
 SHAPES = [(8, 3, 16), (4, 3, 8), (8, 3, 4), (4, 3, 4)]

@@ -23,7 +23,7 @@ from physebm.backends.numba_cpu.products import tile_product
 from physebm.backends.numba_cpu.rows import fill_row
 from physebm.backends.select import select
 from physebm.lowering.operands import bind
-from physebm.lowering.pipeline import lower
+from physebm.lowering.pipeline import Options, lower
 from physebm.sampling import initial
 from physebm.study.models import load_model
 
@@ -42,7 +42,7 @@ def physebm_sweeps(chains: int) -> Callable[[], None]:
     W, a, b = problem()
     model = load_model("rbm")
     params = model.params(seed=1).with_arrays(W=W[None], a=a[None], b=b[None])
-    plan = lower(model.hamiltonian)
+    plan = lower(model.hamiltonian, Options(lanes=chains))
     kernels = select("numba").compile(plan)
     bound = launch(plan, bind(plan, model.hamiltonian, params), model.coefficients([1.0]))
     zero = np.zeros(chains, dtype=int)

@@ -14,7 +14,7 @@ from pathlib import Path
 from physebm.backends.numba_cpu.blocks import draws_of, emit_block, title
 from physebm.backends.numba_cpu.energies import emit_energy
 from physebm.backends.numba_cpu.signature import Signature, signature
-from physebm.backends.numba_cpu.tiles import emit_tiles, is_tiled
+from physebm.backends.numba_cpu.tiles import emit_tiles, is_tiled, takes_subsets
 from physebm.backends.source import Source, Writer
 from physebm.lowering.plan import (
     CHUNK,
@@ -28,7 +28,7 @@ from physebm.lowering.plan import (
 from physebm.model.units import UnitKind
 
 # Hand-written modules that generated code imports: their text is part of what a kernel depends on.
-LIBRARY = ("library", "exponential", "clusters", "products", "rows")
+LIBRARY = ("library", "exponential", "clusters", "products", "rows", "subset_sums")
 
 
 def emit(plan: SweepPlan) -> Source:
@@ -49,6 +49,8 @@ def emit(plan: SweepPlan) -> Source:
     if is_tiled(plan):
         out("from physebm.backends.numba_cpu.products import *")
         out("from physebm.backends.numba_cpu.rows import *")
+        if takes_subsets(plan):
+            out("from physebm.backends.numba_cpu.subset_sums import *")
     out()
     out()
     if is_tiled(plan):

@@ -17,7 +17,7 @@ import numpy as np
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.numba_cpu.emit import emit
 from physebm.backends.numba_cpu.signature import Signature, signature
-from physebm.backends.numba_cpu.tiles import TILE, is_tiled
+from physebm.backends.numba_cpu.tiles import TILE, is_tiled, tile_size
 from physebm.backends.reference_clusters import refuse_invalid
 from physebm.backends.source import Source, write_once
 from physebm.errors import StudyError
@@ -104,7 +104,7 @@ class NumbaKernels:
         threads = 1 if updates < SERIAL_UPDATES else min(numba.get_num_threads(), len(lanes))
         items = len(lanes)
         if self._tiled:
-            tiles = tiles_of(lanes.instance, threads)
+            tiles = tiles_of(lanes.instance, threads, tile_size(self.plan))
             shared, items = (tiles, *shared), len(tiles)
             threads = min(threads, items)
         if threads == 1:
@@ -138,22 +138,22 @@ class NumbaKernels:
         return state.x[self.plan.groups[_number(name)].name]
 
 
-def tiles_of(instance: np.ndarray, threads: int = 1) -> np.ndarray:
-    """Lanes in tiles ``[tile, place]``, padded with -1: at most 64 lanes, all of one instance.
+def tiles_of(instance: np.ndarray, threads: int = 1, size: int = TILE) -> np.ndarray:
+    """Lanes in tiles ``[tile, place]``, padded with -1: at most `size` lanes, all of one instance.
 
     With several threads tiles are cut so that every thread gets as many lanes; a multiple of 8 of them
     wastes no row of the product. No bit of a lane depends on any of this.
     """
     share = -(-len(instance) // threads)
-    each = -(-share // -(-share // TILE))
-    each = min(-(-each // 8) * 8, TILE)
+    each = -(-share // -(-share // size))
+    each = min(-(-each // 8) * 8, size)
     order = np.argsort(instance, kind="stable")
     ends = [*(np.flatnonzero(np.diff(instance[order])) + 1).tolist(), len(order)]
     cuts, start = [], 0
     for end in ends:
         cuts += [(first, min(first + each, end)) for first in range(start, end, each)]
         start = end
-    tiles = np.full((len(cuts), TILE), -1, dtype=np.int64)
+    tiles = np.full((len(cuts), size), -1, dtype=np.int64)
     for tile, (first, last) in zip(tiles, cuts):
         tile[: last - first] = order[first:last]
     return tiles

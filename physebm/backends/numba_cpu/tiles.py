@@ -1,9 +1,10 @@
 """The text of the kernels of a plan with products between groups: tiles of lanes.
 
 Bipartite and deep models spend their time in ``F = X J`` between two groups, which is fast as a product
-of matrices: up to 64 lanes of one instance, a tile, go through a sweep together. For each move, one
-product per Product read (`physebm.backends.numba_cpu.products`), then every lane by itself: ``draw{m}``
-takes rows of lane arrays and of the tile's fields. A generated module holds
+of matrices: some lanes of one instance, a tile, go through a sweep together. For each move, one product
+per Product read (`physebm.backends.numba_cpu.products` or, for sources of two states,
+`physebm.backends.numba_cpu.subset_sums`), then every lane by itself: ``draw{m}`` takes rows of lane
+arrays and of the tile's fields. A generated module holds
 
 ``draw{m}``      one block update of one lane
 ``energies``     the term energies of one lane
@@ -33,6 +34,9 @@ from physebm.lowering.plan import (
 from physebm.model.units import UnitKind
 
 TILE = 64
+SUBSET_TILE = (
+    256  # the more lanes, the more often a table is read; their fields stay in the second cache
+)
 _LAUNCH = (
     "lanes", "size", "first", "count", "rebuild", "rung", "walker", "key", "coef", "E"
 )  # fmt: skip
@@ -41,6 +45,27 @@ _LAUNCH = (
 def is_tiled(plan: SweepPlan) -> bool:
     """Whether the lanes of a plan go through products of matrices together."""
     return plan.layout is Layout.TILES
+
+
+def tile_size(plan: SweepPlan) -> int:
+    """The most lanes of a tile."""
+    return SUBSET_TILE if takes_subsets(plan) else TILE
+
+
+def takes_subsets(plan: SweepPlan) -> bool:
+    """Whether any product of a plan reads tables of subset sums."""
+    return any(
+        by_subsets(plan, t, side)
+        for t, read in enumerate(plan.terms)
+        if isinstance(read, Product)
+        for side in "ab"
+    )
+
+
+def by_subsets(plan: SweepPlan, t: int, side: str) -> bool:
+    """Whether the field on a side of a product is read from tables of subset sums."""
+    read = plan.terms[t]
+    return read.subsets_to_a if side == "a" else read.subsets_to_b
 
 
 def emit_tiles(out: Writer, plan: SweepPlan, names: Signature) -> None:
@@ -127,10 +152,16 @@ def _emit_products(out: Writer, plan: SweepPlan, wanted: list[tuple[int, str]]) 
         if q:
             out(f"tile_gather(F{t}_{side}, x{source}, lanes, size, J{t}_to_{side}, {q})")
             continue
-        if source not in ready:
-            out(f"source_rows(X{source}, x{source}, lanes, size)")
-            ready.add(source)
-        out(f"tile_product(F{t}_{side}, X{source}, J{t}_to_{side}, size)")
+        rows = f"N{source}" if by_subsets(plan, t, side) else f"X{source}"
+        if rows not in ready:
+            copy = "source_nibbles" if rows[0] == "N" else "source_rows"
+            out(f"{copy}({rows}, x{source}, lanes, size)")
+            ready.add(rows)
+        if rows[0] == "N":
+            low = plan.groups[source].prior.states[0]
+            out(f"subset_product(F{t}_{side}, {rows}, J{t}_to_{side}, size, {low}, tables)")
+        else:
+            out(f"tile_product(F{t}_{side}, {rows}, J{t}_to_{side}, size)")
 
 
 def _emit_rebuild(out: Writer, plan: SweepPlan, terms: list[int]) -> None:
@@ -195,10 +226,15 @@ def _room(plan: SweepPlan) -> list[str]:
 
 
 def _tile_room(plan: SweepPlan) -> list[str]:
-    """Scratch of a tile: configurations of scalar sources in float32, and fields."""
-    joined = {g for read in plan.terms if isinstance(read, Product) for g in (read.a, read.b)}
-    sources = [f"X{g}" for g in sorted(joined) if not plan.groups[g].prior.q]
-    return sources + [f"F{name[1:]}" for name in _field_rows(plan)]
+    """Scratch of a tile: sources (as nibbles, or scalars in float32), fields, tables."""
+    sources = set()
+    for t, read in enumerate(plan.terms):
+        if isinstance(read, Product):
+            for side, source in (("a", read.b), ("b", read.a)):
+                if not plan.groups[source].prior.q:
+                    sources.add(f"{'N' if by_subsets(plan, t, side) else 'X'}{source}")
+    tables = ["tables"] if any(name[0] == "N" for name in sources) else []
+    return [*sorted(sources), *(f"F{name[1:]}" for name in _field_rows(plan)), *tables]
 
 
 def _emit_driver(out: Writer, plan: SweepPlan, names: Signature) -> None:
@@ -224,11 +260,18 @@ def _emit_driver(out: Writer, plan: SweepPlan, names: Signature) -> None:
 
 
 def _allocation(name: str, plan: SweepPlan) -> str:
+    lanes = tile_size(plan)
+    if name == "tables":
+        return "table_room()"
+    if name.startswith("N"):
+        return f"nibble_room({lanes}, x{name[1:]}.shape[1])"
     if name.startswith("X"):
-        return f"np.zeros(({TILE}, x{name[1:]}.shape[1]), np.float32)"
+        return f"np.zeros(({lanes}, x{name[1:]}.shape[1]), np.float32)"
     if name.startswith("F"):
         t, side = name[1:].split("_")
-        return f"np.zeros(({TILE}, J{t}_to_{side}.shape[2]), np.float32)"
+        if by_subsets(plan, int(t), side):
+            return f"field_room({lanes}, J{t}_to_{side}.shape[2])"
+        return f"np.zeros(({lanes}, J{t}_to_{side}.shape[2]), np.float32)"
     if name.startswith("theta"):
         return f"np.empty({plan.groups[int(name[5:])].prior.q})"
     return f"np.empty(widest, np.{'float32' if name == 'gap' else 'uint32'})"
