@@ -9,18 +9,20 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from physebm.lowering.plan import BlockUpdate, SweepPlan, words_per_unit
 from physebm.study import setup
-from physebm.study.grid import Task, Training
+from physebm.study.estimate_free_energy import MethodCost, estimate_free_energies
+from physebm.study.estimate_training import estimate_training
+from physebm.study.grid import Task
+from physebm.study.rehearsal import REHEARSAL_SECONDS, random_words
 from physebm.study.runner import Opened
-from physebm.study.training import prepare
-
-REHEARSAL_SECONDS = 0.4
 
 
 @dataclass(frozen=True)
 class TaskEstimate:
-    """Cost of one task: sizes exact, `seconds` extrapolated from the rehearsal."""
+    """Cost of one task: sizes exact, `seconds` extrapolated from the rehearsal.
+
+    `states` are those of exact sums (of transfer matrices: multiplications).
+    """
 
     task: str
     points: int
@@ -30,16 +32,20 @@ class TaskEstimate:
     random_words: float
     seconds: float
     rehearsed: bool
+    states: float = 0.0
 
 
 def estimate_study(opened: Opened, backend: str | None = None) -> list[TaskEstimate]:
-    """The cost of every task of a study on this machine, single worker.
+    """The cost of every training, task and method of free energies on this machine, single worker.
 
-    Adaptive tempering adds rungs that cannot be known beforehand: their cost is not included.
+    Adaptive tempering of tasks adds rungs that cannot be known beforehand: their cost is not included.
     """
     backend = backend or opened.study.backend
     rates: dict[tuple, float] = {}
-    rows = [_training(opened, training, backend) for training in opened.grid.trainings]
+    rows = []
+    for training in opened.grid.trainings:
+        cost = estimate_training(opened, training, backend)
+        rows.append(TaskEstimate(training.name, 1, **vars(cost), rehearsed=True))
     for task in opened.grid.tasks:
         loaded = task.points[0].loaded
         structure = (task.model, opened.study.sample.method, loaded.hamiltonian.groups)
@@ -47,38 +53,22 @@ def estimate_study(opened: Opened, backend: str | None = None) -> list[TaskEstim
         row, rate = _estimate(opened, task, backend, rates.get(structure))
         rates[structure] = rate
         rows.append(TaskEstimate(**row, rehearsed=rehearse))
+    rows += [_free_energy(cost) for cost in estimate_free_energies(opened, backend)]
     return rows
 
 
-def _training(opened: Opened, training: Training, backend: str) -> TaskEstimate:
-    """A training, from a few updates of it; what is recorded at its ages is not counted."""
-    trainer = prepare(opened.study, training, opened.models, backend).trainer
-    updates, done = training.declared.updates, 0
-    trainer.run(1)
-    start = time.perf_counter()
-    while done == 0 or (time.perf_counter() - start < REHEARSAL_SECONDS and trainer.update < updates):
-        trainer.run(min(trainer.update + 1, updates))
-        done += 1
-    seconds = (time.perf_counter() - start) / done * updates
-    drawn = words = 0.0
-    nbytes = sum(x.nbytes for x in trainer.problem.data.values())
-    nbytes += sum(x.nbytes for x in trainer.checkpoint().values())
-    lanes = 0
-    if trainer.chains is not None:
-        plan, lanes = trainer.chains.plan, len(trainer.chains.state.lanes)
-        sweeps = float(updates) * training.declared.steps * lanes
-        drawn = sweeps * sum(group.size for group in plan.groups)
-        words = sweeps * _words(plan)
-        nbytes += trainer.chains.operands.nbytes
-    return TaskEstimate(training.name, 1, lanes, nbytes, drawn, words, seconds, True)
-
-
-def _words(plan: SweepPlan) -> int:
-    """Random words of one lane and sweep."""
-    return sum(
-        plan.groups[move.group].size * words_per_unit(plan.groups[move.group].prior, move.rule)
-        for move in plan.moves
-        if isinstance(move, BlockUpdate)
+def _free_energy(cost: MethodCost) -> TaskEstimate:
+    name = f"free energies: {', '.join(cost.methods)}"
+    return TaskEstimate(
+        name,
+        cost.points,
+        cost.lanes,
+        cost.nbytes,
+        cost.unit_updates,
+        cost.random_words,
+        cost.seconds,
+        True,
+        cost.states,
     )
 
 
@@ -105,6 +95,6 @@ def _estimate(opened: Opened, task: Task, backend: str, rate: float | None):
         "lanes": len(lanes),
         "nbytes": prepared.operands.nbytes + sum(x.nbytes for x in state.x.values()),
         "unit_updates": updates,
-        "random_words": float(sweeps) * _words(prepared.plan) * len(lanes),
+        "random_words": float(sweeps) * random_words(prepared.plan) * len(lanes),
         "seconds": updates / rate,
     }, rate
