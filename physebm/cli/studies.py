@@ -113,7 +113,7 @@ def status(study, overrides, out) -> None:
     """How far STUDY is, also while it runs."""
     from physebm.schema.study_file import study_to_dict
     from physebm.study.differences import refuse_other_result
-    from physebm.study.jobs import progress_of
+    from physebm.study.jobs_progress import progress_of
     from physebm.study.runner import open_study
     from physebm.study.workfolder import complete, holder, other_work, saved
 
@@ -134,10 +134,8 @@ def status(study, overrides, out) -> None:
                 "--restart, which forgets that work"
             )
         return
-    fraction, done, tasks = progress_of(opened)
+    fraction, done, tasks = progress_of(opened, bool(running))
     parts = (*opened.grid.trainings, *opened.grid.tasks, *opened.grid.free_energies)
-    if not running and not any(saved(opened.work, part.name) for part in parts):
-        fraction = fraction if complete(opened.out) else 0.0  # notes of progress alone save nothing
     begun = running or opened.work.exists() or opened.out.exists()
     state = f"running ({running})" if running else "stopped" if begun else "not begun"
     click.echo(f"{state}: {opened.path}")

@@ -1,4 +1,4 @@
-"""The work of a study: trainings first, then sampling tasks and free energies; how far each is.
+"""The work of a study: trainings first, then sampling tasks and free energies.
 
 A job runs in a folder of its own under ``NAME.work/``. A sampling task waits for the trainings of its
 points; points whose training failed are left out of their task, whose other points lose nothing.
@@ -6,11 +6,9 @@ points; points whose training failed are left out of their task, whose other poi
 
 from __future__ import annotations
 
-import json
 import threading
-import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,19 +17,15 @@ from physebm.errors import InputError, PhysebmError
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays
-from physebm.storage.atomic import replacing
 from physebm.study import executors
 from physebm.study.free_energy import run_free_energies
 from physebm.study.grid import FreeEnergies, Point, Task, Training
+from physebm.study.jobs_progress import Watch, reporter, settle, watching
 from physebm.study.task import finished, run_task
 from physebm.study.training import run_training
 
 if TYPE_CHECKING:
     from physebm.study.runner import Opened
-
-PROGRESS_SECONDS = 0.3
-
-Watch = Callable[[float, int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -67,8 +61,9 @@ def run_jobs(opened: Opened, backend: str, workers: int, watch: Watch) -> Done:
         for a user's mistake that only showed while a job ran.
     """
     done = Done()
+    settle(opened)
     stop = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(opened, watch, stop), daemon=True)
+    watcher = threading.Thread(target=watching, args=(opened, watch, stop), daemon=True)
     watcher.start()
     try:
         _map([Job(opened, each, backend) for each in opened.grid.trainings], workers, done)
@@ -155,15 +150,7 @@ def _failed(job: Job, error: Exception) -> str:
 
 def _work(job: Job) -> Path:
     job.folder.mkdir(parents=True, exist_ok=True)
-    last = [0.0]
-
-    def report(fraction: float, note: str = "") -> None:
-        now = time.monotonic()
-        if now - last[0] > PROGRESS_SECONDS or fraction >= 1.0:
-            last[0] = now
-            with replacing(job.folder / "progress.json") as temporary:
-                Path(temporary).write_text(json.dumps({"fraction": fraction, "note": note}))
-
+    report = reporter(job.folder)
     opened = job.opened
     result = job.folder / "result.npz"
     if finished(result, opened.digest):
@@ -187,49 +174,3 @@ def _work(job: Job) -> Path:
             job.trained,
         )
     return run_task(opened.study, job.part, job.backend, job.folder, opened.digest, report, job.trained)
-
-
-def _watch(opened: Opened, watch: Watch, stop: threading.Event) -> None:
-    while not stop.wait(PROGRESS_SECONDS):
-        watch(*progress_of(opened), note_of(opened))
-
-
-def progress_of(opened: Opened) -> tuple[float, int, int]:
-    """Fraction done, jobs done and jobs of a study, from its work folder (or its result).
-
-    Trainings, tasks and free energies count alike where a study has them; tasks and free energies
-    count by their points within.
-    """
-    grid = opened.grid
-    stages = [stage for stage in (grid.trainings, grid.tasks, grid.free_energies) if stage]
-    jobs = sum(len(stage) for stage in stages)
-    if not opened.work.exists() and opened.out.exists():
-        return 1.0, jobs, jobs
-    fraction, done = 0.0, 0
-    for stage in stages:
-        sizes = [1 if isinstance(part, Training) else len(part.points) for part in stage]
-        for part, size in zip(stage, sizes):
-            if (opened.work / part.name / "result.npz").exists():
-                held, done = 1.0, done + 1
-            else:
-                held = _progress(opened, part).get("fraction", 0.0)
-            fraction += held * size / sum(sizes) / len(stages)
-    return fraction, done, jobs
-
-
-def note_of(opened: Opened) -> str:
-    """The last few numbers of a job that is under way and tells some, "" where there is none."""
-    for part in (*opened.grid.trainings, *opened.grid.free_energies):
-        if not (opened.work / part.name / "result.npz").exists():
-            note = _progress(opened, part).get("note", "")
-            if note:
-                return note
-    return ""
-
-
-def _progress(opened: Opened, part: Task | Training | FreeEnergies) -> dict:
-    try:
-        held = json.loads((opened.work / part.name / "progress.json").read_text())
-        return {"fraction": float(held["fraction"]), "note": str(held.get("note", ""))}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}

@@ -283,8 +283,8 @@ def test_interrupts_at_any_moment_change_no_bit(tmp_path, undisturbed):
     # Each run is stopped once, further on than the last one was.
     code = (
         "import os, signal\n"
-        "from physebm.study import jobs, runner\n"
-        "jobs.PROGRESS_SECONDS = 0.01\n"
+        "from physebm.study import jobs_progress, runner\n"
+        "jobs_progress.PROGRESS_SECONDS = 0.01\n"
         "stopped = sent = 0\n"
         "def watch(fraction, done, tasks, note):\n"
         "    global sent\n"

@@ -1,6 +1,7 @@
 """Mistakes around trained models: each is refused with what was given, what is legal and what helps."""
 
 import gzip
+import re
 import signal
 import subprocess
 import sys
@@ -409,7 +410,9 @@ OTHER = ("--set", "train.learning_rate=0.06")
 def test_status_tells_whose_unfinished_work_there_is(tmp_path):
     path, out = killed(tmp_path, 0.0)
     own = command("status", path, "--out", out)[1]
-    assert "stopped" in own and "train0001: checkpoint" in own and " 0.0 % done" not in own
+    assert "stopped" in own and "train0001: checkpoint" in own
+    # four of its six updates were saved, the fifth was not
+    assert re.search(r"(\d+\.\d) % done", own)[1] == "66.7", own
     status, text = command("status", path, "--out", out, *OTHER)
     assert status == 0 and "not begun" in text and "another study (small" in text, text
     assert "% done" not in text and "--restart" in text and "--out" in text
