@@ -29,26 +29,69 @@ def state_dtype(prior: Prior):
     return STATE_DTYPES[prior.discrete]
 
 
-@dataclass
+class Packed(Protocol):
+    """Configurations in a form of a backend's own."""
+
+    def unpack(self, configurations: Mapping[str, np.ndarray]) -> None:
+        """Write them into arrays ``{group: x[lane, unit]}``."""
+
+
 class LaneState:
     """Configurations ``x[group] = [lane, unit]`` and the running fields that belong to them.
 
     `work` is owned by the kernels (``prepare`` fills it); it is saved with a checkpoint because its
     rounding is part of the trajectory between two rebuilds.
+
+    Kernels may keep configurations packed between two calls: then ``x`` is written when someone takes
+    it. Whoever takes ``x`` may write into it until the next call of a kernel, which packs it anew;
+    `seen` is for those who only read. Arrays that were taken before that call may stay behind.
     """
 
-    x: dict[str, np.ndarray]
-    work: dict[str, np.ndarray] = field(default_factory=dict)
+    def __init__(self, x: dict[str, np.ndarray], work: dict[str, np.ndarray] | None = None):
+        self._x = x
+        self.work = {} if work is None else work
+        self.packed: Packed | None = None
+        self.packed_is_current = False
+        self._behind = False
+
+    @property
+    def x(self) -> dict[str, np.ndarray]:
+        """Configurations by group, to read and to write."""
+        self._catch_up()
+        self.packed_is_current = False
+        return self._x
+
+    @x.setter
+    def x(self, configurations: dict[str, np.ndarray]) -> None:
+        self._x, self._behind, self.packed_is_current = configurations, False, False
+
+    @property
+    def seen(self) -> dict[str, np.ndarray]:
+        """Configurations by group, to read only: nothing is packed anew for it."""
+        self._catch_up()
+        views = {name: x.view() for name, x in self._x.items()}
+        for view in views.values():
+            view.flags.writeable = False
+        return views
+
+    def keep(self, packed: Packed, ahead: bool) -> None:
+        """Let a packed form stand for the configurations; `ahead` of ``x`` where it was swept."""
+        self.packed, self.packed_is_current, self._behind = packed, True, ahead
+
+    def _catch_up(self) -> None:
+        if self._behind:
+            self.packed.unpack(self._x)
+            self._behind = False
 
     @property
     def lanes(self) -> int:
         """Number of lanes."""
-        return len(next(iter(self.x.values())))
+        return len(next(iter(self._x.values())))
 
     def copy(self) -> LaneState:
         """A deep copy."""
         return LaneState(
-            {k: v.copy() for k, v in self.x.items()}, {k: v.copy() for k, v in self.work.items()}
+            {k: v.copy() for k, v in self.seen.items()}, {k: v.copy() for k, v in self.work.items()}
         )
 
 

@@ -1,10 +1,10 @@
 """Bit-sliced lattices: which plans keep one bit per lane, 32 lanes of a chain in a word.
 
 Heat bath or Metropolis of one group of two-state units whose couplings are all 1, or all +1 and -1,
-needs of its neighbours a count. Words of 32 lanes count together by logic alone, and compare random numbers
-with thresholds binary digit by binary digit (`Decision.BIT_PLANES`), so that 512 lanes cost about as
-much as six that are drawn one by one. Sources: L. Jacobs, C. Rebbi, J. Comput. Phys. 41, 203 (1981);
-M. Fernandez, V. Martin-Mayor, Phys. Rev. E 91, 051301 (2015) for independent bits per lane.
+needs of its neighbours a count. Words of 32 lanes count together by logic alone, and compare random
+numbers with thresholds binary digit by binary digit (`Decision.BIT_PLANES`), so that 512 lanes cost
+about as much as six that are drawn one by one. Sources: L. Jacobs, C. Rebbi, J. Comput. Phys. 41, 203
+(1981); M. Fernandez, V. Martin-Mayor, Phys. Rev. E 91, 051301 (2015) for independent bits per lane.
 """
 
 from __future__ import annotations

@@ -1,0 +1,56 @@
+"""Generated source -> an imported module, and its functions called in slices on several threads.
+
+A module is imported by path from the cache directory, so that numba's own on-disk cache works; one
+serves every plan of the same structure.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numba
+
+from physebm.backends.source import Source, write_once
+
+# Below this many unit updates a call runs on one thread: waking the others costs more. No bit depends
+# on the number of threads. (numba's own parallel loops take a third longer to compile, and spin.)
+SERIAL_UPDATES = 100_000
+
+_modules: dict[str, object] = {}
+
+
+def imported(source: Source):
+    """The module of a source, written once and imported; numba compiles at the first call."""
+    if source.name not in _modules:
+        path = write_once(source, ".py")
+        spec = importlib.util.spec_from_file_location(source.name, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[source.name] = module
+        spec.loader.exec_module(module)
+        _modules[source.name] = module
+    return _modules[source.name]
+
+
+def threads_for(updates: int, items: int) -> int:
+    """How many threads share `items` that take so many unit updates."""
+    return 1 if updates < SERIAL_UPDATES else max(1, min(numba.get_num_threads(), items))
+
+
+def in_slices(function, items: int, threads: int, *arguments) -> None:
+    """``function(begin, end, *arguments)`` over all items, a slice to each thread."""
+    if threads == 1:
+        function(0, items, *arguments)
+        return
+    cuts = [items * i // threads for i in range(threads + 1)]
+    parts = [_pool().submit(function, a, b, *arguments) for a, b in zip(cuts, cuts[1:])]
+    for part in parts:
+        part.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads that take slices of the lanes; the kernels release the interpreter's lock."""
+    return ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS, thread_name_prefix="sweep")
