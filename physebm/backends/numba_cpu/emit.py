@@ -15,11 +15,13 @@ from physebm.backends.numba_cpu.blocks import draws_of, emit_block, title
 from physebm.backends.numba_cpu.energies import emit_energy
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles import emit_tiles, is_tiled, takes_subsets
+from physebm.backends.numba_cpu.vectors import emit_vectors
 from physebm.backends.source import Source, Writer
 from physebm.lowering.plan import (
     CHUNK,
     REBUILD_EVERY,
     ClusterMove,
+    Layout,
     Overlap,
     Running,
     SweepPlan,
@@ -28,7 +30,19 @@ from physebm.lowering.plan import (
 from physebm.model.units import UnitKind
 
 # Hand-written modules that generated code imports: their text is part of what a kernel depends on.
-LIBRARY = ("library", "exponential", "clusters", "products", "rows", "subset_sums")
+LIBRARY = (
+    "library",
+    "exponential",
+    "clusters",
+    "products",
+    "rows",
+    "subset_sums",
+    "lane_code",
+    "lane_noise",
+    "lane_tile",
+    "lane_fields",
+    "lane_dense",
+)
 
 
 def emit(plan: SweepPlan) -> Source:
@@ -51,10 +65,15 @@ def emit(plan: SweepPlan) -> Source:
         out("from physebm.backends.numba_cpu.rows import *")
         if takes_subsets(plan):
             out("from physebm.backends.numba_cpu.subset_sums import *")
+    if plan.layout is Layout.VECTORS:
+        for part in ("noise", "tile", "fields", "dense"):
+            out(f"from physebm.backends.numba_cpu.lane_{part} import *")
     out()
     out()
     if is_tiled(plan):
         emit_tiles(out, plan, names)
+    elif plan.layout is Layout.VECTORS:
+        emit_vectors(out, plan, names)
     else:
         _emit_lane(out, plan, names)
         out()

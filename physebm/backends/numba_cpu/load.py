@@ -9,19 +9,23 @@ from __future__ import annotations
 import importlib.util
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from dataclasses import replace
+from functools import cache, cached_property
 
 import numba
 import numpy as np
 
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.numba_cpu.emit import emit
+from physebm.backends.numba_cpu.lane_code import LANES
+from physebm.backends.numba_cpu.overlap_blocks import derived_names, derived_operands
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles import TILE, is_tiled, tile_size
+from physebm.backends.numba_cpu.vectors import LANES_OF_A_TILE
 from physebm.backends.reference_clusters import refuse_invalid
 from physebm.backends.source import Source, write_once
 from physebm.errors import StudyError
-from physebm.lowering.plan import ClusterMove, Overlap, Running, SweepPlan, Weights
+from physebm.lowering.plan import ClusterMove, Layout, Overlap, Running, SweepPlan, Weights
 
 name = "numba"
 
@@ -54,8 +58,10 @@ class NumbaKernels:
     def __init__(self, plan: SweepPlan, module):
         self.plan = plan
         self._signature: Signature = signature(plan)
+        self._arguments = (*self._signature.all, *derived_names(plan))
         self._sweep = module.sweep
         self._tiled = is_tiled(plan)
+        self._vectors = plan.layout is Layout.VECTORS
         self._launch: Launch | None = None
         self._fixed: dict[str, np.ndarray] = {}
 
@@ -88,13 +94,20 @@ class NumbaKernels:
         """Bare term energies of the present configurations."""
         return self._call(state, lanes, launch, 0, 0, False)
 
+    @cached_property
+    def _rows(self) -> NumbaKernels:
+        """The same sweep with lane after lane, for calls with held units."""
+        return compile(replace(self.plan, layout=Layout.ROWS))
+
     def _call(self, state, lanes, launch, first, count, rebuild) -> np.ndarray:
+        if self._vectors and lanes.clamp:
+            return self._rows._call(state, lanes, launch, first, count, rebuild)
         E = np.zeros((len(lanes), len(self.plan.terms)))
         if self._launch is not launch:
             self._launch, self._fixed = launch, self._fixed_arguments(launch)
         arguments = [
             self._fixed[name] if name in self._fixed else self._moving_argument(name, state, lanes)
-            for name in self._signature.all
+            for name in self._arguments
         ]
         shared = (
             first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
@@ -103,8 +116,9 @@ class NumbaKernels:
         updates = len(lanes) * sum(group.size for group in self.plan.groups) * max(count, 1)
         threads = 1 if updates < SERIAL_UPDATES else min(numba.get_num_threads(), len(lanes))
         items = len(lanes)
-        if self._tiled:
-            tiles = tiles_of(lanes.instance, threads, tile_size(self.plan))
+        if self._tiled or self._vectors:
+            size, step = (LANES_OF_A_TILE, LANES) if self._vectors else (tile_size(self.plan), 8)
+            tiles = tiles_of(lanes.instance, threads, size, step)
             shared, items = (tiles, *shared), len(tiles)
             threads = min(threads, items)
         if threads == 1:
@@ -127,6 +141,8 @@ class NumbaKernels:
                 if ranges
                 else launch.tables[number]
             )
+        if self._vectors:
+            fixed |= derived_operands(self.plan, launch.operands)
         return fixed
 
     def _moving_argument(self, name: str, state: LaneState, lanes: Lanes) -> np.ndarray:
@@ -138,15 +154,15 @@ class NumbaKernels:
         return state.x[self.plan.groups[_number(name)].name]
 
 
-def tiles_of(instance: np.ndarray, threads: int = 1, size: int = TILE) -> np.ndarray:
+def tiles_of(instance: np.ndarray, threads: int = 1, size: int = TILE, step: int = 8) -> np.ndarray:
     """Lanes in tiles ``[tile, place]``, padded with -1: at most `size` lanes, all of one instance.
 
-    With several threads tiles are cut so that every thread gets as many lanes; a multiple of 8 of them
-    wastes no row of the product. No bit of a lane depends on any of this.
+    With several threads tiles are cut so that every thread gets as many lanes; a multiple of `step` of
+    them wastes no row of a product, no place of a vector. No bit of a lane depends on any of this.
     """
     share = -(-len(instance) // threads)
     each = -(-share // -(-share // size))
-    each = min(-(-each // 8) * 8, size)
+    each = min(-(-each // step) * step, size)
     order = np.argsort(instance, kind="stable")
     ends = [*(np.flatnonzero(np.diff(instance[order])) + 1).tolist(), len(order)]
     cuts, start = [], 0

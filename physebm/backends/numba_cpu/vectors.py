@@ -1,0 +1,169 @@
+"""The text of the kernels of a plan whose lanes lie side by side, sixteen in a vector.
+
+A generated module holds
+
+``energies``     the term energies of one lane
+``sweep_tile``   up to 48 lanes of one instance through all their sweeps
+``sweep``        some tiles; threads take a range each
+
+Within a tile states are ``S[unit, lane]``; at its ends they are copied from and to the configurations.
+Units of a colour class are drawn 64 at a time; the units of a dense model in blocks of 32 with delayed
+updates. See the modules ``lane_*`` for the steps.
+"""
+
+from __future__ import annotations
+
+from physebm.backends.numba_cpu.blocks import title
+from physebm.backends.numba_cpu.overlap_blocks import derived_names
+from physebm.backends.numba_cpu.signature import Signature
+from physebm.backends.numba_cpu.tiles import _emit_call as emit_call
+from physebm.backends.numba_cpu.tiles import _emit_energies as emit_energies
+from physebm.backends.source import Writer
+from physebm.lowering.plan import (
+    REBUILD_EVERY,
+    Constant,
+    Neighbours,
+    Order,
+    Overlap,
+    Running,
+    SweepPlan,
+    Weights,
+)
+from physebm.rng.streams import Purpose, last_word
+
+LANES_OF_A_TILE = 48
+_LAUNCH = (
+    "lanes", "size", "first", "count", "rebuild", "rung", "walker", "key", "coef", "E"
+)  # fmt: skip
+
+
+def emit_vectors(out: Writer, plan: SweepPlan, names: Signature) -> None:
+    """All functions of a plan with lanes side by side."""
+    energies = emit_energies(out, plan, names)
+    arguments = [*names.all, *derived_names(plan)]
+    _emit_tile(out, plan, arguments, energies)
+    _emit_driver(out, plan, names, arguments)
+
+
+def _emit_tile(out: Writer, plan: SweepPlan, arguments: list[str], energies: list[str]) -> None:
+    low, high = (float(state) for state in plan.groups[0].prior.states)
+    dense = [t for t, read in enumerate(plan.terms) if isinstance(read, Running | Overlap)]
+    out("@njit(nogil=True, error_model='numpy')")
+    with out.block(f"def sweep_tile({', '.join([*_LAUNCH, *arguments])}):"):
+        out("width = whole_vectors(size)")
+        out("walkers, k0, k1 = lane_streams(lanes, size, width, walker, key)")
+        out(f"c = lane_coefficients(lanes, size, width, rung, coef, {high - low})")
+        out("words = np.empty((64, width), np.uint32)")
+        out("noise = np.empty((64, width), np.float32)")
+        out("gap = np.empty((64, width), np.float32)")
+        out("S = np.empty((x0.shape[1], width), np.float32)")
+        out("lanes_in(S, x0, lanes, size)")
+        for t in dense:
+            out("H = np.empty((32, width), np.float32)")
+            out("D = np.zeros((32, width), np.float32)")
+            if isinstance(plan.terms[t], Running):
+                out("moved, steps = np.empty(32, np.int32), np.empty(32, np.float32)")
+            else:
+                out(f"M = overlaps_in(work{t}, lanes, size, width)")
+            with out.block("if rebuild:"):
+                _emit_rebuild(out, plan, t)
+        with out.block("for t in range(first, first + count):"):
+            for t in dense:
+                with out.block(f"if t % {REBUILD_EVERY} == 0:"):
+                    out("lanes_out(x0, S, lanes, size)")
+                    _emit_rebuild(out, plan, t)
+            out(f"# move 0: {title(plan, 0)}")
+            with out.block("for chunk in range(order0.shape[0] // 64):"):
+                last = last_word(Purpose.HEAT_BATH, 0)
+                out(f"fill_lane_words(words, chunk, walkers, t, {last}, k0, k1)")
+                out("logistic_noise(noise, words)")
+                if plan.moves[0].order is Order.COLOURED:
+                    _emit_class(out, plan, low, high)
+                else:
+                    _emit_blocks(out, plan, dense[0], low, high)
+        out("lanes_out(x0, S, lanes, size)")
+        for t in dense:
+            if isinstance(plan.terms[t], Overlap):
+                out(f"overlaps_out(work{t}, M, lanes, size)")
+        with out.block("for place in range(size):"):
+            out("lane = lanes[place]")
+            per_lane = [name for name in energies if name.startswith(("x", "work"))]
+            emit_call(
+                out, "energies", ["E[lane]", *(f"{n}[lane]" if n in per_lane else n for n in energies)]
+            )
+    out()
+    out()
+
+
+def _emit_rebuild(out: Writer, plan: SweepPlan, t: int) -> None:
+    with out.block("for place in range(size):"):
+        out("lane = lanes[place]")
+        if isinstance(plan.terms[t], Running):
+            out(f"product_field(work{t}[lane], J{t}, x0[lane], 0)")
+        else:
+            out(f"rebuild_overlap(work{t}[lane], xi{t}, x0[lane], 0)")
+    if isinstance(plan.terms[t], Overlap):
+        out(f"M = overlaps_in(work{t}, lanes, size, width)")
+
+
+def _emit_class(out: Writer, plan: SweepPlan, low: float, high: float) -> None:
+    with out.block("for p in range(64):"):
+        out("i = order0[64 * chunk + p]")
+        with out.block("if i < 0:"):
+            out("break")
+        out("gap[p] = np.float32(0.0)")
+        _emit_constants(out, plan, "gap[p]", "i")
+        for t in plan.moves[0].reads:
+            read = plan.terms[t]
+            if isinstance(read, Neighbours):
+                w = f"w{t}[i]" if read.weights is not Weights.UNIT else f"n{t}[i]"
+                out(f"field_of_{read.weights}(gap[p], c[{t}], S, n{t}[i], {w})")
+    out(f"draw_independent(S, order0, 64 * chunk, gap, noise, np.float32({low}), np.float32({high}))")
+
+
+def _emit_constants(out: Writer, plan: SweepPlan, gap: str, i: str) -> None:
+    for t in plan.moves[0].reads:
+        read = plan.terms[t]
+        if isinstance(read, Constant):
+            h = "1.0" if read.weights is Weights.UNIT else f"h{t}[{i}]"
+            out(f"axpy({gap}, np.float32({h}), c[{t}])")
+
+
+def _emit_blocks(out: Writer, plan: SweepPlan, t: int, low: float, high: float) -> None:
+    """The two blocks of a chunk; sequential order numbers the units as the file does."""
+    with out.block("for part in range(2):"):
+        out("start = 64 * chunk + 32 * part")
+        out("units = min(32, S.shape[0] - start)")
+        with out.block("if units <= 0:"):
+            out("break")
+        out("base = gap[32 * part : 32 * (part + 1)]")
+        with out.block("for b in range(units):"):
+            out("negative(base[b], noise[32 * part + b])")
+            _emit_constants(out, plan, "base[b]", "start + b")
+        states = f"np.float32({low}), np.float32({high})"
+        if isinstance(plan.terms[t], Running):
+            out(f"take_fields(H, work{t}, lanes, size, start, units)")
+            out(f"decide_block(S, H, D, base, c[{t}], J{t}[start:, start:], start, units, {states})")
+            out(f"add_flips(work{t}, J{t}, D, lanes, size, start, units, moved, steps)")
+            return
+        out("block = start // 32")
+        out(f"own_part(H, S, d{t}, start)")
+        out(f"add_product(H, rows{t}[start : start + 32], M, M.shape[0])")
+        out(f"decide_block(S, H, D, base, c[{t}], within{t}[block], start, units, {states})")
+        with out.block("if any_step(D, units):"):
+            out(f"add_product(M, columns{t}[block], D, units)")
+
+
+def _emit_driver(out: Writer, plan: SweepPlan, names: Signature, arguments: list[str]) -> None:
+    out("@njit(cache=True, nogil=True, error_model='numpy')")
+    with out.block(
+        "def sweep(begin, end, tiles, first, count, rebuild, instance, rung, walker, key, coef, E, "
+        f"{', '.join(arguments)}):"
+    ):
+        with out.block("for tile in range(begin, end):"):
+            out("lanes = tiles[tile]")
+            out("size = np.sum(lanes >= 0)")
+            out("k = instance[lanes[0]]")
+            values = {*names.operands, *derived_names(plan)}
+            rows = [f"{n}[min(k, {n}.shape[0] - 1)]" if n in values else n for n in arguments]
+            emit_call(out, "sweep_tile", [*_LAUNCH, *rows])
