@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from physebm.free_energy.estimators import Rows
+from physebm.free_energy.estimators import Rows, influence_error
 from physebm.free_energy.pymbar_solver import TOLERANCE, quiet_pymbar
 from physebm.observables.reweighting import log_mean_exp
 
@@ -82,6 +82,42 @@ def bar_rows(w_F: np.ndarray, w_R: np.ndarray) -> Rows:
         influence[..., g + 1] = influence[..., g] + _bar_influence(w_F[g], w_R[g], pair.log_z)
     overlap = np.minimum.accumulate(np.append(0.5, [pair.overlap for pair in pairs]))
     return Rows(log_z, influence, {"overlap": overlap})
+
+
+def slope_pull(w_F: np.ndarray, w_R: np.ndarray, log_z: np.ndarray) -> np.ndarray:
+    """``d log Z / d beta = -E`` held against the draws, ``[row]``: the worst gap below, in errors.
+
+    At either end of a gap log Z has a slope along the line between the rows: BAR's, which both rows'
+    draws give, and minus the end's own mean work. With ``a = 1/(1 + exp(w_F + d))`` of the lower and
+    ``b = 1/(1 + exp(w_R - d))`` of the upper row's draws they differ by
+
+        T = <w_F a>_0 + <w_R b>_1 ,
+
+    at both ends alike, which is 0 for draws of the two distributions that the rows say, and of no
+    others (M. R. Shirts, J. Chem. Theory Comput. 9, 909 (2013)). With ``S = log Z + beta E`` this is
+    ``dF/dT = -S``, too. NaN above an unsolved pair.
+
+    Parameters
+    ----------
+    w_F, w_R
+        Works ``[gap, chain, draw]``.
+    log_z
+        BAR's, ``[row]``.
+    """
+    influence, gap = np.empty((*w_F.shape[1:], len(w_F))), np.empty(len(w_F))
+    for g, (own_w, other_w, d) in enumerate(zip(w_F, -w_R, np.diff(log_z))):
+        own, other = _memberships(own_w, -other_w, d)
+        # <a>_0 = <b>_1, so that any reference of the works will do: the one where dT/dd = 0
+        weights = own * (1.0 - own), other * (1.0 - other)
+        total = weights[0].sum() + weights[1].sum()
+        middle = np.sum(weights[0] * own_w) + np.sum(weights[1] * other_w)
+        middle = middle / total if total > 0.0 else np.nan
+        influence[..., g] = (own_w - middle) * own - (other_w - middle) * other
+        gap[g] = influence[..., g].mean()
+    error = influence_error(influence - gap)
+    still = np.where(np.isfinite(gap), 0.0, np.nan)
+    pull = np.divide(np.abs(gap), error, out=still, where=error > TOLERANCE)
+    return np.maximum.accumulate(np.append(0.0, pull))
 
 
 def _bar_influence(w_F: np.ndarray, w_R: np.ndarray, log_z: float) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from physebm.backends.base import Backend
-from physebm.free_energy.bennett import bar_rows
+from physebm.free_energy.bennett import bar_rows, slope_pull
 from physebm.free_energy.estimate import Estimate, judged
 from physebm.free_energy.estimators import (
     Rows,
@@ -21,7 +21,6 @@ from physebm.free_energy.ladder_findings import (
     agreement,
     equilibrium,
     identity,
-    identity_pull,
     of_estimator,
     of_gaps,
     of_run,
@@ -84,7 +83,7 @@ def from_rows(
     check_finite(path, run.energies)
     w_F, w_R = works(path, run.energies)
     forward, backward, stones = stepping_rows(w_F, w_R)
-    pairs, integrated = bar_rows(w_F, w_R), integrated_rows(w_F, w_R)
+    pairs = bar_rows(w_F, w_R)
     found = {}
     for method in methods:
         match method:
@@ -93,7 +92,7 @@ def from_rows(
             case "bar":
                 found[method] = pairs
             case "integration":
-                found[method] = integrated
+                found[method] = integrated_rows(w_F, w_R)
             case "stepping-stone":
                 found[method] = stones
             case _:
@@ -103,7 +102,7 @@ def from_rows(
     low = np.fmin.reduce([each.log_z - error for each, error in zip(sides, errors)])
     high = np.fmax.reduce([each.log_z + error for each, error in zip(sides, errors)])
     run_findings = of_run(path, run)
-    pull = identity_pull(pairs, integrated)
+    pull = slope_pull(w_F, w_R, pairs.log_z)
     series = {"bar": pairs, **found}.values()
     each_row = zip(agreement(found, path.rows), equilibrium(series, run.cold), identity(pull))
     shared = [

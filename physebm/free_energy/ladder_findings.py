@@ -14,7 +14,8 @@ Findings; what a row says holds for all rows above it:
     agreement      integration and mbar differ by more than `SIGMAS` errors and the discretisation
     discretisation of integration is larger than its statistical error
     weights        one weight has more than `SHARE` of a stepping-stone
-    identity       `identity_pull` above `IDENTITY`: the energies are not the slope of log Z
+    identity       the energies of a row are not the slope of log Z, by more than `IDENTITY` errors:
+                   `bennett.slope_pull`
 """
 
 from __future__ import annotations
@@ -94,26 +95,9 @@ def agreement(found: Mapping[str, Rows], rows: int) -> list[list[Finding]]:
     return findings
 
 
-def identity_pull(pairs: Rows, integrated: Rows) -> np.ndarray:
-    """``E = -d log Z / d beta`` in its finite form, ``[row]``: the worst of the gaps below.
-
-    A gap's difference of log Z by BAR is held against the integral of its energies, in units of the
-    statistical error of their difference and the discretisation. BAR reads how probabilities of
-    neighbouring rows are related, integration the averages of either, so that draws of another
-    distribution than their row says fail (M. R. Shirts, J. Chem. Theory Comput. 9, 909 (2013)); as
-    ``S = log Z + beta E``, this is ``dF/dT = -S``, too.
-    """
-    difference = np.diff(pairs.log_z - integrated.log_z)
-    error = influence_error(np.diff(pairs.influence - integrated.influence, axis=-1))
-    error = np.hypot(error, np.diff(integrated.per_row["discretisation"]))
-    none = np.where(np.abs(difference) <= NEGLIGIBLE, 0.0, np.inf)
-    pull = np.divide(np.abs(difference), error, out=none, where=error > NEGLIGIBLE)
-    return np.maximum.accumulate(np.append(0.0, pull))
-
-
 def identity(pull: np.ndarray) -> list[list[Finding]]:
-    """Rows whose `identity_pull` is too large."""
-    text = "log Z differs from the integral of the energy between neighbouring rows by {:.1f} errors"
+    """Rows above a gap where energies and the slope of log Z differ."""
+    text = "energies differ from the slope of log Z by {:.1f} errors"
     return [[Finding(Verdict.SUSPECT, text.format(each))] if each > IDENTITY else [] for each in pull]
 
 

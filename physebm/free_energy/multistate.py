@@ -24,8 +24,8 @@ import numpy as np
 from physebm.free_energy.estimators import Rows
 from physebm.free_energy.pymbar_solver import quiet_pymbar, solve
 
-# Reduced potentials that pymbar reads at most, draws times rows, and those of a block: 8 MiB.
-POTENTIALS = 2**20
+# Reduced potentials that pymbar reads at most, draws times rows, and those of a block of draws, 8 MiB.
+PART, BLOCK = 2**18, 2**20
 # Newton's steps, and the largest last one in nats.
 STEPS, CONVERGED = 30, 1e-9
 
@@ -111,7 +111,7 @@ def mbar_rows(
         ``2 tau`` of the draws, for the errors of pymbar, which are a diagnostic here.
     """
     rows, chains, draws, _ = energies.shape
-    stride = -(-(rows * rows * chains * draws) // POTENTIALS)
+    stride = -(-(rows * rows * chains * draws) // PART)
     some = energies[:, :, ::stride]
     try:
         u_kn = np.moveaxis(some @ coefficients.T + constants, -1, 0).reshape(rows, -1)
@@ -141,7 +141,7 @@ class _Memberships(NamedTuple):
 def _memberships(energies, coefficients, constants, log_z) -> _Memberships:
     rows, chains, draws, _ = energies.shape
     together, products = np.empty((chains, draws, rows)), np.zeros((rows, rows))
-    step = max(1, POTENTIALS // (rows * rows * chains))
+    step = max(1, BLOCK // (rows * rows * chains))
     for first in range(0, draws, step):
         at = slice(first, first + step)
         p = energies[:, :, at] @ -coefficients.T - (constants + log_z)

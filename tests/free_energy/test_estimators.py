@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from physebm.errors import InputError
-from physebm.free_energy.bennett import bar, bar_rows, pair_overlap
+from physebm.free_energy.bennett import bar, bar_rows, pair_overlap, slope_pull
 from physebm.free_energy.estimators import (
     hysteresis,
     inefficiency,
@@ -160,6 +160,35 @@ def test_influence_is_the_derivative():
         moved = estimator(twice).log_z - found.log_z
         assert np.abs(found.influence.mean(axis=(0, 1))).max() < 1e-8
         assert moved == pytest.approx(found.influence[0, 7] / 401, abs=2e-5, rel=0.03)
+
+
+def test_slope_pull_is_a_pull():
+    """200 runs of one gap, draws with memory: mean square of a normal number, 4.5 sigma."""
+    pulls = []
+    for x in gaussian_chains(200, 2, 250, 0.5, seed=9):
+        w_F, w_R = (w[:1] for w in gaussian_works(x))
+        pulls.append(slope_pull(w_F, w_R, bar_rows(w_F, w_R).log_z)[1])
+    assert abs(np.mean(np.square(pulls)) - 1.0) < 0.45
+    equal = np.zeros((1, 1, 50))
+    assert slope_pull(equal, equal, np.zeros(2)) == pytest.approx([0.0, 0.0])
+    assert np.isnan(slope_pull(equal, equal, np.array([0.0, np.nan]))[1])
+
+
+def test_slope_pull_holds_reweighted_energies_against_means():
+    """BAR's slope at either row: the mean work there by the weights of MBAR of the two rows."""
+    x = gaussian_chains(1, 1, 2000, 0.0, seed=9)[0] * np.array([1.2, 1.0, 1.0, 1.0])[:, None, None]
+    w_F, w_R = (w[0, 0] for w in gaussian_works(x))
+    found = mbar(0.5 * PRECISION[:2, None] * x[:2].reshape(1, -1) ** 2, [2000, 2000])
+    off = found.weights.T @ np.append(w_F, -w_R) - [w_F.mean(), -w_R.mean()]
+    assert off[0] == pytest.approx(-off[1], abs=1e-9)
+    # 20 parts of the run, each with a log Z of its own
+    parts = []
+    for F, R in zip(w_F.reshape(20, 100), w_R.reshape(20, 100)):
+        d = bar(F, R).log_z
+        parts.append(np.mean(F / (1.0 + np.exp(F + d))) + np.mean(R / (1.0 + np.exp(R - d))))
+    error = np.std(parts, ddof=1) / np.sqrt(20)
+    pull = slope_pull(w_F[None, None], w_R[None, None], found.log_z)[1]
+    assert pull > 3.0 and pull == pytest.approx(abs(off[0]) / error, rel=0.5)
 
 
 def test_influence_error_sees_chains_that_disagree():

@@ -128,10 +128,12 @@ def test_estimates_are_within_their_errors():
 def test_mbar_stores_its_overlap_and_reads_every_draw(monkeypatch):
     """Pymbar alone solves the whole of a short run; of a long one a part, and Newton the rest."""
     path, run = good_run()
+    monkeypatch.setattr("physebm.free_energy.multistate.PART", 2**20)
     whole = from_rows(path, run, ["mbar"])["mbar"][-1]
     assert whole.diagnostics["overlap_matrix"].shape == (path.rows, path.rows)
     assert 0.5 < whole.stderr / whole.diagnostics["stderr_pymbar"] < 1.5
-    monkeypatch.setattr("physebm.free_energy.multistate.POTENTIALS", 50_000)
+    monkeypatch.setattr("physebm.free_energy.multistate.PART", 4_000)  # 80 draws of a row
+    monkeypatch.setattr("physebm.free_energy.multistate.BLOCK", 50_000)
     part = from_rows(path, run, ["mbar"])["mbar"][-1]
     assert part.log_z == pytest.approx(whole.log_z, abs=1e-9)
     assert part.stderr == pytest.approx(whole.stderr, rel=1e-6)
@@ -139,6 +141,19 @@ def test_mbar_stores_its_overlap_and_reads_every_draw(monkeypatch):
     assert part.diagnostics["stderr_pymbar"] == pytest.approx(
         whole.diagnostics["stderr_pymbar"], rel=0.1
     )
+
+
+def test_energies_are_the_slope_of_log_z():
+    """Six gaps: the worst below 4.5. Draws at another temperature than their row's fail at 5."""
+    path, run = good_run()
+    pull = [each.diagnostics["identity_pull"] for each in from_rows(path, run, ["bar"])["bar"]]
+    assert pull[0] == 0.0 and 0.0 < pull[-1] < 4.5
+    factors = path.coefficients.beta.copy()
+    factors[4] += 0.05
+    each = from_rows(path_of(loaded("sk"), 1.5, factors), run, ["bar"])["bar"]
+    for k, row in enumerate(each):
+        assert ("slope of log Z" in row.reason) == (k >= 4)
+        assert row.verdict == Verdict.SUSPECT or k < 4
 
 
 def test_row_0_is_drawn_independently():
