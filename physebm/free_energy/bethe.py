@@ -26,9 +26,8 @@ import numpy as np
 
 from physebm.errors import LoweringError
 from physebm.free_energy.bethe_stability import bethe_smallest_eigenvalue
-from physebm.free_energy.estimate import Estimate
 from physebm.free_energy.fixed_points import Search, State, search
-from physebm.free_energy.judged_search import estimate
+from physebm.free_energy.judged_search import StationaryEstimate, estimate
 from physebm.free_energy.meanfield import TermEnergies
 from physebm.free_energy.messages import MESSAGES, Messages, log_sum, normalised
 from physebm.free_energy.naive import unmarked
@@ -170,7 +169,7 @@ def estimate_bethe(
     starts: Mapping[str, np.ndarray] | None = None,
     random: int = 6,
     **options,
-) -> Estimate:
+) -> StationaryEstimate:
     """Estimate log Z of one instance at one coefficient row in the Bethe approximation.
 
     Trusted on trees and forests, where it is exact; suspect otherwise, with ``low`` the value itself

@@ -8,6 +8,7 @@ is; `failed` without a stable, converged fixed point with a finite log Z.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,6 +17,24 @@ from physebm.free_energy.fixed_points import Search
 from physebm.model.energy import energy_derivatives
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients
+
+
+@dataclass(frozen=True)
+class StationaryEstimate(Estimate):
+    """An estimate by a stationary functional, which knows its energies too.
+
+    Attributes
+    ----------
+    energy
+        ``<du/dbeta>``, total, at the fixed point whose log Z is the estimate; NaN without one. The
+        entropy is ``log Z + beta <du/dbeta>``.
+    fixed_point_energy, fixed_point_entropy
+        Both totals at every fixed point, ``[fixed point]``, in the order of the diagnostics.
+    """
+
+    energy: float = float("nan")
+    fixed_point_energy: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    fixed_point_entropy: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
 
 def estimate(
@@ -28,11 +47,10 @@ def estimate(
     lower_bound: bool,
     findings: Iterable[Finding] = (),
     more: Mapping[str, object] | None = None,
-) -> Estimate:
+) -> StationaryEstimate:
     """The estimate of a search.
 
-    Diagnostics: what every fixed point is, ``[fixed point]``, the largest log Z first; among it
-    ``fixed_point_energy``, <du/dbeta>, and ``fixed_point_entropy``, both totals.
+    Diagnostics: what every fixed point is, ``[fixed point]``, the largest log Z first.
 
     Parameters
     ----------
@@ -45,8 +63,9 @@ def estimate(
     findings, more
         Further findings and diagnostics of the method.
     """
-    table = _table(found, hamiltonian, row) | dict(more or {})
+    table = _table(found) | dict(more or {})
     findings, best = list(findings), found.best
+    chosen = next((k for k, point in enumerate(found.points) if point is best), 0)
     if best is not None:
         value = best.log_z
         if not exact:
@@ -67,28 +86,36 @@ def estimate(
         text = f"none of {found.unconverged} starts converged (smallest residual {found.residual:.3g})"
         findings.append(Finding(Verdict.FAILED, text))
     verdict, reason = judged(findings)
-    low = value if lower_bound else float("nan")
-    if exact and verdict is Verdict.TRUSTED:
-        return Estimate(method, value, 0.0, value, value, diagnostics=table)
-    return Estimate(method, value, float("nan"), low, verdict=verdict, reason=reason, diagnostics=table)
+    log_z = np.array([point.log_z for point in found.points])
+    energy = _energies(found, hamiltonian, row)
+    trusted = exact and verdict is Verdict.TRUSTED
+    return StationaryEstimate(
+        method,
+        value,
+        stderr=0.0 if trusted else float("nan"),
+        low=value if trusted or lower_bound else float("nan"),
+        high=value if trusted else float("nan"),
+        verdict=verdict,
+        reason=reason,
+        diagnostics=table,
+        energy=float(energy[chosen]) if found.points else float("nan"),
+        fixed_point_energy=energy,
+        fixed_point_entropy=log_z + row.beta[0] * energy,
+    )
 
 
-def energy_of(estimate: Estimate) -> float:
-    """``<du/dbeta>`` of the fixed point whose log Z is the estimate; NaN without one."""
-    table = estimate.diagnostics
-    here = np.flatnonzero(table["fixed_point_log_z"] == estimate.log_z)
-    return float(table["fixed_point_energy"][here[0]]) if len(here) else float("nan")
-
-
-def _table(found: Search, hamiltonian: Hamiltonian, row: Coefficients) -> dict[str, object]:
+def _energies(found: Search, hamiltonian: Hamiltonian, row: Coefficients) -> np.ndarray:
+    """``<du/dbeta> [fixed point]``, the priors that depend on temperature included."""
     points = found.points
-    log_z = np.array([point.log_z for point in points])
     E_lt = np.array([point.term_energies for point in points]).reshape(-1, len(hamiltonian.terms))
-    energy, _ = energy_derivatives(hamiltonian, row, E_lt, np.zeros(len(points), dtype=int))
+    return energy_derivatives(hamiltonian, row, E_lt, np.zeros(len(points), dtype=int))[0]
+
+
+def _table(found: Search) -> dict[str, object]:
+    """All fixed points side by side, ``[fixed point]``, the largest log Z first."""
+    points = found.points
     return {
-        "fixed_point_log_z": log_z,
-        "fixed_point_energy": energy,
-        "fixed_point_entropy": log_z + row.beta[0] * energy,
+        "fixed_point_log_z": np.array([point.log_z for point in points]),
         "fixed_point_norm": np.array([point.norm for point in points]),
         "smallest_eigenvalue": np.array([point.smallest_eigenvalue for point in points]),
         "iterations": np.array([point.iterations for point in points], dtype=int),

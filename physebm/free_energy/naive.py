@@ -22,9 +22,8 @@ from functools import cached_property
 
 import numpy as np
 
-from physebm.free_energy.estimate import Estimate
 from physebm.free_energy.fixed_points import Search, State, search
-from physebm.free_energy.judged_search import estimate
+from physebm.free_energy.judged_search import StationaryEstimate, estimate
 from physebm.free_energy.meanfield import TermEnergies, of_terms, scalar_variance, variational_bound
 from physebm.free_energy.stability import coordinates, one_less_largest
 from physebm.free_energy.starts import start_configurations
@@ -199,7 +198,7 @@ def estimate_mean_field(
     starts: Mapping[str, np.ndarray] | None = None,
     random: int = 6,
     **options,
-) -> Estimate:
+) -> StationaryEstimate:
     """The best lower bound on log Z by a product distribution, of one instance at one coefficient row.
 
     Trusted without couplings, where it is exact; suspect otherwise, with ``low`` the value itself: a

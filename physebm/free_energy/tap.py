@@ -40,9 +40,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from physebm.errors import LoweringError
-from physebm.free_energy.estimate import Estimate, Finding, Verdict
+from physebm.free_energy.estimate import Finding, Verdict
 from physebm.free_energy.fixed_points import NOT_NEGATIVE, State
-from physebm.free_energy.judged_search import estimate
+from physebm.free_energy.judged_search import StationaryEstimate, estimate
 from physebm.free_energy.naive import NaiveMeanField, fixed_points, unmarked
 from physebm.free_energy.onsager import Onsager
 from physebm.free_energy.tap_stability import continuous_factor, expansion, onsager_curvature
@@ -204,7 +204,7 @@ def estimate_tap(
     starts: Mapping[str, np.ndarray] | None = None,
     random: int = 6,
     **options,
-) -> Estimate:
+) -> StationaryEstimate:
     """Estimate log Z of one instance at one coefficient row in the TAP approximation.
 
     Neither an upper nor a lower bound. Trusted without couplings, where it is exact; suspect otherwise.

@@ -9,7 +9,6 @@ from small_models import ZOO, loaded
 from physebm.errors import LoweringError
 from physebm.free_energy.bethe import Bethe, bethe_fixed_points, estimate_bethe
 from physebm.free_energy.exact import summed_out
-from physebm.free_energy.judged_search import energy_of
 from physebm.free_energy.naive import NaiveMeanField, estimate_mean_field, fixed_points
 from physebm.free_energy.tap import Tap, estimate_tap
 from physebm.model.conditionals import Conditionals
@@ -45,10 +44,10 @@ def test_the_energy_is_the_slope_of_log_z_over_beta(method, name):
         log_z = [each.log_z for each in values]
         here = values[0]
         expected = -slope(log_z[1:])
-        assert energy_of(here) == pytest.approx(expected, abs=1e-6, rel=1e-6)
+        assert here.energy == pytest.approx(expected, abs=1e-6, rel=1e-6)
         table = here.diagnostics
-        entropy = table["fixed_point_log_z"] + table["fixed_point_energy"] / T
-        np.testing.assert_allclose(table["fixed_point_entropy"], entropy, rtol=1e-12)
+        entropy = table["fixed_point_log_z"] + here.fixed_point_energy / T
+        np.testing.assert_allclose(here.fixed_point_entropy, entropy, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, "deep"])
@@ -112,8 +111,8 @@ def test_energy_and_entropy_of_independent_units_are_exact(name):
     independent = model.coefficients([1.0])
     assert exact.log_z[0] == pytest.approx(found.log_z, abs=1e-10)
     # all terms but the fields have a derivative and no coefficient: their energy is that of means
-    energy = energy_of(found)
-    entropy = found.diagnostics["fixed_point_entropy"]
+    energy = found.energy
+    entropy = found.fixed_point_entropy
     assert energy == pytest.approx(enumerated_energy(model, params, row, independent), abs=1e-10)
     assert entropy[0] == pytest.approx(found.log_z + energy, abs=1e-10)
 
@@ -143,9 +142,9 @@ def test_a_tree_has_the_exact_energy_and_entropy():
             row = model.coefficients([T])
             found = estimate_bethe(model.hamiltonian, params, row, KEY)
             exact = enumerate_states(model.hamiltonian, params, row)
-            assert energy_of(found) == pytest.approx(float(exact.derivative[0]), abs=1e-9)
+            assert found.energy == pytest.approx(float(exact.derivative[0]), abs=1e-9)
             entropy = float(exact.log_z[0] + exact.derivative[0] / T)
-            assert found.diagnostics["fixed_point_entropy"][0] == pytest.approx(entropy, abs=1e-9)
+            assert found.fixed_point_entropy[0] == pytest.approx(entropy, abs=1e-9)
 
 
 def test_the_paramagnet_of_a_spin_glass_loses_entropy_as_the_couplings_squared():
@@ -154,13 +153,13 @@ def test_the_paramagnet_of_a_spin_glass_loses_entropy_as_the_couplings_squared()
     params, T = model.params(0), 2.0
     found = estimate_tap(model.hamiltonian, params, model.coefficients([T]), KEY, random=0)
     squares = (np.triu(params.arrays["J"][0], 1) ** 2).sum()
-    assert energy_of(found) == pytest.approx(-squares / T, rel=1e-9)
+    assert found.energy == pytest.approx(-squares / T, rel=1e-9)
     entropy = 30 * np.log(2.0) - 0.5 * squares / T**2
-    assert found.diagnostics["fixed_point_entropy"][0] == pytest.approx(entropy, rel=1e-9)
+    assert found.fixed_point_entropy[0] == pytest.approx(entropy, rel=1e-9)
 
 
 def test_an_estimate_without_a_fixed_point_has_no_energy():
     model = family("boltzmann machine")
     row = model.coefficients([1.0])
     found = estimate_mean_field(model.hamiltonian, model.params(0), row, KEY, iterations=1)
-    assert np.isnan(energy_of(found)) and len(found.diagnostics["fixed_point_energy"]) == 0
+    assert np.isnan(found.energy) and len(found.fixed_point_energy) == 0
