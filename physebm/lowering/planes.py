@@ -28,7 +28,7 @@ from physebm.model.terms import array_of
 from physebm.model.units import UnitKind
 
 # From this many lanes on a word that is not full costs less than its lanes one by one.
-PLANE_LANES = 1 << 60
+PLANE_LANES = 8
 
 
 def choose_planes(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from physebm.backends.source import Source, Writer
-from physebm.lowering.plan import Constant, Neighbours, Rule, SweepPlan, Weights
+from physebm.lowering.plan import Constant, Layout, Neighbours, Rule, SweepPlan, Weights
 from physebm.model.units import UnitKind
 from physebm.rng.streams import Purpose, last_word
 
@@ -62,6 +62,11 @@ class Sliced:
         """The counter word c3 of the move's first draw."""
         purpose = Purpose.METROPOLIS_PLANES if self.metropolis else Purpose.HEAT_BATH_PLANES
         return last_word(purpose, 0)
+
+
+def is_sliced(plan: SweepPlan) -> bool:
+    """Whether the lanes of a plan stand in bit planes."""
+    return plan.layout is Layout.PLANES
 
 
 def emit_planes(plan: SweepPlan, width: int, degree: int) -> Source:

@@ -2,9 +2,8 @@
 
 As `physebm.rng.philox` defines it. The products of 32-bit words need 64 bits, so words of even and odd
 place live in the low halves of two vectors of 64-bit numbers; what gathers in the high halves is cut
-off by the next product. The first two counter words, position and the 32 chains, meet the third and fourth,
-sweep and draw, one round after the other: the first round multiplies plain numbers, and what does not
-depend on the position LLVM takes out of the loop over units.
+off by the next product. The first round multiplies plain numbers, position and sweep; what follows from
+the sweep alone LLVM takes out of the loop over units.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Sums over planes: pairs of units counted lane by lane, and bits transposed into thresholds.
 
 Sums stand bit-sliced, too: plane n of a *counter* holds digit n of every lane's sum. Eight planes at
-a time go through carry-save adders, so that most of the work is done on planes of the three lowest digits.
+a time go through carry-save adders, so that most of the work is done on planes of the three lowest
+digits.
 """
 
 from __future__ import annotations
