@@ -19,6 +19,8 @@ from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.numba_cpu.emit import emit
 from physebm.backends.numba_cpu.lane_code import LANES
 from physebm.backends.numba_cpu.overlap_blocks import derived_names, derived_operands
+from physebm.backends.numba_cpu.planes_emit import is_sliced
+from physebm.backends.numba_cpu.planes_load import PlanesKernels
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles import TILE, is_tiled, tile_size
 from physebm.backends.numba_cpu.vectors import LANES_OF_A_TILE
@@ -36,8 +38,10 @@ SERIAL_UPDATES = 100_000
 _modules: dict[str, object] = {}
 
 
-def compile(plan: SweepPlan) -> NumbaKernels:
+def compile(plan: SweepPlan) -> NumbaKernels | PlanesKernels:
     """Kernels of a plan: emitted, written once, imported; numba compiles at the first call."""
+    if is_sliced(plan):
+        return PlanesKernels(plan)
     return NumbaKernels(plan, _import(emit(plan)))
 
 
