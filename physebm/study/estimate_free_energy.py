@@ -20,7 +20,6 @@ from physebm.backends.select import select
 from physebm.free_energy.annealed import forward
 from physebm.free_energy.bounded import PASSES, STARTS, WIDEST
 from physebm.free_energy.ladder import from_rows
-from physebm.free_energy.multistate import POTENTIALS
 from physebm.free_energy.path import Path, placed, scaled_path, thermal_path
 from physebm.free_energy.population import populations
 from physebm.free_energy.schedule import adaptive
@@ -47,9 +46,9 @@ PLACING_SWEEPS, PLACING_WALKERS = 240, 128
 FEW_DRAWS, MORE_DRAWS = 64, 256
 # Passes of iterations in a rehearsal, and after how many a start is given up.
 FIRST_PASSES, ALL_PASSES = 10, 3000
-# Arrays [chain, draw, row] that estimators of a tempered run hold at once, and arrays of potentials
-# that pymbar does.
-INFLUENCES, IN_PYMBAR = 12, 5
+# Arrays [chain, draw, row] that estimators of a tempered run hold at once; arrays of potentials that
+# pymbar does, and the numbers that MBAR holds at most, as it reads draws in blocks.
+INFLUENCES, IN_PYMBAR, IN_MBAR = 12, 5, 2**22
 # Largest matrix whose eigenvalues are sought in one piece, and copies of it.
 DENSE_SIZE, COPIES = 600, 4
 NAME = ("rehearsal",)
@@ -230,7 +229,7 @@ def _ladder(job: _Job, methods: tuple[str, ...]) -> Cost:
     terms = run.energies.shape[-1]
     nbytes = 8 * rows * chains * draws * (terms + INFLUENCES) + 8 * chains * declared.discard
     if "mbar" in methods:
-        nbytes += 8 * IN_PYMBAR * min(POTENTIALS, rows * rows * chains * draws)
+        nbytes += 8 * min(IN_MBAR, IN_PYMBAR * rows * rows * chains * draws)
     lanes = chains * (rows + 1)
     return Cost(lanes, sweeps, 0.0, nbytes + lanes * job.lane_bytes(), rate * sweeps + estimators)
 
