@@ -9,7 +9,7 @@ find, or cannot leave, shows as a disagreement.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,6 +47,8 @@ class TemperedRun:
         Round trips ``[chain]`` and mean exchange probabilities ``[gap]``; None where not known.
     early
         ``u`` of the last row in the discarded sweeps, ``[chain, sweep]``; None where not known.
+    measured
+        What was measured beside the energies, ``[row, chain, draw]``; None where nothing was.
     """
 
     energies: np.ndarray
@@ -54,6 +56,7 @@ class TemperedRun:
     trips: np.ndarray | None = None
     acceptance: np.ndarray | None = None
     early: np.ndarray | None = None
+    measured: np.ndarray | None = None
 
     def take(self, chains) -> TemperedRun:
         """The run of some of its chains; the acceptance stays that of all."""
@@ -63,6 +66,7 @@ class TemperedRun:
             cold=self.cold[chains],
             trips=None if self.trips is None else self.trips[chains],
             early=None if self.early is None else self.early[chains],
+            measured=None if self.measured is None else self.measured[:, chains],
         )
 
 
@@ -77,6 +81,7 @@ def record(
     discard: int = 1024,
     every: int = 1,
     starts: Mapping[str, np.ndarray] | None = None,
+    measure: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None = None,
 ) -> TemperedRun:
     """Replica exchange over the rows of a path, an exchange after every sweep.
 
@@ -93,6 +98,9 @@ def record(
     starts
         Configurations ``{group: x[any, unit]}`` for the cold chains, such as data or a pattern; groups
         without one keep the states of a random start.
+
+    measure
+        ``{group: x[row, chain, unit]} -> [row, chain]``, taken with every draw.
 
     Raises
     ------
@@ -113,14 +121,18 @@ def record(
         early[:, d] = path.potentials(state.energies[state.lane_of[slots[-1]]])[:, -1]
     state = reset(state)
     energies = np.empty((rows, chains, draws, state.energies.shape[1]))
+    measured = None if measure is None else np.empty((rows, chains, draws))
     for d in range(draws):
         state = sampler.step(state, every)
-        energies[:, :, d] = state.energies[state.lane_of[slots]]
+        at = state.lane_of[slots]
+        energies[:, :, d] = state.energies[at]
+        if measured is not None:
+            measured[:, :, d] = measure({name: x[at] for name, x in state.configurations.x.items()})
     check_finite(path, energies)
     tempered_slots = np.flatnonzero(ladders.ladder < chains).reshape(chains, rows)
     trips = state.trips[state.lane_of[tempered_slots]].sum(axis=1)
     acceptance = mean_acceptance(state)[tempered_slots].mean(axis=0)[:-1]
-    return TemperedRun(energies, cold, trips, acceptance, early)
+    return TemperedRun(energies, cold, trips, acceptance, early, measured)
 
 
 def _sampler(path: Path, backend: Backend) -> tuple[PlanSampler, Coefficients]:

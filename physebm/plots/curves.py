@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from physebm.plots.labels import axis_label, check_names, line_label, value_text
-from physebm.plots.legends import BAD, CHAINS_OUT, METASTABLE, explain, legend, mark
+from physebm.plots.legends import explain, legend, mark, meanings
 from physebm.plots.places import name_ticks, positions
 from physebm.plots.style import COLUMN, DASHES, DOUBLE, MARKERS, colours_of, new_figure, styled
 from physebm.plots.theory_lines import TheoryLines, ready_lines
 from physebm.storage.points import bad_points, metastable_points, point_values, select_points, split
-from physebm.storage.training import of_training
 
 
 @styled
@@ -39,7 +38,8 @@ def curve(
     `theory_label` (under the key None it may hold lines of their own too); or a function that
     gives either for the dataset of one panel. Points that failed or drift are open, those where only
     starts or chains disagree half open; of a training those are open where its chains were out of
-    equilibrium. `log` names the logarithmic axes: "", "x", "y" or "xy".
+    equilibrium; free energies are marked by their own verdicts, and estimators stand a little beside
+    each other, because they should agree. `log` names the logarithmic axes: "", "x", "y" or "xy".
     """
     ds = select_points(ds, select)
     check_names(ds, x, y)
@@ -47,7 +47,7 @@ def curve(
     fig = new_figure(DOUBLE if len(panels) > 1 else COLUMN, 2.7)
     axes = fig.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     xs, x_ticks = positions(ds[x])
-    wrong = CHAINS_OUT if of_training(ds[y]) else BAD
+    wrong, doubtful = meanings(ds, y)
     handles: dict[str, Line2D] = {}
     black_handles: dict[str, Line2D] = {}
     marks: dict[str, Line2D] = {}
@@ -70,14 +70,15 @@ def curve(
             joined = {"linestyle": ""}
             if not lines and x_ticks is None:
                 joined = {"linestyle": "-", "linewidth": 0.5}
-            ax.plot(xs, value, color=colour, **joined)
-            looks = ((~bad & ~metastable, "full", ""), (metastable, "bottom", METASTABLE))
+            places = xs + (_beside(number, len(groups), xs) if by == "estimator" else 0.0)
+            ax.plot(places, value, color=colour, **joined)
+            looks = ((~bad & ~metastable, "full", ""), (metastable, "bottom", doubtful))
             for flagged, fill, meaning in (*looks, (bad, "none", wrong)):
                 chosen = flagged & known
                 if not chosen.any():
                     continue
                 ax.errorbar(
-                    xs[chosen],
+                    places[chosen],
                     value.values[chosen],
                     None if error is None else error.values[chosen],
                     fmt=marker,
@@ -107,3 +108,9 @@ def curve(
         legend(fig, list(handles.values()), list(black_handles.values()))
     explain(fig, list(marks.values()))
     return fig
+
+
+def _beside(number: int, lines: int, xs: np.ndarray) -> float:
+    """How far from its place a line's points are drawn: within a fifth of the least distance."""
+    gap = np.min(np.diff(np.sort(xs))) if len(xs) > 1 else 0.0
+    return 0.2 * gap * ((number + 0.5) / lines - 0.5)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -15,9 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from physebm.plots.style import COLUMN, STYLE
+from physebm.storage.points import verdicts_of
+from physebm.storage.training import of_training
 
 BAD, METASTABLE = "failed or still drifting", "stationary, but starts or chains disagree"
 CHAINS_OUT = "chains of the training out of equilibrium"
+ESTIMATE_FAILED, ESTIMATE_SUSPECT = "estimate failed", "suspect estimate, or an approximation"
 BAD_CROSS = {
     "linestyle": "",
     "marker": "x",
@@ -35,6 +39,15 @@ METASTABLE_DOT = {
     "markeredgewidth": 0.35,
     "label": METASTABLE,
 }
+
+
+def meanings(ds: xr.Dataset, name: str) -> tuple[str, str]:
+    """What `bad_points` and `metastable_points` of a quantity are called."""
+    if of_training(ds[name]):
+        return CHAINS_OUT, METASTABLE
+    if verdicts_of(ds, name) is not None:
+        return ESTIMATE_FAILED, ESTIMATE_SUSPECT
+    return BAD, METASTABLE
 
 
 def legend(fig: Figure, *groups: Sequence[Artist]) -> None:

@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from physebm.plots.labels import axis_label, check_names, value_text
-from physebm.plots.legends import BAD_CROSS, CHAINS_OUT, METASTABLE_DOT, explain, legend
+from physebm.plots.legends import BAD_CROSS, METASTABLE_DOT, explain, legend, meanings
 from physebm.plots.places import edges, ends, name_ticks, positions, text_axis, value_range
 from physebm.plots.style import COLUMN, DOUBLE, new_figure, styled
 from physebm.plots.theory_lines import TheoryLines, outlined, ready_lines
 from physebm.storage.points import bad_points, metastable_points, point_values, select_points, split
-from physebm.storage.training import of_training
 
 
 @styled
@@ -56,8 +55,9 @@ def phase_diagram(
         mesh = ax.pcolormesh(
             edges(xs), edges(ys), values.values, vmin=low, vmax=high, cmap=cmap, rasterized=True
         )
-        cross = BAD_CROSS | {"label": CHAINS_OUT} if of_training(ds[z]) else BAD_CROSS
-        flags = ((bad_points, cross), (metastable_points, METASTABLE_DOT))
+        crossed, dotted = meanings(ds, z)
+        looks = (BAD_CROSS | {"label": crossed}, METASTABLE_DOT | {"label": dotted})
+        flags = zip((bad_points, metastable_points), looks)
         for flagged, look in flags:
             rows, cols = np.nonzero(flagged(part, z, (y, x)).values)
             if rows.size:

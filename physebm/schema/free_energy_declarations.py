@@ -5,6 +5,7 @@
     [free_energy.annealing]            # ais
     [free_energy.population]           # population-annealing
     [free_energy.fixed_points]         # mean-field, tap, bethe
+    reweight = { temperature = [1.1, 1.3], observables = ["energy"] }   # of a ladder's run
 
 A table that none of the methods reads is refused.
 """
@@ -16,6 +17,8 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from physebm.errors import InputError
+from physebm.schema.axes import check_temperature, listed_values
 from physebm.schema.convert import Problem, decode
 from physebm.schema.struct_rules import require_whole
 
@@ -31,6 +34,13 @@ class Methods(ABC):  # noqa: B024 - a type that msgspec leaves to `decode_free_e
 
 
 Methods.register(tuple)
+
+
+class Temperatures(ABC):  # noqa: B024 - as above
+    """A number, a list or a spacing, ``{ linspace = [1.0, 2.0, 11] }``; ascending, each once."""
+
+
+Temperatures.register(tuple)
 
 
 class LadderDeclaration(msgspec.Struct, **_STRICT):
@@ -95,17 +105,45 @@ class FixedPointsDeclaration(msgspec.Struct, **_STRICT):
             raise Problem(".damping", got=self.damping, expected="a number, 0 to below 1")
 
 
+REWEIGHTABLE = (
+    "energy",
+    "specific_heat",
+    "magnetisation",
+    "abs_magnetisation",
+    "susceptibility",
+    "binder",
+)
+"""What a ladder's run can be asked for at temperatures between its rows."""
+
+
+class ReweightDeclaration(msgspec.Struct, **_STRICT):
+    """[free_energy.reweight]: averages at temperatures inside the ladder, of the draws of all rows."""
+
+    temperature: Temperatures
+    observables: tuple[str, ...] = ("energy",)
+
+    def __post_init__(self):
+        if not self.observables:
+            raise Problem(".observables", got=[], expected=REWEIGHTABLE)
+        for i, name in enumerate(self.observables):
+            if name not in REWEIGHTABLE:
+                raise Problem(f".observables[{i}]", got=name, expected=REWEIGHTABLE)
+            if name in self.observables[:i]:
+                raise Problem(f".observables[{i}]", got=name, hint="it stands in the list already")
+
+
 READERS = {
     "ladder": LADDER_METHODS,
     "annealing": ("ais",),
     "population": ("population-annealing",),
     "fixed_points": FIXED_POINT_METHODS,
 }
-"""The methods that read each table."""
+"""The methods that read each table; one that is read and not written has its defaults."""
+READ_IF_WRITTEN = {"reweight": LADDER_METHODS}
 
 
 class FreeEnergyDeclaration(msgspec.Struct, **_STRICT):
-    """[free_energy]; tables that no method reads hold None."""
+    """[free_energy]; tables that no method reads hold None; `reweight` does unless it is written."""
 
     readers: ClassVar[dict[str, tuple[str, ...]]] = READERS
 
@@ -114,6 +152,7 @@ class FreeEnergyDeclaration(msgspec.Struct, **_STRICT):
     annealing: AnnealingDeclaration | None = None
     population: PopulationDeclaration | None = None
     fixed_points: FixedPointsDeclaration | None = None
+    reweight: ReweightDeclaration | None = None
 
     def __post_init__(self):
         kinds = {
@@ -122,18 +161,20 @@ class FreeEnergyDeclaration(msgspec.Struct, **_STRICT):
             "population": PopulationDeclaration,
             "fixed_points": FixedPointsDeclaration,
         }
-        for name, kind in kinds.items():
-            read = any(method in READERS[name] for method in self.method)
+        for name, readers in (READERS | READ_IF_WRITTEN).items():
+            read = any(method in readers for method in self.method)
             written = getattr(self, name) is not None
             if written and not read:
-                hint = f"`{name}` is read by {', '.join(READERS[name])}; method is {list(self.method)}"
+                hint = f"`{name}` is read by {', '.join(readers)}; method is {list(self.method)}"
                 raise Problem(f".{name}", got=name, hint=hint)
-            if read and not written:
-                msgspec.structs.force_setattr(self, name, kind())
+            if read and not written and name in kinds:
+                msgspec.structs.force_setattr(self, name, kinds[name]())
 
 
 def decode_free_energy(kind: type, value: object) -> Any:
     """Decode the types of the structs above; raises `Problem`."""
+    if kind is Temperatures:
+        return _temperatures(value)
     if kind is not Methods:
         return decode(kind, value)
     names = [value] if isinstance(value, str) else value
@@ -146,3 +187,14 @@ def decode_free_energy(kind: type, value: object) -> Any:
         if name in names[:i]:
             raise Problem(at, got=name, hint="it stands in the list already")
     return tuple(names)
+
+
+def _temperatures(value: object) -> tuple[float, ...]:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    try:
+        listed = listed_values([value] if number else value, "")
+        return tuple(sorted({check_temperature(each, f"[{i}]") for i, each in enumerate(listed)}))
+    except InputError as problem:
+        raise Problem(
+            problem.where, got=problem.got, expected=problem.expected, hint=problem.hint
+        ) from None

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from physebm.errors import StudyFileError
-from physebm.schema.free_energy_declarations import READERS
+from physebm.schema.free_energy_declarations import READ_IF_WRITTEN, READERS
 from physebm.schema.train_scan import axis_names, drop_orphans
 
 TOP_LEVEL = ("title", "model", "models", "seed", "backend")
@@ -88,7 +88,7 @@ def _drop_unread_tables(asked: Any, keys: list[str]) -> None:
     methods = [methods] if isinstance(methods, str) else methods
     if not isinstance(methods, list):
         return
-    for table, readers in READERS.items():
+    for table, readers in (READERS | READ_IF_WRITTEN).items():
         written = any(f"{key}.".startswith(f"free_energy.{table}.") for key in keys)
         if table in asked and not written and not set(readers) & set(_names(methods)):
             del asked[table]

@@ -26,6 +26,9 @@ TRAINING_KINDS = ("training", "spectrum", "samples", "features")
 """Figures of a training."""
 
 
+ESTIMATOR, REWEIGHTED = "estimator", "reweighted_temperature"
+"""Axes of the results of [free_energy] that no [scan] names."""
+
 _OBSERVED = {"phase_diagram": "z", "curve": "y", "histogram": "x", "training": "y"}
 
 
@@ -38,8 +41,10 @@ class PlotDeclaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     `array` against the training age. samples: the chains at the end of the training as pictures.
     features: `array` as a picture per hidden unit.
 
-    `panel` is an axis with one panel per value; `theory` names the curves drawn over it; `log` makes
-    the vertical axis logarithmic; `count` pictures of `shape` [rows, columns] are drawn.
+    `panel` is an axis with one panel per value; the axis `estimator` stands for the methods of
+    [free_energy] beside each other, `reweighted_temperature` for what its ladder was reweighted to;
+    `theory` names the curves drawn over it; `log` makes the vertical axis logarithmic; `count`
+    pictures of `shape` [rows, columns] are drawn.
     """
 
     kind: Literal["phase_diagram", "curve", "histogram", "training", "spectrum", "samples", "features"]
@@ -76,6 +81,17 @@ class PlotDeclaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     def observed(self) -> str:
         """The key that holds a quantity rather than an axis, "" where there is none."""
         return _OBSERVED.get(self.kind, "")
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The axes that the figure shows."""
+        keys = [key for key in ("x", "y", "by", "panel") if key != self.observed]
+        return tuple(filter(None, (getattr(self, key) for key in keys)))
+
+    @property
+    def of_estimates(self) -> bool:
+        """Whether it shows the estimates of [free_energy] beside each other, or what was reweighted."""
+        return ESTIMATOR in self.shown or REWEIGHTED in self.shown
 
     @property
     def subject(self) -> str:

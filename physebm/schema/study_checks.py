@@ -9,7 +9,7 @@ from physebm.schema.axes import AFTER_TRAINING, RESERVED_AXES
 from physebm.schema.data_declarations import DataDeclaration
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.expressions import check_names
-from physebm.schema.plot_declarations import TRAINING_KINDS, PlotDeclaration
+from physebm.schema.plot_declarations import ESTIMATOR, REWEIGHTED, TRAINING_KINDS, PlotDeclaration
 from physebm.schema.study_declarations import (
     OBSERVABLES,
     REPLICA_OBSERVABLES,
@@ -160,6 +160,12 @@ def _check_plots(study: StudyDeclaration) -> None:
             raise StudyFileError(where, hint=f"a figure `{plot.kind}` needs a table [train]")
         legal = [name for name in axes if name not in AFTER_TRAINING] if learned else axes
         hint = "axes of [scan]" + (" that the training depends on" if learned else "")
+        if plot.of_estimates:
+            _check_estimates(study, plot, where)
+        if study.free_energy is not None and plot.kind in ("curve", "phase_diagram"):
+            legal, hint = [*legal, ESTIMATOR], f"{hint}, and the methods of [free_energy]"
+            if study.free_energy.reweight is not None:
+                legal = [*legal, REWEIGHTED]
         for key in ("x", "y", "z", "by", "panel"):
             name = getattr(plot, key)
             if name is None:
@@ -168,6 +174,28 @@ def _check_plots(study: StudyDeclaration) -> None:
                 _check_observed(study, name, f"{where}.{key}")
             elif name not in legal:
                 raise StudyFileError(f"{where}.{key}", got=name, expected=legal, hint=hint)
+
+
+def _check_estimates(study: StudyDeclaration, plot: PlotDeclaration, where: str) -> None:
+    """The axes that only results of [free_energy] have, and those that they have not."""
+    for key in ("x", "y", "by", "panel"):
+        name = getattr(plot, key)
+        if name in (ESTIMATOR, REWEIGHTED) and key != plot.observed:
+            if study.free_energy is None or (name == REWEIGHTED and study.free_energy.reweight is None):
+                table = "free_energy" + (".reweight" if name == REWEIGHTED else "")
+                raise StudyFileError(
+                    f"{where}.{key}", got=name, hint=f"it comes from a table [{table}]"
+                )
+            if plot.kind not in ("curve", "phase_diagram"):
+                hint = f"a figure `{plot.kind}` has no estimators"
+                raise StudyFileError(f"{where}.{key}", got=name, hint=hint)
+            if name == REWEIGHTED and (plot.kind != "curve" or key != "x"):
+                hint = "it is the axis x of a curve"
+                raise StudyFileError(f"{where}.{key}", got=name, hint=hint)
+        lost = ("start", *SCHEDULE) + (("temperature", ESTIMATOR) if REWEIGHTED in plot.shown else ())
+        if name in lost and key != plot.observed:
+            hint = "what [free_energy] finds does not depend on it"
+            raise StudyFileError(f"{where}.{key}", got=name, hint=hint)
 
 
 def _check_observed(study: StudyDeclaration, name: str, where: str) -> None:

@@ -16,6 +16,7 @@ import xarray as xr
 
 from physebm.errors import InputError
 from physebm.storage.dataset import DONE, FAILED, NOT_EQUILIBRATED
+from physebm.storage.free_energy import VERDICTS as ESTIMATES
 from physebm.storage.training import of_training
 from physebm.storage.training_quantities import VERDICTS, of_chains
 
@@ -93,10 +94,14 @@ def bad_points(ds: xr.Dataset, name: str, dims: Sequence[str]) -> xr.DataArray:
 
     That is where its average is no average of anything: first and second half differ, or the run
     drifts. What a training recorded is not judged by the sampling after it: averages over its chains
-    are bad where the chains were out of equilibrium, and all else it recorded is what it is.
+    are bad where the chains were out of equilibrium, and all else it recorded is what it is. Free
+    energies are bad where their own verdict is that they failed.
     """
     if of_training(ds[name]):
         return _chains_out(ds, name, dims)
+    judged = verdicts_of(ds, name)
+    if judged is not None:
+        return _anywhere(ds, judged == ESTIMATES.index("failed"), dims)
     failed, unequal, drifting = _flags(ds, dims)
     return failed | (unequal & drifting)
 
@@ -105,12 +110,22 @@ def metastable_points(ds: xr.Dataset, name: str, dims: Sequence[str]) -> xr.Data
     """True on `dims` where all points behind are stationary runs, but starts or chains disagree.
 
     Each value is then the average of a metastable state, or of some of them, not of equilibrium.
-    Nowhere for what a training recorded.
+    Nowhere for what a training recorded. Free energies: where their own verdict is suspect.
     """
     if of_training(ds[name]):
         return _nowhere(ds, dims)
+    judged = verdicts_of(ds, name)
+    if judged is not None:
+        return _anywhere(ds, judged == ESTIMATES.index("suspect"), dims)
     failed, unequal, drifting = _flags(ds, dims)
     return unequal & ~failed & ~drifting
+
+
+def verdicts_of(ds: xr.Dataset, name: str) -> xr.DataArray | None:
+    """The verdicts on a free energy, of the summary or beside each other; None for anything else."""
+    if "estimator" in ds[name].coords:
+        return ds.get("verdict")
+    return ds.get("free_energy_verdict") if "method" in ds[name].attrs else None
 
 
 def _chains_out(ds: xr.Dataset, name: str, dims: Sequence[str]) -> xr.DataArray:

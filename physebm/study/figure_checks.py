@@ -16,11 +16,12 @@ from physebm.learning.record_names import recorded_names
 from physebm.learning.record_weights import weight_matrices
 from physebm.learning.trainable import trained_slots
 from physebm.model.hamiltonian import Hamiltonian
-from physebm.schema.plot_declarations import TRAINING_KINDS, PlotDeclaration
+from physebm.schema.plot_declarations import REWEIGHTED, TRAINING_KINDS, PlotDeclaration
 from physebm.schema.study_checks import addressed_plots
 from physebm.schema.study_declarations import StudyDeclaration
-from physebm.storage.free_energy import SUMMARY
+from physebm.storage.free_energy import ROWS, SUMMARY
 from physebm.storage.quantities import QUANTITIES
+from physebm.storage.reweighted import ALWAYS
 from physebm.storage.training_quantities import PARTS, TEXTS, UPDATE, training_quantity
 from physebm.study.grid import Grid
 from physebm.study.theory_curves import check_theories
@@ -98,6 +99,9 @@ def _check_summary(
 ) -> None:
     """The quantity of a figure over the grid is observed, a free energy, or a number of a training."""
     name = getattr(plot, plot.observed)
+    if plot.of_estimates:
+        _check_estimated(study, plot, name, where)
+        return
     legal = list(study.observe.record) if study.sampling_asked else []
     if study.free_energy is not None:
         legal += SUMMARY
@@ -119,6 +123,22 @@ def _check_summary(
             raise StudyFileError(
                 f"{where}.{key}", got=axis, expected=list(grid.training_axes), hint=hint
             )
+
+
+def _check_estimated(study: StudyDeclaration, plot: PlotDeclaration, name: str, where: str) -> None:
+    """The quantity of a figure over estimators or reweighted temperatures is one that these have."""
+    if REWEIGHTED in plot.shown:
+        legal, hint = [*study.free_energy.reweight.observables, *ALWAYS], "reweighted in [free_energy]"
+    else:
+        parts = ()
+        if study.train is not None:
+            split = study.train.data.split
+            parts = tuple(part for part in PARTS if getattr(split, part))
+        likelihoods = [f"log_likelihood{kind}_{part}" for kind in ("", "_bound") for part in parts]
+        legal = [row for row in ROWS if not row.startswith("log_likelihood") or row in likelihoods]
+        hint = "what the estimators of [free_energy] give"
+    if name not in legal:
+        raise StudyFileError(f"{where}.{plot.observed}", got=name, expected=legal, hint=hint)
 
 
 def _check_samples(plot: PlotDeclaration, learned: _Learned, where: str) -> None:

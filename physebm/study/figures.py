@@ -29,8 +29,9 @@ from physebm.schema.plot_declarations import TRAINING_KINDS, PlotDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.schema.study_file import study_from_dict
 from physebm.storage.netcdf import lazily, open_summary
-from physebm.study.hopfield_curves import load_of
-from physebm.study.theory_curves import Theory, addresses, check_theory, theory
+from physebm.study.figure_points import default_plots, points_of
+from physebm.study.figure_theory import TheoryOfFigures
+from physebm.study.theory_curves import addresses, check_theory, theory
 from physebm.study.trained_groups import TrainedGroups
 from physebm.study.training_figures import training_figure
 
@@ -56,7 +57,8 @@ def draw_figures(
     Parameters
     ----------
     study
-        Whose [plot] tables are drawn; None takes those that are stored in the result.
+        Whose [plot] tables are drawn; None takes those that are stored in the result, and for free
+        energies without any `figure_points.default_plots`.
     told
         Called with every file as soon as it is written.
 
@@ -72,6 +74,8 @@ def draw_figures(
     drawn = Drawn(path)
     if study is not None:
         drawn.study = structs.replace(drawn.study, plots=study.plots, where=study.where)
+    elif not drawn.study.plots:
+        drawn.study = structs.replace(drawn.study, plots=default_plots(drawn.study))
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     problems: list[InputError] = []
@@ -122,8 +126,6 @@ class Drawn:
         self.path = Path(path)
         self.summary = open_summary(self.path)
         self._models: dict[tuple, Loaded] = {}
-        # Smooth lines are the same in every panel; `_models` keeps the models of their keys alive.
-        self._smooth: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
 
     @cached_property
     def _provenance(self) -> xr.Dataset:
@@ -150,6 +152,10 @@ class Drawn:
         tables = parse_toml(str(self._provenance["models_text"].item()), where, ResultFileError)
         return {name: read_model(name, table, f"{where}: {name}") for name, table in tables.items()}
 
+    @cached_property
+    def _theory(self) -> TheoryOfFigures:
+        return TheoryOfFigures(self.study, self.summary, self.model)
+
     def model(self, at: Mapping[str, Any]) -> Loaded:
         """The model at one point; axes that are not in `at` stand at their first value."""
         point = {axis.name: axis.values[0] for axis in self.study.scan} | dict(at)
@@ -164,10 +170,12 @@ class Drawn:
         """One figure of [plot]."""
         if plot.kind in TRAINING_KINDS:
             return training_figure(TrainedGroups(self.path, self.model), plot, where)
-        ds = self.summary
+        ds = points_of(self.path, self.summary, plot)
         match plot.kind:
             case "phase_diagram":
-                lines = [line for name in plot.theory for line in self._boundaries(plot, name, where)]
+                lines = [
+                    line for name in plot.theory for line in self._theory.boundaries(plot, name, where)
+                ]
                 limits = (0.0, 1.0) if plot.z in _FROM_ZERO_TO_ONE else None
                 return plots.phase_diagram(
                     ds, plot.x, plot.y, plot.z, lines, panel=plot.panel, limits=limits
@@ -179,7 +187,7 @@ class Drawn:
                     plot.x,
                     plot.y,
                     plot.by,
-                    lambda part: self._curves(plot, part, where),
+                    lambda part: self._theory.curves(plot, part, where),
                     panel=plot.panel,
                     theory_label=label,
                 )
@@ -206,90 +214,7 @@ class Drawn:
         cells = states.values.reshape(-1, *states.shape[-2:])[:, :MOST_COLUMNS]
         return plots.images(cells, group.shape, row_titles=rows if axes else None)
 
-    def _boundaries(self, plot: PlotDeclaration, name: str, where: str) -> list[tuple]:
-        """Lines over a scanned load and temperature, each column at its realised load P/N."""
-        known = theory(name, where)
-        self._applied(known, name, self.model({}), where)
-        if "temperature" not in (plot.x, plot.y):
-            hint = f"`{name}` draws lines in a plane of temperature"
-            raise StudyFileError(f"{where}.y", got=plot.y, expected="temperature", hint=hint)
-        other = plot.x if plot.y == "temperature" else plot.y
-        shown = self.summary[other].values.astype(float)
-        order = np.argsort(shown)
-        loads = np.array([load_of(self.model({other: value})) for value in shown[order]])
-        if np.any(np.diff(loads) <= 0):
-            hint = f"`{name}` needs an axis along which the load P/N grows"
-            raise StudyFileError(f"{where}.x", got=other, hint=hint)
-        # From realised loads back to the axis; straight on beyond its ends.
-        steps = np.diff(shown[order]) / np.diff(loads) if len(loads) > 1 else np.ones(1)
-        ends = np.array([0.0, 2.0 * loads[-1] + 1e-3])
-        beyond = shown[order][[0, -1]] + steps[[0, -1]] * (ends - loads[[0, -1]])
-        places = np.concatenate([beyond[:1], shown[order], beyond[1:]])
-        realised = np.concatenate([ends[:1], loads, ends[1:]])
-        found = []
-        for label, load_line, temperatures in known.boundaries(2.0 * loads[-1]):
-            across = np.interp(load_line, realised, places)
-            pair = (across, temperatures) if plot.y == "temperature" else (temperatures, across)
-            found.append((label, *pair))
-        return found
-
-    def _curves(self, plot: PlotDeclaration, part: xr.Dataset, where: str) -> Any:
-        """Theory of one panel: a line per value of `by`, or one line where they are all the same."""
-        fixed = {name: part[name].item() for name in part.coords if part[name].ndim == 0}
-        fixed = {name: held for name, held in fixed.items() if self.study.axis(name)}
-        groups = [None] if plot.by is None else list(part[plot.by].values)
-        keyed: dict[Any, Any] = {}
-        black: list[tuple] = []
-        for name in plot.theory:
-            known = theory(name, where)
-            lines = []
-            for value in groups:
-                at = fixed if value is None else fixed | {plot.by: value.item()}
-                lines.append(self._line(plot, known, name, at, part, where))
-            if all(_same(line, lines[0]) for line in lines):
-                black.append((known.label, *lines[0]))
-            else:
-                keyed |= {value.item(): line for value, line in zip(groups, lines)}
-        return {**keyed, None: black} if keyed else black
-
-    def _line(self, plot, known: Theory, name: str, at, part: xr.Dataset, where: str):
-        values = known.values[plot.y]
-        xs = part[plot.x].values
-        if plot.x == "temperature":
-            model = self._applied(known, name, self.model(at), where)
-            key = (name, plot.y, id(model), float(xs.min()), float(xs.max()))
-            if key not in self._smooth:
-                temperatures = known.temperatures(model, *key[-2:])
-                self._smooth[key] = temperatures, values(model, temperatures)
-            return self._smooth[key]
-        found = []
-        for x in xs:
-            point = {**at, plot.x: x.item()}
-            model = self._applied(known, name, self.model(point), where)
-            temperature = self._temperature(point, model, part)
-            found.append(float(values(model, np.array([temperature]))[0]))
-        return xs.astype(float), np.array(found)
-
-    def _temperature(self, at: Mapping[str, Any], model: Loaded, part: xr.Dataset) -> float:
-        if self.study.temperature is None and "temperature" not in at:
-            return float(np.ravel(part["temperature"].values)[0])
-        return self.study.temperature_at(at, model.env)
-
-    def _applied(self, known: Theory, name: str, model: Loaded, where: str) -> Loaded:
-        """The model, once the theory is known to speak of it."""
-        reason = known.applies(model)
-        if reason:
-            raise StudyFileError(f"{where}.theory", got=name, hint=reason)
-        return model
-
 
 def _called(name: str, value: Any) -> str:
     """A point in a row's title; texts speak for themselves."""
     return str(value) if isinstance(value, str) else f"{name} = {value:.4g}"
-
-
-def _same(one: tuple, other: tuple) -> bool:
-    return all(
-        a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
-        for a, b in zip(one, other)
-    )

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from physebm.backends.select import select
-from physebm.free_energy.estimate import Estimate
 from physebm.free_energy.likelihood import visible_potential
 from physebm.lowering.positive import check_positive_form
 from physebm.model.conditionals import Conditionals
@@ -28,6 +27,7 @@ from physebm.schema.load import Loaded
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays, write_arrays
 from physebm.study import free_energy_methods
+from physebm.study.free_energy_findings import Findings
 from physebm.study.grid import FreeEnergies, Training
 from physebm.study.setup import params_of
 from physebm.study.training_data import TrainingData, training_data
@@ -95,8 +95,8 @@ def estimated(
             progress(number / len(asked.method), f"free energies: {method}")
             with single_threaded_blas():
                 found = free_energy_methods.run(method, asked, subject, select(backend))
-            for name, (estimates, energies) in found.items():
-                write_arrays(folder / f"{name}.npz", _arrays(estimates, energies), {"study": digest})
+            for name, each in found.items():
+                write_arrays(folder / f"{name}.npz", _arrays(each), {"study": digest})
             kept = _kept(folder / f"{method}.npz", digest)
         arrays |= {f"{method}/{name}": value for name, value in kept.items()}
     arrays["temperature"] = np.array(subject.temperatures)
@@ -135,8 +135,9 @@ def _kept(file: Path, digest: str) -> dict[str, np.ndarray] | None:
     return arrays if meta.get("study") == digest else None
 
 
-def _arrays(estimates: list[Estimate], energies: free_energy_methods.Energies) -> dict[str, np.ndarray]:
-    """The estimates of one method at all temperatures, arrays ``[temperature, ...]`` by name."""
+def _arrays(found: Findings) -> dict[str, np.ndarray]:
+    """What one method found, arrays ``[temperature, ...]`` by name; and what else its run gave."""
+    estimates, energies = found.estimates, found.energies
     arrays = {name: np.array([getattr(e, name) for e in estimates]) for name in NUMBERS}
     arrays |= {"energy": energies.value, "energy_stderr": energies.stderr}
     arrays["verdict"] = np.array([int(each.verdict) for each in estimates], dtype=np.int8)
@@ -154,7 +155,7 @@ def _arrays(estimates: list[Estimate], energies: free_energy_methods.Energies) -
         for k, x in enumerate(values):
             placed[(k, *(slice(0, n) for n in x.shape))] = x
         arrays[f"diagnostics/{name}"] = placed
-    return arrays
+    return arrays | dict(found.more)
 
 
 def _scores(subject: Subject) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from physebm.schema.convert import convert
 from physebm.schema.free_energy_declarations import FreeEnergyDeclaration, decode_free_energy
 from physebm.schema.load import Loaded
 from physebm.study.free_energy import Subject, estimated
-from physebm.study.free_energy_refusals import check_methods
+from physebm.study.free_energy_refusals import check_methods, check_reweighting
 from physebm.study.grid import FreeEnergies, Grid, Point
 from physebm.study.merge_free_energy import FreeEnergyOutcome, free_energy_group
 from physebm.study.trained import Trained
@@ -59,7 +59,7 @@ def free_energies(
     Returns
     -------
     The group ``/free_energies`` of a result: arrays ``[temperature, estimator]``, see
-    `physebm.storage.free_energy`.
+    `physebm.storage.free_energy`, and with ``reweight={...}`` those of `physebm.storage.reweighted`.
 
     Raises
     ------
@@ -86,6 +86,7 @@ def free_energies(
     asked = convert(table, FreeEnergyDeclaration, _WHERE, InputError, decode_free_energy)
     parts = None if data is None else _data(loaded, params, data)
     check_methods(asked, loaded.hamiltonian, parts is not None and "train" in parts.parts, _WHERE)
+    check_reweighting(asked, loaded.hamiltonian, temperatures, _WHERE)
     hottest_first = tuple(float(T) for T in temperatures[::-1])
     check_positive_form(loaded.hamiltonian, params, loaded.coefficients(hottest_first))
     name = (loaded.hamiltonian.name, disorder)

@@ -6,7 +6,7 @@ energies that entropies are made of; so does the exact sum. Methods that know lo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,41 +15,27 @@ from physebm.free_energy.annealed import annealed
 from physebm.free_energy.bethe import estimate_bethe
 from physebm.free_energy.bounded import held_against, lower_bounds
 from physebm.free_energy.data_base import path_from_data
-from physebm.free_energy.estimate import Estimate
-from physebm.free_energy.ladder import from_rows
 from physebm.free_energy.naive import estimate_mean_field
-from physebm.free_energy.path import placed, scaled_path, thermal_path
+from physebm.free_energy.path import placed, scaled_path
 from physebm.free_energy.population import population_annealing
 from physebm.free_energy.schedule import adaptive, equal_speed
 from physebm.free_energy.tap import estimate_tap
-from physebm.free_energy.tempered_run import equalised, record
-from physebm.model.energy import energy_derivatives
 from physebm.rng.streams import key_of
 from physebm.schema.free_energy_declarations import LADDER_METHODS, FreeEnergyDeclaration
 from physebm.study.exact_energies import exact_energies
+from physebm.study.free_energy_findings import Energies, Findings
+from physebm.study.free_energy_ladder import by_ladder
 
 if TYPE_CHECKING:
     from physebm.study.free_energy import Subject
 
 
-class Energies(NamedTuple):
-    """``<du/dbeta>`` and its standard error, ``[temperature]``; NaN where they are not known."""
-
-    value: np.ndarray
-    stderr: np.ndarray
-
-    @classmethod
-    def unknown(cls, temperatures: int) -> Energies:
-        """Of a method that knows log Z alone."""
-        return cls(np.full(temperatures, np.nan), np.full(temperatures, np.nan))
-
-
-Found = dict[str, tuple[list[Estimate], Energies]]
+Found = dict[str, Findings]
 FIXED_POINTS = {"mean-field": estimate_mean_field, "tap": estimate_tap, "bethe": estimate_bethe}
 
 
 def run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:
-    """``{method: (estimates, <du/dbeta>)}`` at every temperature, hottest first.
+    """What each method found at every temperature, hottest first.
 
     Besides `method` itself the other methods that the same run serves, where they are asked for. What
     was sampled is held against a rigorous lower bound.
@@ -61,8 +47,8 @@ def run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: Ba
     key = key_of(subject.seed, "bound", *subject.name)
     bounds = lower_bounds(subject.loaded.hamiltonian, subject.params, rows, key)
     return {
-        name: (held_against(estimates, bounds), energies)
-        for name, (estimates, energies) in found.items()
+        name: each._replace(estimates=held_against(each.estimates, bounds))
+        for name, each in found.items()
     }
 
 
@@ -70,7 +56,7 @@ def _run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: B
     if method == "exact":
         return {method: _exact(subject)}
     if method in LADDER_METHODS:
-        return _ladder(asked, subject, backend)
+        return by_ladder(asked, subject, backend)
     if method == "ais":
         return {method: _annealing(asked, subject, backend)}
     if method == "population-annealing":
@@ -80,55 +66,13 @@ def _run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: B
     raise AssertionError(method)
 
 
-def _exact(subject: Subject) -> tuple[list[Estimate], Energies]:
+def _exact(subject: Subject) -> Findings:
     temperatures, where = subject.temperatures, "free_energy.method"
     estimates, energy = exact_energies(subject.loaded, subject.params, temperatures, where)
-    return estimates, Energies(energy, np.where(np.isnan(energy), np.nan, 0.0))
+    return Findings(estimates, Energies(energy, np.where(np.isnan(energy), np.nan, 0.0)))
 
 
-def _ladder(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:
-    declared, loaded = asked.ladder, subject.loaded
-    methods = [name for name in asked.method if name in LADDER_METHODS]
-    rows = loaded.coefficients(subject.temperatures)
-    path = thermal_path(loaded.hamiltonian, subject.params, rows)
-    name = ("free energy", *subject.name)
-    adapted = equalised(
-        path,
-        backend,
-        subject.seed,
-        name,
-        chains=declared.chains,
-        acceptance=declared.acceptance,
-    )
-    betas = np.union1d(adapted.coefficients.beta, path.coefficients.beta)
-    path = placed(path, betas)
-    run = record(
-        path,
-        backend,
-        subject.seed,
-        name,
-        chains=declared.chains,
-        sweeps=declared.sweeps,
-        discard=declared.discard,
-        every=declared.every,
-    )
-    estimates = from_rows(path, run, methods)
-    at = np.searchsorted(betas, rows.beta)
-    # the mean of every chain; chains are independent
-    means = run.energies[at].mean(axis=2)
-    rungs = np.repeat(np.arange(rows.rungs), declared.chains)
-    of_chains, _ = energy_derivatives(
-        loaded.hamiltonian, rows, means.reshape(-1, means.shape[-1]), rungs
-    )
-    of_chains = of_chains.reshape(rows.rungs, declared.chains)
-    error = of_chains.std(axis=1, ddof=1) / np.sqrt(declared.chains)
-    energies = Energies(of_chains.mean(axis=1), error)
-    return {method: ([held[k] for k in at], energies) for method, held in estimates.items()}
-
-
-def _annealing(
-    asked: FreeEnergyDeclaration, subject: Subject, backend: Backend
-) -> tuple[list[Estimate], Energies]:
+def _annealing(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Findings:
     declared, loaded = asked.annealing, subject.loaded
     estimates = []
     for temperature in subject.temperatures:
@@ -143,12 +87,10 @@ def _annealing(
         path = placed(path, factors)
         chains, sweeps = declared.chains, declared.sweeps
         estimates.append(annealed(path, backend, subject.seed, name, chains=chains, sweeps=sweeps))
-    return estimates, Energies.unknown(len(estimates))
+    return Findings(estimates, Energies.unknown(len(estimates)))
 
 
-def _population(
-    asked: FreeEnergyDeclaration, subject: Subject, backend: Backend
-) -> tuple[list[Estimate], Energies]:
+def _population(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Findings:
     declared, loaded = asked.population, subject.loaded
     estimates = []
     for temperature in subject.temperatures:
@@ -167,12 +109,10 @@ def _population(
                 sweeps=declared.sweeps,
             )
         )
-    return estimates, Energies.unknown(len(estimates))
+    return Findings(estimates, Energies.unknown(len(estimates)))
 
 
-def _fixed_points(
-    method: str, asked: FreeEnergyDeclaration, subject: Subject
-) -> tuple[list[Estimate], Energies]:
+def _fixed_points(method: str, asked: FreeEnergyDeclaration, subject: Subject) -> Findings:
     loaded, declared = subject.loaded, asked.fixed_points
     rows = loaded.coefficients(subject.temperatures)
     key = key_of(subject.seed, "fixed points", *subject.name)
@@ -187,4 +127,4 @@ def _fixed_points(
         )
         for k in range(rows.rungs)
     ]
-    return estimates, Energies.unknown(rows.rungs)
+    return Findings(estimates, Energies.unknown(rows.rungs))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from physebm.errors import InputError, LoweringError, StudyFileError
 from physebm.free_energy.bethe import check_bethe
@@ -13,6 +15,8 @@ from physebm.schema.free_energy_declarations import FREE_ENERGY_METHODS, FreeEne
 
 # Methods that not every model can have; the others sample, or need no more than a declared energy.
 CHECKS = {"exact": check_exact, "tap": check_tap, "bethe": check_bethe}
+# Relative differences of temperatures that are rounding.
+SLACK = 1e-9
 
 
 def check_methods(
@@ -55,6 +59,35 @@ def check_methods(
             expected=f"for {hamiltonian.name} some of: {working}",
             hint=f"{len(found)} things cannot be had\n{reasons}",
         )
+
+
+def check_reweighting(
+    asked: FreeEnergyDeclaration, hamiltonian: Hamiltonian, temperatures: Sequence[float], file: str
+) -> None:
+    """Refuse temperatures outside the ladder, which leads from independent units to the coldest one.
+
+    Discrete units are independent at infinite temperature. Continuous ones have a prior that depends
+    on T, and stand at that of the hottest temperature on the way from there to no couplings.
+
+    Raises
+    ------
+    StudyFileError
+        with the range that is inside.
+    """
+    if asked.reweight is None:
+        return
+    low, high = min(temperatures), np.inf
+    if not all(group.prior.discrete for group in hamiltonian.groups):
+        high = max(temperatures)
+    for T in asked.reweight.temperature:
+        if not low * (1.0 - SLACK) <= T <= high * (1.0 + SLACK):
+            inside = f"{low:g} or more" if high == np.inf else f"{low:g} to {high:g}"
+            hint = (
+                "the ladder ends at the coldest temperature of the study; nothing is known of states "
+                "that were never drawn: add one to temperature in [scan]"
+            )
+            where = f"{file}: free_energy.reweight.temperature"
+            raise StudyFileError(where, got=T, expected=f"a temperature inside: {inside}", hint=hint)
 
 
 def _impossible(hamiltonian: Hamiltonian, where: str) -> Mapping[str, LoweringError]:

@@ -12,8 +12,11 @@ import xarray as xr
 
 from physebm.storage.arrays_file import read_arrays
 from physebm.storage.free_energy import VERDICTS, free_energy_axes, free_energy_dataset
+from physebm.storage.reweighted import reweighted_axes, reweighted_dataset
 from physebm.study.grid import FreeEnergies, Grid
 
+# Between a method's name and those of the averages that its run was reweighted to.
+INNER = "/reweighted/"
 NOT_RUN = VERDICTS.index("not_run")
 
 
@@ -66,7 +69,32 @@ def free_energy_group(
                     else:
                         placed = values.setdefault(name, np.full(shape, np.nan))
                         placed[at] = str(array[k]) if name == "verdict_message" else array[k]
-    return free_energy_dataset(grid.axes, methods, values, diagnostics)
+    ds = free_energy_dataset(grid.axes, methods, values, diagnostics)
+    more = _reweighted(grid, outcomes)
+    return ds if more is None else ds.merge(more)
+
+
+def _reweighted(grid: Grid, outcomes: list[FreeEnergyOutcome]) -> xr.Dataset | None:
+    """What the ladders were reweighted to, where a study asks for it."""
+    held = []
+    for outcome in outcomes:
+        arrays = outcome.arrays.items()
+        own = {name.partition(INNER)[2]: x for name, x in arrays if INNER in name}
+        if own:
+            held.append((outcome.part, own))
+    if not held:
+        return None
+    axes = reweighted_axes(grid.axes)
+    places = [grid.axes_index(name) for name in axes]
+    temperatures = held[0][1]["temperature"]
+    shape = (*(len(values) for values in axes.values()), len(temperatures))
+    names = [name for name in held[0][1] if name != "temperature"]
+    values = {name: np.full(shape, np.nan) for name in names}
+    for part, own in held:
+        for point in part.points:
+            for name, placed in values.items():
+                placed[tuple(point.index[i] for i in places)] = own[name]
+    return reweighted_dataset(grid.axes, temperatures, values)
 
 
 def _tails(outcomes: list[FreeEnergyOutcome]) -> dict[str, tuple[int, ...]]:

@@ -25,7 +25,7 @@ from physebm.storage.netcdf import write_tree
 from physebm.storage.provenance import provenance, study_hash
 from physebm.study import workfolder
 from physebm.study.figure_checks import check_figures
-from physebm.study.free_energy_refusals import check_methods
+from physebm.study.free_energy_refusals import check_methods, check_reweighting
 from physebm.study.grid import Grid, expand
 from physebm.study.jobs import Done, Watch, addressed, run_jobs
 from physebm.study.measure import Subject
@@ -155,6 +155,7 @@ def _check(study: StudyDeclaration, grid: Grid) -> None:
         loaded = part.points[0].loaded
         try:
             check_methods(study.free_energy, loaded.hamiltonian, study.train is not None, study.where)
+            check_reweighting(study.free_energy, loaded.hamiltonian, part.temperatures, study.where)
         except InputError as problem:
             raise addressed(problem, study, loaded.declaration) from None
     for training in grid.trainings:
