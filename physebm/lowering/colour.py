@@ -10,53 +10,28 @@ import numpy as np
 
 from physebm.errors import LoweringError
 from physebm.lowering.plan import CHUNK
+from physebm.native.graph_colours import greedy_colours, two_colours
 
 
 def colour_units(size: int, edges: np.ndarray) -> np.ndarray:
     """Colour of every unit, ``[unit]``; `edges` is ``[edge, arity]``. Two colours iff bipartite."""
-    neighbours = adjacency(size, edges)
-    two = _two_colours(size, neighbours)
-    return two if two is not None else _greedy(size, neighbours)
+    start, neighbours = adjacency(size, edges)
+    two = two_colours(start, neighbours)
+    return two if two is not None else greedy_colours(start, neighbours)
 
 
-def adjacency(size: int, edges: np.ndarray) -> list[list[int]]:
-    """Distinct units that share an edge with each unit, in increasing order."""
-    sets: list[set[int]] = [set() for _ in range(size)]
-    for edge in edges.tolist():
-        for i in edge:
-            sets[i].update(edge)
-    return [sorted(s - {i}) for i, s in enumerate(sets)]
-
-
-def _two_colours(size: int, neighbours: list[list[int]]) -> np.ndarray | None:
-    colour = np.full(size, -1, dtype=np.int64)
-    for start in range(size):
-        if colour[start] >= 0:
-            continue
-        colour[start] = 0
-        front = [start]
-        while front:
-            nxt = []
-            for i in front:
-                for j in neighbours[i]:
-                    if colour[j] < 0:
-                        colour[j] = 1 - colour[i]
-                        nxt.append(j)
-                    elif colour[j] == colour[i]:
-                        return None
-            front = nxt
-    return colour
-
-
-def _greedy(size: int, neighbours: list[list[int]]) -> np.ndarray:
-    colour = np.full(size, -1, dtype=np.int64)
-    for i in range(size):
-        used = {int(colour[j]) for j in neighbours[i]}
-        c = 0
-        while c in used:
-            c += 1
-        colour[i] = c
-    return colour
+def adjacency(size: int, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Units that share an edge: those of unit i are ``neighbours[start[i]:start[i+1]]``, ascending."""
+    edges = np.asarray(edges, dtype=np.int64)
+    arity = edges.shape[1] if edges.ndim == 2 else 0
+    sides = [(a, b) for a in range(arity) for b in range(arity) if a != b]
+    i = np.concatenate([edges[:, a] for a, _ in sides] or [np.zeros(0, np.int64)])
+    j = np.concatenate([edges[:, b] for _, b in sides] or [np.zeros(0, np.int64)])
+    order = np.lexsort((j[i != j], i[i != j]))
+    i, j = i[i != j][order], j[i != j][order]
+    start = np.zeros(size + 1, dtype=np.int64)
+    np.cumsum(np.bincount(i, minlength=size), out=start[1:])
+    return start, j
 
 
 def refuse_two_colours(shape: tuple[int, ...], colours: np.ndarray, requested: int, where: str):
