@@ -14,7 +14,7 @@ SMALL = 2000
 
 
 def two_colours(start: np.ndarray, neighbours: np.ndarray) -> np.ndarray | None:
-    """Colours 0 and 1, 0 for the first unit of each component; None where the graph is not bipartite."""
+    """Colours 0 and 1, 0 for the first unit of each component; None for a graph with odd cycles."""
     colour = np.full(len(start) - 1, -1, dtype=np.int64)
     queue = np.empty(len(colour), dtype=np.int64)
     return colour if _of_size(_two_colours, len(colour))(start, neighbours, colour, queue) else None
