@@ -17,6 +17,9 @@ from physebm.plots.style import COLUMN, DASHES, DOUBLE, MARKERS, colours_of, new
 from physebm.plots.theory_lines import TheoryLines, ready_lines
 from physebm.storage.points import bad_points, metastable_points, point_values, select_points, split
 
+# Letters of names along the axes of a figure that do not touch each other.
+LETTERS = 45
+
 
 @styled
 def curve(
@@ -101,6 +104,8 @@ def curve(
         ax.set(xlabel=axis_label(ds[x]))
         ax.set(**{f"{letter}scale": "log" for letter in log})
         name_ticks(ax.xaxis, xs, x_ticks)
+        if x_ticks and sum(len(name) + 2 for name in x_ticks) > LETTERS / len(panels):
+            ax.tick_params(axis="x", rotation=90)
         if panel:
             ax.set_title(value_text(part[panel]))
     axes[0].set_ylabel(axis_label(ds[y]))
