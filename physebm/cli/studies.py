@@ -166,17 +166,28 @@ def estimate(study, overrides, backend) -> None:
 
     opened = open_study(study, overrides)
     rows = estimate_study(opened, backend)
-    table = Table("task", "points", "lanes", "memory", "unit updates", "random words", "time")
+    columns = ["task", "points", "lanes", "memory", "unit updates", "random words", "time"]
+    exact = any(row.states for row in rows)
+    if exact:
+        columns.insert(-1, "exact states")
+    table = Table(*columns)
     for row in rows:
-        table.add_row(
+        cells = [
             row.task, str(row.points), str(row.lanes), f"{row.nbytes / 2**20:.1f} MiB",
-            f"{row.unit_updates:.2e}", f"{row.random_words:.2e}", f"{row.seconds:.1f} s",
-        )  # fmt: skip
+            f"{row.unit_updates:.2e}", f"{row.random_words:.2e}",
+            *([f"{row.states:.2e}"] if exact else []), f"{row.seconds:.1f} s",
+        ]  # fmt: skip
+        table.add_row(*cells)
     Console().print(table)
+    grid = opened.grid
+    jobs = len(grid.tasks) + len(grid.trainings) + len(grid.free_energies)
+    left_out = "compiling, measuring in tasks and inserted rungs of [tempering]"
+    if grid.trainings and grid.free_energies:
+        left_out += ", and rows that ladders and populations need after the training alone"
     click.echo(
-        f"{opened.grid.points} points in {len(rows)} tasks, about "
-        f"{sum(row.seconds for row in rows):.0f} s of sweeps and updates on this machine, one worker "
-        "(rehearsed; compiling, measuring, recording and inserted rungs not counted)"
+        f"{grid.points} points in {jobs} tasks, about "
+        f"{sum(row.seconds for row in rows):.0f} s on this machine, one worker (rehearsed; {left_out} "
+        "not counted)"
     )
 
 

@@ -245,7 +245,8 @@ def _annealing(job: _Job) -> Cost:
     rows, seconds = grown(walk, 2, declared.temperatures)
     rate = seconds / costs.walk_sweeps(chains, rows, declared.sweeps)
     sweeps = temperatures * costs.annealing_sweeps(declared)
-    nbytes = 2 * chains * job.lane_bytes() + sum(x.nbytes for x in job.params.arrays.values())
+    nbytes = 8 * declared.temperatures * len(job.loaded.hamiltonian.terms)
+    nbytes += 4 * chains * job.lane_bytes() + sum(x.nbytes for x in job.params.arrays.values())
     return Cost(chains, sweeps, 0.0, nbytes, rate * sweeps)
 
 
@@ -263,7 +264,7 @@ def _population(job: _Job) -> Cost:
     rows, seconds = grown(anneal, 2, max(all_rows))
     rate = seconds / costs.walk_sweeps(walkers, rows, declared.sweeps)
     sweeps = sum(costs.population_sweeps(declared, rows) for rows in all_rows)
-    nbytes = 3 * walkers * job.lane_bytes() + sum(x.nbytes for x in job.params.arrays.values())
+    nbytes = 2 * walkers * job.lane_bytes() + sum(x.nbytes for x in job.params.arrays.values())
     return Cost(walkers, sweeps, 0.0, nbytes, rate * sweeps)
 
 
