@@ -117,7 +117,7 @@ class DataDeclaration(msgspec.Struct, **_STRICT):
         The model that makes the data, its parameters and its temperature.
     samples, discard, every, chains, tempering
         How many samples, after so many sweeps, every so many sweeps of so many chains; with a ladder
-        of temperatures.
+        of replicas, as long as their exchanges need.
     """
 
     owners: ClassVar[Owners] = {

@@ -9,42 +9,25 @@ from pathlib import Path
 
 import numpy as np
 
-from physebm.backends.base import Lanes, launch
-from physebm.backends.select import select
 from physebm.data.binarise import binarise, rescale
 from physebm.data.bundled import bundled
-from physebm.data.dataset import INEFFICIENCY, DataSet
+from physebm.data.dataset import DataSet
 from physebm.data.read import SUFFIXES, read_data
 from physebm.data.source_file import find
 from physebm.data.split import row_range, split
 from physebm.data.standardise import refuse_constant, standardise
 from physebm.data.weights import reweighted
 from physebm.errors import StudyFileError
-from physebm.free_energy.path import scaled
-from physebm.learning.record_chains import principal_directions
-from physebm.lowering.operands import bind
-from physebm.lowering.pipeline import Options, lower
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
-from physebm.model.roles import visible_groups
-from physebm.model.statistics import moments_of_states
-from physebm.observables.correlation import integrated_time
-from physebm.rng.streams import key_of
-from physebm.sampling import initial
-from physebm.sampling.chain import PlanSampler
-from physebm.sampling.tempering import Ladders, ParallelTempering
 from physebm.schema.data_declarations import DataDeclaration
 from physebm.schema.declarations import ModelDeclaration
-from physebm.schema.load import Loaded, load
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.study.grid import Grid
+from physebm.study.teacher import teacher_data
 from physebm.study.visible_data import size_parameter, visible_states
 
-# Replicas of a tempered teacher: H scaled from 1 to 0 in equal steps.
-TEACHER_RUNGS = 16
 PARTS = ("train", "validation", "test")
-# Draws of a chain from which a correlation time can be read; rows whose components are formed.
-LEAST_DRAWS, MOST_ROWS = 8, 1000
 
 
 @dataclass(frozen=True)
@@ -95,7 +78,7 @@ def training_data(
     teacher: Mapping[str, np.ndarray] = {}
     scale = declared.scale
     if declared.source == "model":
-        dataset, teacher = _teacher_data(declared, models, seed, realisation, backend, where)
+        dataset, teacher = teacher_data(declared, models, seed, realisation, backend)
     else:
         dataset = _read(declared, directory, where)
         scale = scale or _natural_scale(declared, dataset)
@@ -212,81 +195,3 @@ def _natural_scale(declared: DataDeclaration, dataset: DataSet) -> tuple[float, 
     if declared.source == "digits":
         return (0.0, 16.0)
     return (0.0, 255.0) if dataset.values.dtype == np.uint8 and dataset.values.max() > 1 else None
-
-
-def _teacher_data(declared, models, seed: int, realisation: int, backend: str, where: str):
-    """Samples of a declared model with known couplings, and its arrays.
-
-    Sample s is draw ``s // chains`` of chain ``s % chains``: more samples extend fewer ones. The words
-    depend on the teacher alone, so that all students of one teacher see the same data.
-    """
-    loaded = load(models[declared.model], declared.set)
-    H = loaded.hamiltonian
-    params = loaded.params(seed, realisation)
-    sampler, lanes, plan = _teacher_sampler(declared, loaded, params, seed, realisation, backend)
-    state = initial.empty(plan, len(lanes))
-    rows = np.arange(len(lanes))
-    for g, group in enumerate(plan.groups):
-        lower = params.lower.get(group.name)
-        low = 0.0 if lower is None else lower[0]
-        state.x[group.name][:] = initial.random(plan, lanes, g, rows, 1.0, low)
-    chain_state = sampler.step(sampler.init(state, lanes), declared.discard)
-    draws = []
-    while sum(map(len, draws)) < declared.samples:
-        chain_state = sampler.step(chain_state, declared.every)
-        x = chain_state.configurations.x
-        here = slice(None)
-        if declared.tempering:
-            here = chain_state.lane_of[sampler.ladders.position == 0]
-        draws.append(np.concatenate([x[name][here] for name in visible_groups(H)], axis=1))
-    values = np.concatenate(draws)[: declared.samples]
-    arrays = {name: x[0] for name, x in params.arrays.items()}
-    attrs = {INEFFICIENCY: _inefficiency(H, np.stack(draws))}
-    return DataSet(values, source=declared.model, attrs=attrs), arrays
-
-
-def _inefficiency(hamiltonian: Hamiltonian, x: np.ndarray) -> float:
-    """How many of a teacher's samples ``x [draw, chain, unit]`` count as one.
-
-    2 tau of the slowest of the magnetisation and the principal components; 1 where a chain has too few
-    draws to tell.
-    """
-    draws, chains, units = x.shape
-    if draws < LEAST_DRAWS:
-        return 1.0
-    flat, start, parts = x.reshape(-1, units), 0, []
-    for group in hamiltonian.counted:
-        held = moments_of_states(hamiltonian, group.name, flat[:, start : start + group.size])
-        parts.append(held.first)
-        start += group.size
-    features = np.concatenate(parts, axis=1)
-    spread = features[:: max(1, len(features) // MOST_ROWS)][:MOST_ROWS]
-    directions = [np.full((features.shape[1], 1), 1.0 / features.shape[1])]
-    directions.append(principal_directions(spread))
-    series = (features @ np.concatenate(directions, axis=1)).T.reshape(-1, draws, chains)
-    tau = integrated_time(series.swapaxes(1, 2)).tau
-    return float(max(1.0, 2.0 * np.nanmax(tau, initial=0.5)))
-
-
-def _teacher_sampler(declared, loaded: Loaded, params: Params, seed, realisation, backend):
-    """A sampler, its lanes (tempered: one ladder per chain) and plan."""
-    integers = frozenset(name for name, x in params.arrays.items() if x.dtype == np.int8)
-    plan = lower(loaded.hamiltonian, Options("heat-bath", integers))
-    factors = np.linspace(1.0, 0.0, TEACHER_RUNGS if declared.tempering else 1)
-    coefficients = scaled(loaded.hamiltonian, loaded.coefficients([declared.temperature]), factors)
-    operands = bind(plan, loaded.hamiltonian, params)
-    kernels = select(backend).compile(plan)
-    own = [part for name in sorted(declared.set) for part in (name, declared.set[name].text)]
-    key = key_of(seed, "teacher", declared.model, *own, declared.temperature, realisation)
-    keys = np.array([key], dtype=np.uint32)
-    rungs, chains = len(factors), declared.chains
-    count = rungs * chains
-    zeros = np.zeros(count)
-    lanes = Lanes(zeros, zeros, np.arange(count), np.repeat(keys, count, axis=0))
-    inner = PlanSampler(kernels, launch(plan, operands, coefficients))
-    if rungs == 1:
-        return inner, lanes, plan
-    ladders = Ladders.of(
-        [np.arange(rungs)] * chains, np.repeat(keys, chains, axis=0), np.arange(chains)
-    )
-    return ParallelTempering(inner, ladders, coefficients), lanes, plan
