@@ -10,7 +10,6 @@ from pathlib import Path
 
 import xarray as xr
 
-from physebm.schema.free_energy_declarations import LADDER_METHODS
 from physebm.schema.plot_declarations import ESTIMATOR, REWEIGHTED, PlotDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.free_energy import ROWS, free_energy_axes
@@ -41,7 +40,7 @@ def points_of(path: Path, summary: xr.Dataset, plot: PlotDeclaration) -> xr.Data
 def default_plots(study: StudyDeclaration) -> tuple[PlotDeclaration, ...]:
     """The figures of a study with free energies that declares none.
 
-    Every estimator's free energy, and entropy where some are known, over the temperature or the first
+    Every estimator's free energy and entropy over the temperature or the first
     scanned number; log Z over the estimators where nothing is scanned. What was reweighted stands over
     its temperatures. One more axis may make panels, `disorder` is averaged over; nothing is drawn
     where there are more.
@@ -59,8 +58,7 @@ def default_plots(study: StudyDeclaration) -> tuple[PlotDeclaration, ...]:
         if over == ESTIMATOR:
             plots.append(PlotDeclaration(kind="curve", x=over, y="log_z", panel=panel))
         else:
-            known = {"exact", *LADDER_METHODS} & set(study.free_energy.method)
-            for y in ("free_energy", "entropy") if known else ("free_energy",):
+            for y in ("free_energy", "entropy"):
                 plots.append(PlotDeclaration(kind="curve", x=over, y=y, by=ESTIMATOR, panel=panel))
     panels = [name for name in wide if name != "temperature"]
     asked = study.free_energy.reweight

@@ -16,11 +16,6 @@ class Energies(NamedTuple):
     value: np.ndarray
     stderr: np.ndarray
 
-    @classmethod
-    def unknown(cls, temperatures: int) -> Energies:
-        """Of a method that knows log Z alone."""
-        return cls(np.full(temperatures, np.nan), np.full(temperatures, np.nan))
-
 
 class Findings(NamedTuple):
     """Estimates of log Z and energies ``[temperature]``, and further arrays of the run by name."""

@@ -1,7 +1,8 @@
 """From a method's name to its estimates: log Z and <du/dbeta> at every temperature of a subject.
 
-One function per family of methods. A tempered run serves all methods that read one, and gives the
-energies that entropies are made of; so does the exact sum. Methods that know log Z alone give NaN.
+One function per family of methods. A tempered run serves all that read one (`free_energy_ladder`).
+Energies, which entropies are made of, are averages of what a method sampled, derivatives of an exact
+sum, or those of a fixed point; NaN where none is known.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import numpy as np
 
 from physebm.backends.base import Backend
 from physebm.free_energy.annealed import annealed
+from physebm.free_energy.averages import Thermal
 from physebm.free_energy.bethe import estimate_bethe
 from physebm.free_energy.bounded import held_against, lower_bounds
 from physebm.free_energy.data_base import path_from_data
+from physebm.free_energy.estimate import Estimate
 from physebm.free_energy.naive import estimate_mean_field
 from physebm.free_energy.path import placed, scaled_path
 from physebm.free_energy.population import population_annealing
@@ -87,7 +90,7 @@ def _annealing(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend)
         path = placed(path, factors)
         chains, sweeps = declared.chains, declared.sweeps
         estimates.append(annealed(path, backend, subject.seed, name, chains=chains, sweeps=sweeps))
-    return Findings(estimates, Energies.unknown(len(estimates)))
+    return _weighted(subject, estimates)
 
 
 def _population(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Findings:
@@ -109,7 +112,21 @@ def _population(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend
                 sweeps=declared.sweeps,
             )
         )
-    return Findings(estimates, Energies.unknown(len(estimates)))
+    return _weighted(subject, estimates)
+
+
+def _weighted(subject: Subject, estimates: list[Estimate]) -> Findings:
+    """With the energies of the weighted samples in which annealed runs end."""
+    loaded = subject.loaded
+    found = [
+        each.diagnostics["averages"].thermal(loaded.hamiltonian, loaded.coefficients([temperature]))
+        for each, temperature in zip(estimates, subject.temperatures)
+    ]
+    columns = {
+        name: np.array([getattr(each, name) for each in found]) for name in Thermal.__annotations__
+    }
+    energies = Energies(columns["energy"], columns["energy_stderr"])
+    return Findings(estimates, energies, {"entropy_stderr": columns["entropy_stderr"]})
 
 
 def _fixed_points(method: str, asked: FreeEnergyDeclaration, subject: Subject) -> Findings:
@@ -127,4 +144,5 @@ def _fixed_points(method: str, asked: FreeEnergyDeclaration, subject: Subject) -
         )
         for k in range(rows.rungs)
     ]
-    return Findings(estimates, Energies.unknown(rows.rungs))
+    energy = np.array([each.energy for each in estimates])
+    return Findings(estimates, Energies(energy, np.full(rows.rungs, np.nan)))

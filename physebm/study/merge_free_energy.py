@@ -129,8 +129,8 @@ def _of_method(
         "energy": own["energy"] / n,
         "energy_stderr": own["energy_stderr"] / n,
         "entropy": (log_z + own["energy"] / temperatures) / n,
-        # both come from one run: the sum of their errors bounds that of the sum
-        "entropy_stderr": (stderr + own["energy_stderr"] / temperatures) / n,
+        # where the two errors are not known together, their sum bounds that of the sum
+        "entropy_stderr": own.get("entropy_stderr", stderr + own["energy_stderr"] / temperatures) / n,
         "verdict": own["verdict"],
         "verdict_message": own["reason"],
     }

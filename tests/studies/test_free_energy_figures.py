@@ -145,7 +145,7 @@ def test_what_was_reweighted_stands_over_its_temperatures_beside_the_theory(resu
     "change, names",
     [
         ((), ["free_energy", "entropy", "abs_magnetisation"]),
-        (('free_energy.method=["ais", "mean-field"]',), ["free_energy"]),
+        (('free_energy.method=["ais", "mean-field"]',), ["free_energy", "entropy"]),
         (("temperature=0.9",), ["log_z", "abs_magnetisation"]),
         (("scan.h=[0.0, 0.1]",), ["free_energy", "entropy", "abs_magnetisation"]),
         (("temperature=0.9", "scan.h=[0.0, 0.1]"), ["free_energy", "entropy", "abs_magnetisation"]),
