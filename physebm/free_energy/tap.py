@@ -139,18 +139,16 @@ class Tap(NaiveMeanField):
     def log_z(self, state: State) -> np.ndarray:
         """The functional, ``[row]``; NaN where a continuous unit has no positive precision."""
         moments = {name: self.moments(name, state) for name in self.names}
-        total = -self.conditionals.energy(moments)
+        total = self.onsager.value(moments) - self.conditionals.energy(moments)
         for name in self.names:
             held, theta = moments[name], state[name]
             total += self._log_normaliser(name, state)
             total -= np.einsum("rf,rf->r", theta, held.first)
-            pull = self.onsager.pull(name, moments)
-            total += 0.25 * np.einsum("rif,rif->r", self.onsager.weights(name, held), pull)
             if held.second is not None:
-                lam = state[PRECISION + name]
+                lam, own = state[PRECISION + name], self._own[name]
                 total += 0.5 * np.einsum("ri,ri->r", held.second, lam)
-                real = (self._own[name] - pull[..., 0] > FLOOR * self._own[name]).all(axis=1)
-                total = np.where(real, total, np.nan)
+                left = own - self.onsager.pull(name, moments)[..., 0]
+                total = np.where((left > FLOOR * own).all(axis=1), total, np.nan)
         return total
 
     def _log_normaliser(self, name: str, state: State) -> np.ndarray:

@@ -9,6 +9,7 @@ from small_models import loaded
 from physebm.errors import LoweringError
 from physebm.free_energy.bethe import Bethe, estimate_bethe
 from physebm.free_energy.estimate import Verdict
+from physebm.free_energy.fixed_points import search
 from physebm.model.conditionals import Conditionals
 
 # unit 7 is alone, 5 - 6 a second component
@@ -127,6 +128,25 @@ def test_a_chain_longer_than_the_allowed_passes_and_than_a_dense_matrix():
     # one spin of +-1: its mean, and the susceptibility N
     assert found.diagnostics["fixed_point_norm"] == pytest.approx([np.tanh(1.5)], abs=1e-9)
     assert found.diagnostics["smallest_eigenvalue"] == pytest.approx([1.0 / N], abs=1e-6)
+
+
+@pytest.mark.parametrize("step", [1.0, 0.5])
+def test_news_travels_through_frozen_units(step):
+    """All beliefs rest from the second pass on, until what the chain has summed up turns its end."""
+    h = np.full(20, 20.0)
+    h[-1] = -80.0
+    J = np.full(19, 100.0)
+    model = graph("ising", 20, SHAPES["chain"], 'law = "normal", std = 1.0, shape = 19')
+    params = model.params(0).with_arrays(J=J[None], h=h[None])
+    row = model.coefficients([1.0])
+    found = estimate_bethe(model.hamiltonian, params, row, KEY, step=step)
+    assert found.log_z == pytest.approx(h.sum() + J.sum(), rel=1e-12)
+    bethe = Bethe(Conditionals(model.hamiltonian, row.value[0], params))
+    # without the schedule of forests the residual itself has to wait
+    state = bethe.start({"s": np.zeros((0, 20))})
+    searched = search(model.hamiltonian, bethe, state, step=step)
+    assert searched.points[0].log_z == pytest.approx(h.sum() + J.sum(), rel=1e-12)
+    np.testing.assert_allclose(searched.points[0].means["s"], 1.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("K", [0.1, 0.3, 0.6])
