@@ -45,7 +45,7 @@ PLACING_SWEEPS, PLACING_WALKERS = 240, 128
 # Draws of two rehearsals of what is made of a tempered run; their difference is the time per draw.
 FEW_DRAWS, MORE_DRAWS = 64, 256
 # Passes of iterations in a rehearsal, and after how many a start is given up.
-FIRST_PASSES, ALL_PASSES = 10, 3000
+FIRST_PASSES, ALL_PASSES = 20, 3000
 # Arrays [chain, draw, row] that estimators of a tempered run hold at once; arrays of potentials that
 # pymbar does, and the numbers that MBAR holds at most, as it reads draws in blocks.
 INFLUENCES, IN_PYMBAR, IN_MBAR = 12, 5, 2**22
@@ -269,7 +269,10 @@ def _population(job: _Job) -> Cost:
 
 
 def _fixed_points(job: _Job, method: str, random: int, step: float, passes: int) -> Cost:
-    """Seconds of a search that is stopped, times the passes that are left where it did not end."""
+    """Of a search that is stopped after more and more passes, until all starts ended or it is long.
+
+    Then its seconds stand for as many as there are passes left.
+    """
     hamiltonian = job.loaded.hamiltonian
 
     def run(iterations: int):
@@ -277,13 +280,16 @@ def _fixed_points(job: _Job, method: str, random: int, step: float, passes: int)
         return FIXED_POINTS[method](hamiltonian, job.params, job.coldest, key, **options)
 
     run(1)  # imports and compiles
-    few = min(FIRST_PASSES, passes)
-    seconds = timed(lambda: run(few))
-    done = min(passes, max(few, int(REHEARSAL_SECONDS / max(seconds / few, 1e-9))))
-    start = time.perf_counter()
-    found = run(done)
-    seconds = time.perf_counter() - start
-    if found.diagnostics["unconverged_starts"]:
+    done = min(FIRST_PASSES, passes)
+    while True:
+        start = time.perf_counter()
+        found = run(done)
+        seconds = time.perf_counter() - start
+        left = found.diagnostics["unconverged_starts"]
+        if not left or done == passes or seconds > REHEARSAL_SECONDS:
+            break
+        done = min(passes, 4 * done)
+    if left:
         seconds *= passes / done
     tracemalloc.start()
     try:

@@ -50,7 +50,7 @@ def test_trainings_are_estimated_without_being_run(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "s.toml"]
 
 
-@pytest.mark.parametrize("method, annealed", [("pcd", 3), ("rdm", 2), ("pt", 3)])
+@pytest.mark.parametrize("method, annealed", [("rdm", 2), ("pt", 3)])
 def test_a_training_makes_the_sweeps_that_are_counted(tmp_path, monkeypatch, method, annealed):
     """With records of tau, annealing at some ages, and walkers that follow."""
     text = STUDY.replace('["pcd", "rdm"]', f'["{method}"]').replace("updates = 40", "updates = 6")
