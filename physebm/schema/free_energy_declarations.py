@@ -105,14 +105,8 @@ class FixedPointsDeclaration(msgspec.Struct, **_STRICT):
             raise Problem(".damping", got=self.damping, expected="a number, 0 to below 1")
 
 
-REWEIGHTABLE = (
-    "energy",
-    "specific_heat",
-    "magnetisation",
-    "abs_magnetisation",
-    "susceptibility",
-    "binder",
-)
+ENERGETIC = ("energy", "specific_heat")
+REWEIGHTABLE = (*ENERGETIC, "magnetisation", "abs_magnetisation", "susceptibility", "binder")
 """What a ladder's run can be asked for at temperatures between its rows."""
 
 

@@ -20,6 +20,7 @@ from physebm.model.params import Coefficients
 from physebm.observables import order
 from physebm.observables.derived import DERIVED
 from physebm.schema.free_energy_declarations import (
+    ENERGETIC,
     LADDER_METHODS,
     FreeEnergyDeclaration,
     ReweightDeclaration,
@@ -29,7 +30,6 @@ from physebm.study.free_energy_findings import Energies, Findings
 if TYPE_CHECKING:
     from physebm.study.free_energy import Subject
 
-ENERGETIC = ("energy", "specific_heat")
 MOMENTS = {
     "energy": ("du_dbeta",),
     "magnetisation": ("m",),

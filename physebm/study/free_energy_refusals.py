@@ -11,7 +11,12 @@ from physebm.free_energy.bethe import check_bethe
 from physebm.free_energy.exact import OTHERS, check_exact
 from physebm.free_energy.tap import check_tap
 from physebm.model.hamiltonian import Hamiltonian
-from physebm.schema.free_energy_declarations import FREE_ENERGY_METHODS, FreeEnergyDeclaration
+from physebm.model.units import UnitKind
+from physebm.schema.free_energy_declarations import (
+    ENERGETIC,
+    FREE_ENERGY_METHODS,
+    FreeEnergyDeclaration,
+)
 
 # Methods that not every model can have; the others sample, or need no more than a declared energy.
 CHECKS = {"exact": check_exact, "tap": check_tap, "bethe": check_bethe}
@@ -64,9 +69,9 @@ def check_methods(
 def check_reweighting(
     asked: FreeEnergyDeclaration, hamiltonian: Hamiltonian, temperatures: Sequence[float], file: str
 ) -> None:
-    """Refuse temperatures outside the ladder, which leads from independent units to the coldest one.
+    """Refuse observables without a meaning, and temperatures outside the ladder.
 
-    Discrete units are independent at infinite temperature. Continuous ones have a prior that depends
+    It leads from independent units to the coldest temperature. Discrete units are independent at infinite temperature. Continuous ones have a prior that depends
     on T, and stand at that of the hottest temperature on the way from there to no couplings.
 
     Raises
@@ -76,6 +81,12 @@ def check_reweighting(
     """
     if asked.reweight is None:
         return
+    counted = hamiltonian.counted
+    potts = len(counted) > 1 and any(group.prior.kind is UnitKind.POTTS for group in counted)
+    for i, name in enumerate(asked.reweight.observables):
+        if potts and name not in ENERGETIC:
+            hint = "the magnetisation of potts units is defined for one group: mark it visible"
+            raise StudyFileError(f"{file}: free_energy.reweight.observables[{i}]", got=name, hint=hint)
     low, high = min(temperatures), np.inf
     if not all(group.prior.discrete for group in hamiltonian.groups):
         high = max(temperatures)

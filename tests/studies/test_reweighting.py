@@ -159,3 +159,19 @@ def test_an_override_of_the_methods_leaves_out_what_no_method_reads(tmp_path):
     )
     assert status == 0, message
     assert "reweighted_energy" not in open_tree(out)["free_energies"]
+
+
+def test_a_magnetisation_of_several_groups_of_potts_units_is_refused(tmp_path):
+    text = """
+[model]
+[model.units]
+a = { prior = "potts", q = 3, shape = 4 }
+b = { prior = "potts", q = 3, shape = 4 }
+[[model.terms]]
+couple = ["a", "b"]
+J = 0.3
+[free_energy]
+reweight = { temperature = 2.0, observables = ["energy", "binder"] }
+"""
+    status, message = run("run", write(tmp_path, text), "--out", tmp_path / "no.nc")
+    assert status == 2 and "observables[1]" in message and "one group" in message, message
