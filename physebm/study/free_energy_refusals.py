@@ -71,8 +71,9 @@ def check_reweighting(
 ) -> None:
     """Refuse observables without a meaning, and temperatures outside the ladder.
 
-    It leads from independent units to the coldest temperature. Discrete units are independent at infinite temperature. Continuous ones have a prior that depends
-    on T, and stand at that of the hottest temperature on the way from there to no couplings.
+    It leads from independent units to the coldest temperature. Discrete units are independent at
+    infinite temperature; continuous ones have a prior that depends on T, and stand at that of the
+    hottest temperature on the way to no couplings.
 
     Raises
     ------
