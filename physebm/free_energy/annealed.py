@@ -16,12 +16,13 @@ Both together bracket log Z (R. B. Grosse, Z. Ghahramani, R. P. Adams, arXiv:151
 Burda, R. B. Grosse, R. Salakhutdinov, AISTATS (2015)). The reverse bound is worth what its starts
 are: they must be draws of the target. Where none are given, one half are ends of the forward chains,
 resampled by weight, and the other half random states; both halves are swept at the target as often
-as a forward chain before they walk back. Where the forward chains never saw a phase that sweeps from
-random states find, or either sticks, the two directions disagree. Besides these, quenched and uniform
-states walk back (`cold`): they see phases that neither forward chains nor random states enter, such as
-the ordered one beyond a first-order jump. They count for the verdict and the upper end of the bracket,
-not for the reverse value, which asks for draws of the target. A phase that none of them finds stays
-unseen; `bounded` may know of it. Starts that are given are taken as they are.
+as a forward chain, or more often if that is little, before they walk back. Where the forward chains
+never saw a phase that sweeps from random states find, or either sticks, the two directions disagree.
+Besides these, quenched and uniform states walk back (`cold`): they see phases that neither forward
+chains nor random states enter, such as the ordered one beyond a first-order jump. They count for the
+verdict and the upper end of the bracket, not for the reverse value, which asks for draws of the target.
+A phase that none of them finds stays unseen; `bounded` may know of it. Given starts are taken as they
+are.
 
 The weights are those of all units. Summing factorising hidden units out of them would lower their
 variance, but takes one more product of configurations and couplings per row, half as many again as
@@ -38,7 +39,7 @@ import numpy as np
 from physebm.backends.base import Backend
 from physebm.errors import InputError
 from physebm.free_energy import averages
-from physebm.free_energy.cold import FEWEST, Excess, cold_findings, cold_starts, excess, kinds
+from physebm.free_energy.cold import FEWEST, RELAX, Excess, cold_findings, cold_starts, excess, kinds
 from physebm.free_energy.estimate import Estimate, Finding, Verdict, judged
 from physebm.free_energy.path import Path
 from physebm.free_energy.schedule import offset
@@ -192,7 +193,7 @@ def own_starts(
     for group, values in x.items():
         values[: len(from_ends)] = there.ends[group][from_ends]
     walkers.place(x)
-    walkers.move(path.rows - 1, path.rows * sweeps)
+    walkers.move(path.rows - 1, max(path.rows * sweeps, RELAX))
     return walkers.state.x
 
 

@@ -20,6 +20,7 @@ from physebm.model.params import Coefficients, Params
 
 # Features beyond which the bound is not sought: its matrices grow as their square.
 WIDEST = 2000
+NO_BOUND = f"no bound: not sought beyond {WIDEST} features, or no fixed point found"
 # Random starts, and passes over all units, of the search.
 STARTS, PASSES = 4, 300
 # Standard errors by which an estimate may lie below, and nats that are rounding.
@@ -44,9 +45,15 @@ def lower_bounds(
 
 
 def held_against(estimates: Iterable[Estimate], bounds: np.ndarray) -> list[Estimate]:
-    """The estimates, failed where they lie below their bound by more than `SIGMAS` errors."""
+    """The estimates, failed where they lie below their bound by more than `SIGMAS` errors.
+
+    The diagnostic ``held_against`` says which bound that was, or that there was none: then nothing but
+    an estimate's own run speaks for it.
+    """
     found = []
     for each, bound in zip(estimates, bounds, strict=True):
+        note = f"mean field: log Z >= {bound:.6g}" if np.isfinite(bound) else NO_BOUND
+        each = replace(each, diagnostics={**each.diagnostics, "held_against": note})
         gap = bound - each.log_z
         if not gap > max(SIGMAS * np.nan_to_num(each.stderr), NEGLIGIBLE):
             found.append(each)

@@ -15,7 +15,8 @@ Where n forward chains saw nothing of A, P_A is about 1/n or less, and the mean 
 lies some log n nats above that from the ends, unless Z_A is so much smaller that it does not matter.
 The mean of ``-log w'`` over one kind of start less that over the ends is its *excess*; log-means do not
 show it, for the walkers outside A carry them. Only positive excess speaks against an estimate: a phase
-that lies lower is one that the target hardly visits.
+that lies lower is one that the target hardly visits. The converse does not hold: a phase of no weight
+that a walk leaves with much work lies high as well, so that the verdict is suspect, never failed.
 """
 
 from __future__ import annotations

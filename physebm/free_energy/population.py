@@ -34,7 +34,9 @@ as ``sqrt(rho_t / R)``, systematic ones as 1/R) and for a hundred families, ``S_
                   in all runs with weights omega_r proportional to Z_r: it is their average that is
                   reported. A single run with fewer than `FEWEST_FAMILIES` has failed
     scatter       the runs differ by more than their families allow
-    directions    a population that is annealed back from ends of the runs gives another log Z
+    drift         ends of the runs, swept at the target, change their mean energy by more than `DRIFT`
+                  errors: a population that stands for the target keeps it, however slow sweeps are
+    directions    a population that is annealed back from these ends gives another log Z
     cold starts   walks back from quenched and uniform states lie above those from ends: `cold`
 
 Numbers of families alone do not depend on R: a small population of an easy model may be a good one.
@@ -49,12 +51,12 @@ import numpy as np
 from physebm.backends.base import Backend
 from physebm.errors import InputError
 from physebm.free_energy import averages
-from physebm.free_energy.annealed import PADDING, gap_findings, reverse
-from physebm.free_energy.cold import FEWEST, Excess, cold_findings, cold_starts, excess, kinds
+from physebm.free_energy.annealed import PADDING, ROUNDING, States, gap_findings, reverse
+from physebm.free_energy.cold import FEWEST, RELAX, Excess, cold_findings, cold_starts, excess, kinds
 from physebm.free_energy.estimate import Estimate, Finding, Verdict, judged
 from physebm.free_energy.path import Path
 from physebm.free_energy.population_runs import BLOCKS, Families, Populations, families, populations
-from physebm.free_energy.walkers import Progress
+from physebm.free_energy.walkers import Progress, Walkers
 from physebm.free_energy.weights import ERROR, WORST_ERROR, log_mean
 from physebm.observables.chains import limit
 from physebm.observables.reweighting import log_mean_exp
@@ -64,7 +66,9 @@ METHOD = "population-annealing"
 # Effective numbers of families: in all runs, suspect; in a single one, failed.
 FAMILIES, FEWEST_FAMILIES = 100, 10
 # Walkers that are annealed back, at least: an eighth of all otherwise.
-BACK = 128
+BACK = 512
+# Errors by which the energy of ends may drift; the errors are those of `BLOCKS` blocks.
+DRIFT = 5.0
 
 
 def population_annealing(
@@ -82,8 +86,8 @@ def population_annealing(
 
     Rows at which each step keeps the same share of the population are those of `schedule.adaptive`.
     Memory: the configurations of all walkers, and averages per row. Cost: ``rows * sweeps`` sweeps of
-    all walkers, one eighth of that for the reverse, and three sixteenths for cold starts and what they
-    are held against.
+    all walkers, a quarter of that for the reverse, and three sixteenths for cold starts and the ends
+    that they are held against; starts make `cold.RELAX` sweeps at least.
 
     Parameters
     ----------
@@ -114,27 +118,38 @@ def population_annealing(
         return key_of(seed, "population", *name, what)
 
     recorded = populations(path, backend, key("runs"), runs, population, sweeps, progress)
-    begun = _ends(recorded, max(BACK, population * runs // 8))
+    begun, drift = _ends(
+        path, backend, key("starts"), recorded, max(BACK, population * runs // 8), sweeps
+    )
     count = len(next(iter(begun.values())))
     back = populations(path, backend, key("reverse"), 1, count, sweeps, start=begun)
-    found = _cold(path, backend, key("cold"), recorded, sweeps)
-    return from_populations(path, recorded, back, found, {"sweeps": sweeps})
+    found = _cold(path, backend, key("cold"), begun, sweeps)
+    return from_populations(path, recorded, back, found, drift, {"sweeps": sweeps})
 
 
-def _ends(recorded: Populations, count: int) -> dict[str, np.ndarray]:
-    """Ends of the runs, evenly spaced: relatives, which are neighbours, stay neighbours."""
-    walkers = recorded.family.size
-    rows = np.linspace(0, walkers - 1, min(walkers, count)).astype(int)
-    return {group: x[rows] for group, x in recorded.ends.items()}
+def _ends(path, backend, key, recorded: Populations, count: int, sweeps: int):
+    """Ends of the runs, evenly spaced: relatives, which are neighbours, stay neighbours.
+
+    They are swept at the target as often as cold starts are: what a run with few rows has no time for.
+    Returns them, and the drift of u that this made, with its error.
+    """
+    walkers = Walkers(path, backend, key, min(recorded.family.size, count))
+    rows = np.linspace(0, recorded.family.size - 1, len(walkers)).astype(int)
+    walkers.place({group: x[rows] for group, x in recorded.ends.items()})
+    before = path.potentials(walkers.energies)[:, -1]
+    walkers.move(path.rows - 1, max(path.rows * sweeps, RELAX))
+    change = path.potentials(walkers.energies)[:, -1] - before
+    blocks = [each.mean() for each in np.array_split(change, min(BLOCKS, len(change)))]
+    error = np.std(blocks, ddof=1) / np.sqrt(len(blocks))
+    return walkers.state.x, (float(change.mean()), float(error))
 
 
-def _cold(path, backend, key, recorded: Populations, sweeps: int) -> dict[str, Excess]:
-    """Walks back without resampling, from ends and from as many cold starts."""
-    count = max(FEWEST, recorded.family.size // 16)
-    begun = _ends(recorded, count)
-    ends = len(next(iter(begun.values())))
-    cold = cold_starts(path, backend, key, count, path.rows * sweeps)
-    begun = {group: np.concatenate([x, cold[group]]) for group, x in begun.items()}
+def _cold(path, backend, key, ends: States, sweeps: int) -> dict[str, Excess]:
+    """Walks back without resampling, from half of the ends and from as many cold starts."""
+    half = {group: x[::2] for group, x in ends.items()}
+    ends = len(next(iter(half.values())))
+    cold = cold_starts(path, backend, key, max(FEWEST, ends), path.rows * sweeps)
+    begun = {group: np.concatenate([x, cold[group]]) for group, x in half.items()}
     log_w = reverse(path, backend, key, begun, sweeps).log_w
     return {kind: excess(log_w[:ends], each) for kind, each in kinds(log_w[ends:]).items()}
 
@@ -144,6 +159,7 @@ def from_populations(
     recorded: Populations,
     back: Populations | None = None,
     cold: Mapping[str, Excess] | None = None,
+    drift: tuple[float, float] | None = None,
     more: Mapping[str, object] | None = None,
 ) -> Estimate:
     """An estimate from recorded runs, judged.
@@ -159,6 +175,8 @@ def from_populations(
         One population that was annealed back from ends of the runs.
     cold
         Excess of other kinds of starts by name; see `cold`.
+    drift
+        Change of u of the ends by sweeps at the target, and its error.
     more
         Further diagnostics to keep.
     """
@@ -207,6 +225,14 @@ def from_populations(
             found.append(Finding(Verdict.SUSPECT, reason))
         base = path.base_log_z
         found += gap_findings(value - base, stderr, in_reverse - base, error)
+    if drift is not None:
+        diagnostics["drift"] = {"value": drift[0], "stderr": drift[1]}
+        if abs(drift[0]) > DRIFT * drift[1] + ROUNDING * (1.0 + abs(value)):
+            reason = (
+                f"sweeps at the target change the energy of the ends by {drift[0]:.3g} +- "
+                f"{drift[1]:.1g} nats: a larger population, more rows or sweeps"
+            )
+            found.append(Finding(Verdict.SUSPECT, reason))
     if cold:
         diagnostics["excess"] = dict(cold)
         found += cold_findings(cold)
