@@ -20,6 +20,7 @@ from physebm.schema.train_declarations import TrainDeclaration
 OBSERVABLES = (
     "energy",
     "specific_heat",
+    "specific_heat_within_chains",
     "magnetisation",
     "abs_magnetisation",
     "susceptibility",

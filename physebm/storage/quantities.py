@@ -82,7 +82,15 @@ _ROWS = (
         "specific_heat",
         "specific heat per unit",
         "c",
-        "beta^2 (Var(du/dbeta) - <d2u/dbeta2>) / N",
+        "beta^2 (Var(du/dbeta) - <d2u/dbeta2>) / N, all chains together",
+        PER_UNIT,
+    ),
+    Quantity(
+        "specific_heat_within_chains",
+        "specific heat within chains, per unit",
+        r"c_\mathrm{chain}",
+        "mean over chains of beta^2 (Var_chain(du/dbeta) - <d2u/dbeta2>_chain) / N; specific_heat in "
+        "equilibrium, less than it where chains sit in states of different energies",
         PER_UNIT,
     ),
     Quantity(

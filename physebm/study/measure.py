@@ -27,6 +27,7 @@ from physebm.sampling.chain import ChainState
 CHANNELS: dict[str, tuple[str, ...]] = {
     "energy": ("du_dbeta",),
     "specific_heat": ("du_dbeta", "du_dbeta_squared", "d2u_dbeta2"),
+    "specific_heat_within_chains": ("du_dbeta", "du_dbeta_squared", "d2u_dbeta2"),
     "magnetisation": ("m",),
     "abs_magnetisation": ("abs_m",),
     "susceptibility": ("abs_m", "m2"),

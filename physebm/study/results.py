@@ -6,6 +6,7 @@ import numpy as np
 
 from physebm.observables import overlap
 from physebm.observables.chains import honest_error, limit, mean_error
+from physebm.observables.derived import DERIVED, jackknife
 from physebm.observables.equilibration import Equilibration, verdict
 from physebm.observables.sums import ordered_mean
 from physebm.study.measure import CHANNELS, PAIR_CHANNELS, SITE_BLOCKS, Recorder
@@ -16,6 +17,8 @@ DIRECT = {
     for name, channels in CHANNELS.items()
     if len(channels) == 1 and name not in ("overlap_distribution", "sg_susceptibility")
 }
+# Observables of the run of each chain that are the mean of no channel.
+OF_RUNS = ("specific_heat_within_chains", "q_edwards_anderson")
 VERDICT_RATE = 1e-3
 # Channels whose series are judged; moments and squares of them add nothing new.
 JUDGED = ("du_dbeta", "m", "abs_m", "retrieval_overlap", "max_pattern_overlap", "q1", "q2")
@@ -43,6 +46,10 @@ def task_results(recorder: Recorder, every: int) -> dict[str, np.ndarray]:
     if recorder.histogram is not None:
         total = recorder.histogram.sum(axis=1, keepdims=True)
         out["estimate/overlap_distribution"] = recorder.histogram / total
+    if "specific_heat_within_chains" in subject.record:
+        value, error = specific_heat_within_chains(recorder)
+        out["estimate/specific_heat_within_chains"] = value
+        out["stderr/specific_heat_within_chains"] = error
     if recorder.sites is not None:
         value, error = edwards_anderson(recorder.sites, recorder.draws)
         out["estimate/q_edwards_anderson"], out["stderr/q_edwards_anderson"] = value, error
@@ -86,6 +93,25 @@ def _direct(recorder: Recorder, name: str, every: int) -> dict[str, np.ndarray]:
         f"stderr/{name}": error * scale,
         f"tau/{name}": found.tau * every,
     }
+
+
+def specific_heat_within_chains(recorder: Recorder) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over chains of the specific heat that each has about its own mean energy, ``[point]``.
+
+    The Gibbs measure has one mean, and so has `specific_heat`; its difference from this one is the
+    share of the energies' variance that lies between chains. The jackknife puts back, to first order
+    in 1 / length, what the variance about a chain's own mean is short of.
+    """
+    formula = DERIVED["specific_heat"]
+    beta = recorder.coefficients.beta[recorder.rungs][:, None]
+    units = recorder.subject.hamiltonian.counted_units
+    blocks = [recorder.series[channel].bins() for channel in formula.moments]
+    value, error = jackknife(lambda *means: formula.formula(*means, beta, units), *blocks)
+    value, error = value.T, error.T
+    chains = len(value)
+    scatter = mean_error(value) if chains > 1 else None
+    pooled = np.sqrt((error**2).sum(axis=0)) / chains
+    return ordered_mean(value), honest_error(pooled, None, scatter, chains)
 
 
 def edwards_anderson(sites: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:

@@ -33,6 +33,7 @@ from physebm.study.merge import merge, read_outcome
 from physebm.study.merge_free_energy import read_free_energies
 from physebm.study.merge_training import read_training
 from physebm.study.models import declared_models, models_file
+from physebm.study.results import OF_RUNS
 from physebm.study.training import recipe_of
 from physebm.study.training_data import data_hashes
 
@@ -130,7 +131,7 @@ def _check(study: StudyDeclaration, grid: Grid) -> None:
         )
     still = study.sample.method == "zero-temperature"
     for i, name in enumerate(study.observe.record):
-        if still and (name in DERIVED or name == "q_edwards_anderson"):
+        if still and (name in DERIVED or name in OF_RUNS):
             hint = "zero-temperature dynamics ends in one state, which has no fluctuations"
             raise StudyFileError(f"{study.where}: observe.record[{i}]", got=name, hint=hint)
     seen = set()

@@ -28,6 +28,19 @@ def test_specific_heat_of_frozen_chains_is_not_claimed():
     )
 
 
+def test_specific_heats_differ_where_chains_sit_in_different_states():
+    """Chains of a cold glass keep the valley that they fell into; those of a hot one share all."""
+    model = physebm.load_model("sk", N=64)
+    record = ["specific_heat", "specific_heat_within_chains"]
+    result = physebm.sample(model, [0.05, 3.0], record=record, sweeps=2000, seed=6, chains=8)
+    cold, hot = (result.sel(temperature=t) for t in (0.05, 3.0))
+    assert cold.specific_heat > 3 * cold.specific_heat_within_chains > 0
+    assert cold.equilibration == 2 and hot.equilibration == 0
+    error = np.hypot(hot.specific_heat_stderr, hot.specific_heat_within_chains_stderr)
+    assert abs(hot.specific_heat - hot.specific_heat_within_chains) < 4 * error
+    assert hot.specific_heat_within_chains_stderr < 0.1 * hot.specific_heat_within_chains
+
+
 def test_each_start_is_judged_by_its_own_run():
     """Frozen in the pattern is not drifting, whatever the random start does."""
     model = physebm.load_model("hopfield", N=200, P=4)

@@ -43,6 +43,7 @@ def test_thermal_and_magnetic_observables_of_an_ising_lattice():
     record = [
         "energy",
         "specific_heat",
+        "specific_heat_within_chains",
         "magnetisation",
         "abs_magnetisation",
         "susceptibility",
@@ -54,6 +55,7 @@ def test_thermal_and_magnetic_observables_of_an_ising_lattice():
     truths = {
         "energy": exact.energy,
         "specific_heat": exact.specific_heat,
+        "specific_heat_within_chains": exact.specific_heat,
         "magnetisation": m,
         "abs_magnetisation": abs_m,
         "susceptibility": beta * n * (m2 - abs_m**2),
