@@ -193,7 +193,7 @@ def own_starts(
     for group, values in x.items():
         values[: len(from_ends)] = there.ends[group][from_ends]
     walkers.place(x)
-    walkers.move(path.rows - 1, max(path.rows * sweeps, RELAX))
+    walkers.move(path.rows - 1, max(path.rows * sweeps, RELAX) if sweeps else 0)
     return walkers.state.x
 
 
