@@ -2,8 +2,8 @@
 
 A *plane* of a unit has one bit per lane, set where the unit is up. Words of 32 lanes that differ in
 the chain's number alone share their random blocks; a *tile* is a vector of words, of any keys and
-rungs, and where the graph is shared of any instances. Planes lie as ``[tile, unit + 1, word]``: the last
-row is zero and stands for neighbours that are not there.
+rungs, and where the graph is shared of any instances. Planes lie as ``[tile, unit + 1, word]``: the
+last row is zero and stands for neighbours that are not there.
 
 Of neighbour j of unit i the plane ``x_j XOR (J_ij is -1)`` is set where it pulls up; full adders count
 these planes, and ``chosen[k]`` is set where the count is k. With the thresholds of a count as planes of

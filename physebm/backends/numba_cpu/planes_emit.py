@@ -15,7 +15,7 @@ from physebm.model.units import UnitKind
 from physebm.rng.streams import Purpose, last_word
 
 # Hand-written modules that the text imports.
-LIBRARY = ("planes", "planes_philox", "planes_sums", "planes_vectors", "planes_rows")
+LIBRARY = ("planes", "planes_pack", "planes_philox", "planes_sums", "planes_vectors", "planes_rows")
 
 _ARGUMENTS = (
     "begin, end, refresh, first, count, x, thresholds, stream, lane_of, rung, table, entries, graph, "
@@ -79,14 +79,16 @@ def emit_planes(plan: SweepPlan, width: int, degree: int) -> Source:
     out("import numpy as np")
     out("from numba import njit")
     out()
-    for name in ("planes", "planes_rows", "planes_sums"):
+    for name in ("planes", "planes_pack", "planes_rows", "planes_sums"):
         out(f"from physebm.backends.numba_cpu.{name} import *")
     out()
     shape = f"{width}, {degree}, {told.stride}, {told.last}, {told.signed}, {told.metropolis}"
     out(f"update = unit_update({shape})")
     out(f"add = add_pairs({width}, {not told.ising}, {told.signed})")
     out(f"add_up = add_pairs({width}, True, False)")
-    out(f"turn = transpose({width})")
+    out(f"turn = transpose({width}, True)")
+    for name in ("pack", "unpack"):
+        out(f"{name}_tiles = {name}er({width})")
     for name, more in (("pack", ""), ("unpack", f", {-1 if told.ising else 0}")):
         out()
         out()

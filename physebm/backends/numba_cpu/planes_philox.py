@@ -32,9 +32,18 @@ def philox(words: Words, position, sweep, last, stream) -> list:
     def spread(number):
         return words.spread(number, pairs)
 
+    # shuffles where a shift would do: LLVM would move shifts of keys past the XORs that follow, and
+    # fuse the last products with them, at twice the cost
+    swapped, merged = (
+        ir.Constant(ir.VectorType(INT32, width), places)
+        for width, places in (
+            (words.width, [place ^ 1 for place in range(words.width)]),
+            (words.width, [p if p % 2 == 0 else words.width + p - 1 for p in range(words.width)]),
+        )
+    )
+
     def halves(vector):
-        both = b.bitcast(vector, pairs)
-        return b.and_(both, low), b.lshr(both, shift)
+        return b.bitcast(vector, pairs), b.bitcast(b.shuffle_vector(vector, vector, swapped), pairs)
 
     def key(vector, weyl: int, round_: int):
         step = words.spread(INT32(weyl * round_ & LOW), words.kind)
@@ -60,7 +69,8 @@ def philox(words: Words, position, sweep, last, stream) -> list:
         keys = zip(key(k0, WEYL_0, round_), key(k1, WEYL_1, round_))
         sides = [_round(b, side, pair, low, shift) for side, pair in zip(sides, keys)]
     return [
-        b.bitcast(b.or_(b.and_(even, low), b.shl(odd, shift)), words.kind) for even, odd in zip(*sides)
+        b.shuffle_vector(b.bitcast(even, words.kind), b.bitcast(odd, words.kind), merged)
+        for even, odd in zip(*sides)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Lanes into planes and back, thresholds of lanes, sums of lanes; generated sweeps call these.
+"""Thresholds of lanes into vectors, sums of lanes out of them; generated sweeps call these.
 
 ``lane_of[tile, word, bit]`` is the lane that stands there, -1 where none does.
 """
@@ -14,56 +14,10 @@ __all__ = [
     "gather",
     "new_counter",
     "own_pairs",
-    "pack_tiles",
-    "unpack_tiles",
     "write_sums",
 ]
 
 _LOW = np.int64(0xFFFFFFFF)
-
-
-@njit(error_model="numpy")
-def pack_tiles(begin, end, x, lane_of, planes):
-    """Set the bits of all units of all lanes; a lane's units are read in order, a word at a time."""
-    row = np.zeros(x.shape[1], np.uint32)
-    for tile in range(begin, end):
-        for w in range(lane_of.shape[1]):
-            row[:] = 0
-            for bit in range(32):
-                lane = lane_of[tile, w, bit]
-                if lane >= 0:
-                    _set_bits(row, x[lane], np.uint32(bit))
-            for i in range(row.shape[0]):
-                planes[tile, i, w] = row[i]
-
-
-@njit
-def _set_bits(row, x, bit):
-    for i in range(x.shape[0]):
-        row[i] |= np.uint32(x[i] > 0) << bit
-
-
-@njit(error_model="numpy")
-def unpack_tiles(begin, end, x, lane_of, planes, low):
-    """Write the states, 1 or `low`, of all units of all lanes."""
-    row = np.zeros(x.shape[1], np.uint32)
-    for tile in range(begin, end):
-        for w in range(lane_of.shape[1]):
-            if lane_of[tile, w].max() < 0:
-                continue
-            for i in range(row.shape[0]):
-                row[i] = planes[tile, i, w]
-            for bit in range(32):
-                lane = lane_of[tile, w, bit]
-                if lane >= 0:
-                    _read_bits(row, x[lane], np.uint32(bit), np.int8(low))
-
-
-@njit
-def _read_bits(row, x, bit, low):
-    step = np.int8(1) - low
-    for i in range(x.shape[0]):
-        x[i] = low + step * np.int8(row[i] >> bit & np.uint32(1))
 
 
 @njit(error_model="numpy")

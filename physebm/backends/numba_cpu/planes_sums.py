@@ -1,4 +1,4 @@
-"""Sums over planes: pairs of units counted lane by lane, and bits transposed into thresholds.
+"""Sums over planes: pairs of units counted lane by lane; and bits transposed.
 
 Sums stand bit-sliced, too: plane n of a *counter* holds digit n of every lane's sum. Eight planes at
 a time go through carry-save adders, so that most of the work is done on planes of the three lowest
@@ -74,17 +74,17 @@ def add_pairs(width: int, together: bool, signed: bool):
     return add
 
 
-def transpose(width: int):
-    """An intrinsic ``transpose(numbers, digits)``: 32 numbers per word into planes of their digits.
+def transpose(width: int, most_significant_first: bool):
+    """An intrinsic ``transpose(numbers, planes)``: 32 numbers per word into planes of their digits.
 
-    ``numbers[lane, word]`` and ``digits[digit, word]`` are given by addresses; digit 0 is the most
-    significant. Source: H. S. Warren, Hacker's Delight (2003), section 7-3: blocks of 16, 8, 4, 2 and 1
-    bits change places across the diagonal.
+    ``numbers[lane, word]`` and ``planes[digit, word]`` are given by addresses. Source: H. S. Warren,
+    Hacker's Delight (2003), section 7-3: blocks of 16, 8, 4, 2 and 1 bits change places across the
+    diagonal.
     """
     plane = width * WORD_BYTES
 
     def code(context, builder, signature, arguments):
-        numbers, digits = arguments
+        numbers, planes = arguments
         words = Words(builder, width)
         A = [words.load(numbers, plane * lane) for lane in range(32)]
         size, mask = 16, 0x0000FFFF
@@ -99,11 +99,12 @@ def transpose(width: int):
             size //= 2
             mask ^= mask << size & 0xFFFFFFFF
         for digit in range(32):
-            words.store(A[31 - digit], digits, plane * digit)
+            place = 31 - digit if most_significant_first else digit
+            words.store(A[digit], planes, plane * place)
         return context.get_dummy_value()
 
     @intrinsic
-    def turn(typing, numbers, digits):
+    def turn(typing, numbers, planes):
         return types.void(types.intp, types.intp), code
 
     return turn
