@@ -197,7 +197,7 @@ class Chains:
     def configurations(self) -> dict[str, np.ndarray]:
         """Configurations of the trained model ``{group: x[chain, unit]}``."""
         lanes = self.at_target()
-        return {name: x[lanes] for name, x in self.state.configurations.x.items()}
+        return {name: x[lanes] for name, x in self.state.configurations.seen.items()}
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Everything that continues with the same bits."""

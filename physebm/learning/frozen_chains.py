@@ -72,7 +72,7 @@ def frozen(
 
     def draw() -> np.ndarray:
         rows = state.lane_of[::rungs] if tempered else slice(None)
-        return observe({name: x[rows] for name, x in state.configurations.x.items()})
+        return observe({name: x[rows] for name, x in state.configurations.seen.items()})
 
     draws = [draw()]
     for _ in range(sweeps):

@@ -198,7 +198,7 @@ class Recorder:
     def record(self, state: ChainState, lanes_of: np.ndarray) -> None:
         """One draw; ``lanes_of[point, chain]`` is the lane that stands at the point now."""
         values = self._energies(state, lanes_of)
-        x = {name: v[lanes_of] for name, v in state.configurations.x.items()}
+        x = {name: v[lanes_of] for name, v in state.configurations.seen.items()}
         values |= self._magnetic(x) | self._pattern(x) | self._pairs(x)
         for name in self._buffer:
             self._buffer[name].append(values[name])
