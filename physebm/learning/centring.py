@@ -22,6 +22,7 @@ from physebm.model.conditionals import Conditionals
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.statistics import Averages, statistics
 from physebm.model.terms import Field, LowRank, Many, Pair, array_of, groups_of
+from physebm.native.products import minus_outer
 
 # Weight of the present batch in the running mean of hidden units.
 RATE = 0.01
@@ -99,8 +100,8 @@ class CentredAverages:
         sides = [(of_a, mean_b)] if of_a is not None else []
         sides += [(mean_a, of_b)] if of_b is not None else []
         rows, columns = (np.stack([side.ravel() for side in each]) for each in zip(*sides))
-        shift = (rows.T @ columns).reshape(C.shape)
-        return np.subtract(C, shift, out=shift)
+        matrix = np.ascontiguousarray(C.reshape(rows.shape[1], columns.shape[1]))
+        return minus_outer(matrix, rows, columns).reshape(C.shape)
 
     def along(self, name: str, edges: np.ndarray) -> np.ndarray:
         """The same on edges, ``[edge, feature, feature]``."""

@@ -70,6 +70,8 @@ class Conditionals:
             J = self.params.arrays[term.J][0]
             if term.states:
                 J = J.reshape(a.size, b.size, a.prior.features, b.prior.features).transpose(0, 2, 1, 3)
+            if c == 1.0:
+                return J.astype(self.dtype, copy=False).reshape(shape)
             return np.multiply(c, J, dtype=self.dtype, casting="same_kind").reshape(shape)
         if not isinstance(term.graph, AllPairs) and scalar:
             edges, w = weighted_edges(self.hamiltonian, self.params, t, 0)
@@ -101,7 +103,7 @@ class Conditionals:
                         theta += self.dtype.type(self.coefficients[t])
                 case Pair(a=a, b=b):
                     J = self.operator(t)
-                    theta += times(known[a].first, J) if name == b else times(known[b].first, J.T)
+                    theta += times(known[a].factor, J) if name == b else times(known[b].factor, J.T)
                 case LowRank():
                     theta += self._low_rank_field(t, known[name].first)
                 case Many():

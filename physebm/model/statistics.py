@@ -23,7 +23,7 @@ pseudo-likelihood. They are float64.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import Protocol
@@ -35,7 +35,7 @@ from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
 from physebm.model.terms import AllPairs, Field, LowRank, Many, Pair, Square, array_of
 from physebm.model.units import UnitKind
-from physebm.native.products import ROWS, average, cross
+from physebm.native.products import ROWS, SMALLEST, TwoStates, average, cross
 from physebm.native.state_counts import pair_weights, state_weights
 
 
@@ -163,6 +163,8 @@ class Moments:
         ``<x^2>``, ``[row, unit]``, for continuous groups; None for discrete ones.
     states, q, dtype
         Known Potts states ``[row, unit]``; their indicators are formed only where a product needs them.
+    bits
+        Known states of two-state units, where products take tables of subset sums.
     """
 
     values: np.ndarray | None
@@ -170,20 +172,28 @@ class Moments:
     states: np.ndarray | None = None
     q: int = 0
     dtype: type = np.float64
+    bits: TwoStates | None = None
 
     @property
     def rows(self) -> int:
         """Number of rows."""
-        return len(self.values if self.states is None else self.states)
+        return len(next(x for x in (self.values, self.states, self.bits) if x is not None))
 
     @cached_property
     def first(self) -> np.ndarray:
         """``<phi>``, ``[row, unit * feature]``: values or indicators, conditional means otherwise."""
+        if self.bits is not None:
+            return self.bits.x.astype(self.dtype)
         if self.states is None:
             return self.values
         first = np.zeros((*self.states.shape, self.q), self.dtype)
         np.put_along_axis(first, self.states[..., None].astype(np.intp), 1, axis=-1)
         return first.reshape(self.rows, -1)
+
+    @property
+    def factor(self) -> np.ndarray | TwoStates:
+        """`first` as the left factor of a product."""
+        return self.first if self.bits is None else self.bits
 
 
 def moments_of_states(hamiltonian: Hamiltonian, name: str, x: np.ndarray, dtype=np.float64) -> Moments:
@@ -191,6 +201,9 @@ def moments_of_states(hamiltonian: Hamiltonian, name: str, x: np.ndarray, dtype=
     prior = hamiltonian.group(name).prior
     if prior.kind is UnitKind.POTTS:
         return Moments(None, states=x, q=prior.q, dtype=dtype)
+    if prior.discrete and dtype == np.float32 and x.dtype == np.int8 and min(x.shape) >= SMALLEST:
+        bits = TwoStates(np.ascontiguousarray(x), prior.states[0])
+        return Moments(None, dtype=dtype, bits=bits)
     first = x.astype(dtype)
     return Moments(first, None if prior.discrete else first**2)
 
@@ -220,6 +233,7 @@ class RowAverages:
     hamiltonian: Hamiltonian
     moments: Mapping[str, Moments]
     weights: np.ndarray | None = None
+    _means: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def rows(self) -> int:
@@ -242,23 +256,34 @@ class RowAverages:
 
     def mean(self, name: str) -> np.ndarray:
         """``<phi_i(a)>``, ``[unit, feature]``."""
+        if name not in self._means:
+            self._means[name] = self._mean(name)
+        return self._means[name]
+
+    def _mean(self, name: str) -> np.ndarray:
         held, group = self.moments[name], self.hamiltonian.group(name)
         if held.states is not None:
             return state_weights(held.states, self._row_weights(), group.prior.q)
-        return average(held.first, self.weights).reshape(group.size, -1)
+        return average(held.factor, self.weights).reshape(group.size, -1)
 
     def pair(self, a: str, b: str) -> np.ndarray:
         """``<phi_i(a) phi_j(b)>``, ``[unit, feature, unit, feature]``."""
         held = self.moments[a]
         if a == b and held.states is not None:
             return pair_weights(held.states, self._row_weights(), held.q)
-        total = cross(self.moments[a].first, self.moments[b].first, self.weights)
+        total = self._cross(a, b)
         if a == b:
             # A weighted product rounds differently on the two sides; couplings must stay symmetric.
             total = 0.5 * (total + total.T)
         one, two = self.hamiltonian.group(a), self.hamiltonian.group(b)
         shape = (one.size, one.prior.features, two.size, two.prior.features)
         return total.reshape(shape)
+
+    def _cross(self, a: str, b: str) -> np.ndarray:
+        one, two = self.moments[a], self.moments[b]
+        if one.bits is None and two.bits is not None:
+            return cross(two.bits, one.first, self.weights).T
+        return cross(one.factor, two.first, self.weights)
 
     def along(self, name: str, edges: np.ndarray) -> np.ndarray:
         """``<phi_i(a) phi_j(b)>`` on edges, ``[edge, feature, feature]``."""

@@ -4,6 +4,9 @@ A BLAS that brings its own threads fights with the threads of the sweep kernels 
 run), and its result may depend on their number. Here the blocks are fixed by the shapes alone, every
 block is one single-threaded product, and sums over rows run in a fixed order in double precision: the
 same bits on any number of threads.
+
+Rows of two-state units (`TwoStates`) go through tables of subset sums in single precision
+(`physebm.native.subset_sums`), whose bits depend on no block.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -24,6 +28,21 @@ BLOCK = 128
 SERIAL = 2_000_000
 
 
+# Rows and columns of a product below which tables of subset sums do not pay.
+SMALLEST = 16
+
+
+@dataclass(frozen=True, eq=False)
+class TwoStates:
+    """Rows of units that are `low` or 1: int8 ``x[row, unit]``, low 0 or -1."""
+
+    x: np.ndarray
+    low: int
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Within it, numpy's matrix products use the calling thread alone."""
@@ -31,8 +50,10 @@ def single_threaded_blas() -> Iterator[None]:
         yield
 
 
-def times(A: np.ndarray, B) -> np.ndarray:
+def times(A: np.ndarray | TwoStates, B) -> np.ndarray:
     """``A @ B`` by blocks of rows of A; B may be sparse."""
+    if isinstance(A, TwoStates):
+        return _two_state_times(A, B)
     if not isinstance(B, np.ndarray):
         return np.asarray(A @ B)
     out = np.empty((A.shape[0], B.shape[1]), np.result_type(A, B))
@@ -44,8 +65,10 @@ def times(A: np.ndarray, B) -> np.ndarray:
     return out
 
 
-def cross(A: np.ndarray, B: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+def cross(A: np.ndarray | TwoStates, B: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """``sum_row w_row A[row, i] B[row, j]``, float64, by blocks of columns; None: equal weights."""
+    if isinstance(A, TwoStates):
+        return _two_state_cross(A, B, weights)
     out = np.empty((A.shape[1], B.shape[1]))
 
     def block(start: int) -> None:
@@ -67,14 +90,72 @@ def cross(A: np.ndarray, B: np.ndarray, weights: np.ndarray | None = None) -> np
     return out
 
 
-def average(A: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+def average(A: np.ndarray | TwoStates, weights: np.ndarray | None = None) -> np.ndarray:
     """``sum_row w_row A[row]`` in float64, products in the precision of A; None: equal weights."""
+    if isinstance(A, TwoStates):
+        from physebm.native.subset_sums import weighted_mean
+
+        total = np.empty(A.x.shape[1])
+        w = np.full(len(A), 1.0 / len(A)) if weights is None else np.asarray(weights, np.float64)
+        weighted_mean(total, A.x, w)
+        return total
     w = np.ones(len(A), A.dtype) if weights is None else weights.astype(A.dtype)
     total = np.zeros(A.shape[1])
     for first in range(0, len(A), ROWS):
         rows = slice(first, first + ROWS)
         total += w[rows] @ A[rows]
     return total / len(A) if weights is None else total
+
+
+def minus_outer(C: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """``C[i, j] - sum_k rows[k, i] columns[k, j]`` of matrices in double precision, for few k."""
+    from physebm.native.subset_sums import subtract_outer
+
+    out = np.empty_like(C)
+    size = -(-len(C) // _threads())
+    _each(
+        lambda start: subtract_outer(out, C, rows, columns, start, min(start + size, len(C))),
+        range(0, len(C), size),
+        16 * C.size,
+    )
+    return out
+
+
+def _two_state_times(A: TwoStates, J: np.ndarray) -> np.ndarray:
+    from physebm.native.subset_sums import multiply_rows
+
+    J = np.ascontiguousarray(J, dtype=np.float32)
+    out = np.empty((len(A), J.shape[1]), np.float32)
+    size = _share(len(A))
+
+    def block(start: int) -> None:
+        multiply_rows(out, A.x, A.low, J, start, min(start + size, len(A)))
+
+    _each(block, range(0, len(A), size), out.size * J.shape[0])
+    return out
+
+
+def _two_state_cross(A: TwoStates, B: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    from physebm.native.subset_sums import multiply_columns
+
+    w = np.float32(1.0 / len(A)) if weights is None else weights[:, None].astype(np.float32)
+    B = np.multiply(B, w, dtype=np.float32)
+    units = A.x.shape[1]
+    out = np.empty((units, B.shape[1]))
+    size = _share(units)
+
+    def block(start: int) -> None:
+        multiply_columns(out, A.x, A.low, B, ROWS, start, min(start + size, units))
+
+    _each(block, range(0, units, size), out.size * len(A))
+    return out
+
+
+def _share(lanes: int) -> int:
+    """Lanes of a block: as many for every thread, at most 512 of them, so that fields stay in cache."""
+    blocks = -(-lanes // 512)
+    blocks = -(-blocks // _threads()) * _threads()
+    return max(-(-lanes // blocks), 16)
 
 
 def _each(block: Callable[[int], None], starts: range, work: int) -> None:
@@ -88,8 +169,12 @@ def _each(block: Callable[[int], None], starts: range, work: int) -> None:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    threads = os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1
-    return ThreadPoolExecutor(int(threads), thread_name_prefix="product")
+    return ThreadPoolExecutor(_threads(), thread_name_prefix="product")
+
+
+@cache
+def _threads() -> int:
+    return int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1)
 
 
 @cache

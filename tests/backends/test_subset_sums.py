@@ -1,4 +1,4 @@
-"""Products of two-state sources from tables of subset sums: their definition, plans, parity, exactness."""
+"""Products of two-state sources from tables of subset sums: definition, plans, parity, exactness."""
 
 from dataclasses import replace
 
@@ -8,10 +8,10 @@ from scipy.stats import chi2
 from small_models import ZOO, Small, small
 
 from physebm.backends.base import launch
-from physebm.backends.numba_cpu import subset_sums
 from physebm.lowering.layout import SUBSET_LANES, TWO_STATES, choose_layout
 from physebm.lowering.plan import Product, read_text
 from physebm.model import energy
+from physebm.native import subset_sums
 
 WITH_PRODUCTS = [n for n in ZOO if any(isinstance(read, Product) for read in small(n).plan.terms)]
 # remainders in every direction: 67 = 32 + 32 + 3 sources, 33 = 32 + 1 columns

@@ -36,13 +36,13 @@ LIBRARY = (
     "clusters",
     "products",
     "rows",
-    "subset_sums",
     "lane_code",
     "lane_noise",
     "lane_tile",
     "lane_fields",
     "lane_dense",
 )
+NATIVE = ("subset_sums",)
 
 
 def emit(plan: SweepPlan) -> Source:
@@ -64,7 +64,7 @@ def emit(plan: SweepPlan) -> Source:
         out("from physebm.backends.numba_cpu.products import *")
         out("from physebm.backends.numba_cpu.rows import *")
         if takes_subsets(plan):
-            out("from physebm.backends.numba_cpu.subset_sums import *")
+            out("from physebm.native.subset_sums import *")
     if plan.layout is Layout.VECTORS:
         for part in ("noise", "tile", "fields", "dense"):
             out(f"from physebm.backends.numba_cpu.lane_{part} import *")
@@ -80,6 +80,7 @@ def emit(plan: SweepPlan) -> Source:
         out()
         _emit_driver(out, plan, names)
     library = [Path(__file__).with_name(f"{name}.py") for name in LIBRARY]
+    library += [Path(__file__).parents[2] / "native" / f"{name}.py" for name in NATIVE]
     return Source("sweep_numba", out.text(), tuple(path.read_text() for path in library))
 
 

@@ -14,8 +14,9 @@ from numba import float32, float64, int64, njit, uint32, uint64
 from physebm.backends.numba_cpu.exponential import exp_minus
 
 _M0, _M1 = uint64(0xD2511F53), uint64(0xCD9E8D57)
-_W0, _W1 = uint32(0x9E3779B9), uint32(0xBB67AE85)
+_W0, _W1 = uint64(0x9E3779B9), uint64(0xBB67AE85)
 _32 = uint64(32)
+_LOW_HALF = uint64(0xFFFFFFFF)
 _INV32 = 2.0**-32
 _TIE = 1e-6  # thresholds.TIE, written out because cached kernels are named by the hash of this text
 _INV52 = 2.0**-52
@@ -28,21 +29,21 @@ _SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
 
 @njit(inline="always")
 def philox4x32(c0, c1, c2, c3, k0, k1):
-    """Philox4x32-10: four words at a counter (see `physebm.rng.philox`)."""
+    """Philox4x32-10: four words at a counter (see `physebm.rng.philox`).
+
+    Words are the low halves of 64-bit numbers whose high halves hold anything: a vector multiplies low
+    halves to whole products, and nothing has to be packed before the end.
+    """
+    c0, c1, c2, c3 = uint64(c0), uint64(c1), uint64(c2), uint64(c3)
+    k0, k1 = uint64(k0), uint64(k1)
     for _ in range(10):
-        p0 = _M0 * uint64(c0)
-        p1 = _M1 * uint64(c2)
-        h0 = uint32(p0 >> _32)
-        l0 = uint32(p0)
-        h1 = uint32(p1 >> _32)
-        l1 = uint32(p1)
-        c0 = uint32(h1 ^ c1 ^ k0)
-        c1 = l1
-        c2 = uint32(h0 ^ c3 ^ k1)
-        c3 = l0
-        k0 = uint32(k0 + _W0)
-        k1 = uint32(k1 + _W1)
-    return c0, c1, c2, c3
+        p0 = _M0 * (c0 & _LOW_HALF)
+        p1 = _M1 * (c2 & _LOW_HALF)
+        c0, c1 = (p1 >> _32) ^ c1 ^ k0, p1
+        c2, c3 = (p0 >> _32) ^ c3 ^ k1, p0
+        k0 = (k0 + _W0) & _LOW_HALF
+        k1 = (k1 + _W1) & _LOW_HALF
+    return uint32(c0), uint32(c1), uint32(c2), uint32(c3)
 
 
 @njit

@@ -3,8 +3,8 @@
 Bipartite and deep models spend their time in ``F = X J`` between two groups, which is fast as a product
 of matrices: some lanes of one instance, a tile, go through a sweep together. For each move, one product
 per Product read (`physebm.backends.numba_cpu.products` or, for sources of two states,
-`physebm.backends.numba_cpu.subset_sums`), then every lane by itself: ``draw{m}`` takes rows of lane
-arrays and of the tile's fields. A generated module holds
+`physebm.native.subset_sums`), then every lane by itself: ``draw{m}`` takes rows of lane arrays and of
+the tile's fields. A generated module holds
 
 ``draw{m}``      one block update of one lane
 ``energies``     the term energies of one lane

@@ -1,10 +1,12 @@
-"""Fields of a tile of lanes from tables of subset sums, for sources of two states.
+"""Products ``F = X J`` for rows X of two-state units, from tables of subset sums.
+
+Rows of X (*lanes*: chains, samples) hold n *sources*; J is ``[source, target]``.
 
 Four sources have 16 joint states: a table of the 16 sums ``x_0 J_0 + x_1 J_1 + x_2 J_2 + x_3 J_3`` of
 rows of J turns four multiply-adds per number into one addition of the row that the four bits of a lane
 (a *nibble*) pick. Tables are made where they are used: those of 8 nibbles and 32 columns take 16 KiB, so
-they stay in the first cache while all lanes of the tile go past, and they cost 16 sums of rows, which
-some 30 lanes repay. Nothing outlives a call: couplings may change between calls at no cost.
+they stay in the first cache while all lanes go past, and they cost 16 sums of rows, which some 16 lanes
+repay. Nothing outlives a call: couplings may change between calls at no cost.
 
 The order of a sum is fixed: with ``s_g = (x_{4g} J_{4g} + x_{4g+1} J_{4g+1}) + (x_{4g+2} J_{4g+2} +
 x_{4g+3} J_{4g+3})``, absent sources counted as 0, and eight of these added in pairs of pairs,
@@ -12,20 +14,28 @@ x_{4g+3} J_{4g+3})``, absent sources counted as 0, and eight of these added in p
     F = (((s_0+s_1) + (s_2+s_3)) + ((s_4+s_5) + (s_6+s_7))) + (((s_8+s_9) + ...)) + ...,
 
 blocks from left to right. So no bit depends on the other lanes, on the lane's place, on the number of
-threads or on the width of the processor's vectors. On one core with AVX-512 and tiles of 256 lanes a
-product takes 0.4 of the time of the multiply-adds in `physebm.backends.numba_cpu.products`.
+threads or on the width of the processor's vectors. On one core with AVX-512 and 256 lanes a product
+takes 0.4 of the time of multiply-adds.
 """
 
 from __future__ import annotations
 
+import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from physebm.backends.numba_cpu.products import registers
-
 __all__ = ["field_room", "nibble_room", "source_nibbles", "subset_product", "table_room"]
+
+
+def vector_width() -> int:
+    """Numbers of single precision in a vector of this machine."""
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 16
+    return 8 if features.get("avx") else 4
+
 
 NIBBLES = 8  # of one table
 COLUMNS = 32  # of one table
@@ -131,7 +141,7 @@ def product_by_subsets(vector: int):
                 F[lane, j : j + COLUMNS] = 0
             F_0 = F.ctypes.data + 4 * j
             for k in range(0, n, SOURCES):
-                J_k, dJ = J.ctypes.data + 4 * (m * k + j), 4 * m
+                J_k, dJ = J.ctypes.data + J.strides[0] * k + 4 * j, J.strides[0]
                 if k + SOURCES > n or j + COLUMNS > m:
                     _copy_edge(edge, J[k : k + SOURCES, j : j + COLUMNS])
                     J_k, dJ = edge.ctypes.data, _ROW
@@ -153,9 +163,9 @@ def _copy_edge(edge, J):
             edge[k, j] = J[k, j]
 
 
-# F[:lanes] = X[:lanes] J for X in {low, 1}, low 0 or -1, given as nibbles by `source_nibbles`; columns of
-# F up to the next multiple of `COLUMNS` are written too
-subset_product = product_by_subsets(registers()[2])
+# F[:lanes] = X[:lanes] J for X in {low, 1}, low 0 or -1, given as nibbles by `source_nibbles`; columns
+# of F up to the next multiple of `COLUMNS` are written too
+subset_product = product_by_subsets(vector_width())
 
 
 @njit
@@ -186,7 +196,7 @@ def field_room(lanes, m):
 
 @njit(nogil=True, error_model="numpy")
 def source_nibbles(N, x, lanes, size):
-    """``N[l, g] = sum_i 2^i [x_{4g+i} > 0]`` of the first `size` lanes of a tile; zeros follow."""
+    """``N[l, g] = sum_i 2^i [x_{4g+i} > 0]`` of the lanes ``lanes[:size]``; zeros follow."""
     for place in range(size):
         row, states = N[place], x[lanes[place]]
         n = states.shape[0]
@@ -201,3 +211,64 @@ def source_nibbles(N, x, lanes, size):
         for i in range(n // 4 * 4, n):
             bit = np.uint8(states[i] > 0) << (i % 4)
             row[i // 4] = bit if i % 4 == 0 else row[i // 4] | bit
+
+
+@njit
+def _column_nibbles(N, x, first, last):
+    """``N[l, g] = sum_i 2^i [x[4g+i, first + l] > 0]``: columns of x as lanes, its rows as sources."""
+    N[:] = 0
+    for row in range(x.shape[0]):
+        g, shift, states = row // 4, row % 4, x[row]
+        for l in range(last - first):
+            N[l, g] |= np.uint8(states[first + l] > 0) << shift
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def multiply_rows(out, x, low, J, first, last):
+    """Rows first to last-1 of ``out = x J``; x ``[row, source]`` in {low, 1}, low 0 or -1."""
+    lanes, (n, m) = last - first, J.shape
+    N, F, room = nibble_room(lanes, n), field_room(lanes, COLUMNS), table_room()
+    source_nibbles(N, x[first:last], np.arange(lanes), lanes)
+    # table by table, so that fields stay in the cache until they are written
+    for j in range(0, m, COLUMNS):
+        width = min(m - j, COLUMNS)
+        subset_product(F, N, J[:, j : j + width], lanes, low, room)
+        for l in range(lanes):
+            out[first + l, j : j + width] = F[l, :width]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def multiply_columns(out, x, low, B, rows, first, last):
+    """Rows first to last-1 of ``out = x^T B``, summed in double over groups of `rows` rows."""
+    lanes, m = last - first, B.shape[1]
+    N, F, room = nibble_room(lanes, rows), field_room(lanes, COLUMNS), table_room()
+    for row in range(0, len(x), rows):
+        _column_nibbles(N, x[row : row + rows], first, last)
+        for j in range(0, m, COLUMNS):
+            width = min(m - j, COLUMNS)
+            subset_product(F, N, B[row : row + rows, j : j + width], lanes, low, room)
+            for l in range(lanes):
+                place, sums = out[first + l, j : j + width], F[l]
+                for i in range(width):
+                    place[i] = sums[i] if row == 0 else place[i] + sums[i]
+
+
+@njit(cache=True, nogil=True)
+def weighted_mean(out, x, weights):
+    """``out[i] = sum_row w_row x[row, i]`` in double."""
+    out[:] = 0
+    for row in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            out[i] += weights[row] * x[row, i]
+
+
+@njit(cache=True, nogil=True)
+def subtract_outer(out, C, rows, columns, first, last):
+    """Rows first to last-1 of ``out[i, j] = C[i, j] - sum_k rows[k, i] columns[k, j]``."""
+    for i in range(first, last):
+        for j in range(C.shape[1]):
+            out[i, j] = C[i, j]
+        for k in range(rows.shape[0]):
+            factor = rows[k, i]
+            for j in range(C.shape[1]):
+                out[i, j] -= factor * columns[k, j]
