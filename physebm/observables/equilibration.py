@@ -9,8 +9,8 @@ drift
     on 4 + 8 + 16 blocks. The logarithmic bins are those used for slow relaxation (H. G. Katzgraber,
     M. Palassini, A. P. Young, Phys. Rev. B 63, 184422 (2001)).
 rhat
-    rank-normalised split R-hat above 1.01 (A. Vehtari et al., Bayesian Analysis 16, 667 (2021), by
-    ArviZ) and above what independent chains of that length scatter to (F test with tau).
+    rank-normalised split R-hat above 1.01 (A. Vehtari et al., Bayesian Analysis 16, 667 (2021), see
+    `rank_diagnostics`) and above what independent chains of that length scatter to (F test with tau).
 starts
     where a second start exists: the means of both agree (Welch's t on 32 + 32 blocks).
 
@@ -30,6 +30,7 @@ import numpy as np
 from scipy import special
 
 from physebm.arrays import Array, Float64
+from physebm.observables import rank_diagnostics
 from physebm.observables.correlation import integrated_time
 from physebm.observables.sums import ordered_mean, ordered_sum
 
@@ -62,7 +63,7 @@ class Verdict:
     p_values
         By test: ``halves``, ``drift``, ``rhat`` and, with a second start, ``starts``.
     rhat, ess
-        Rank-normalised split R-hat and bulk effective sample size of ArviZ (one start).
+        Rank-normalised split R-hat and bulk effective sample size (one start).
     """
 
     code: Array
@@ -88,7 +89,7 @@ def verdict(x_cd: Array, other_cd: Array | None = None, rate: float = RATE) -> V
     other = None if other_cd is None else _checked(other_cd)
     blocks, tau, short = _blocks_of(x)
     p_values = {"halves": _halves(blocks, tau), "drift": _drift(blocks, tau)}
-    rhat, ess = _arviz(x)
+    rhat, ess = _by_ranks(x)
     p_values["rhat"] = _rhat_p(x, rhat, tau)
     if other is not None:
         other_blocks, other_tau, other_short = _blocks_of(other)
@@ -169,7 +170,7 @@ def _starts(a: Float64, tau_a: Float64, b: Float64, tau_b: Float64) -> Float64:
 
 
 def _rhat_p(x: Float64, rhat: Float64, tau: Float64) -> Float64:
-    """``n R^2 - n + 1 = B/W ~ 2 tau F``: the larger of the two R-hats of ArviZ, hence the factor 2."""
+    """``n R^2 - n + 1 = B/W ~ 2 tau F``: the larger of two R-hats, hence the factor 2."""
     chains, draws = _splits(x).shape[-2:]
     m, n = 2 * chains, draws // 2
     tau_draws = np.maximum(tau * (x.shape[-1] // BLOCKS), 0.5)
@@ -180,16 +181,15 @@ def _rhat_p(x: Float64, rhat: Float64, tau: Float64) -> Float64:
 
 
 def _splits(x: Float64) -> Float64:
-    """ArviZ wants two chains: the halves of a single one serve."""
+    """R-hat wants two chains: the halves of a single one serve."""
     if x.shape[-2] > 1:
         return x
     half = x.shape[-1] // 2
     return x[..., x.shape[-1] - 2 * half :].reshape(*x.shape[:-2], 2, half)
 
 
-def _arviz(x: Float64) -> tuple[Float64, Float64]:
-    from arviz_stats.base import array_stats  # slow to import: only where it is used
-
+def _by_ranks(x: Float64) -> tuple[Float64, Float64]:
+    """R-hat and ESS; of chains that never move 1 and all draws where they agree, inf and 1 if not."""
     lead = x.shape[:-2]
     flat = x.reshape(-1, *x.shape[-2:])
     still = (flat == flat[:, :, :1]).all(axis=(1, 2))
@@ -198,9 +198,12 @@ def _arviz(x: Float64) -> tuple[Float64, Float64]:
     ess = np.where(equal, flat[0].size, 1.0)
     moving = np.flatnonzero(~still)
     if len(moving):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rhat[moving] = array_stats.rhat(_splits(flat[moving]), chain_axis=-2, draw_axis=-1)
-            ess[moving] = array_stats.ess(flat[moving], chain_axis=-2, draw_axis=-1)
+        held = flat[moving]
+        if held.shape[1] > 1:
+            rhat[moving], ess[moving] = rank_diagnostics.rhat_and_ess(held)
+        else:
+            rhat[moving] = rank_diagnostics.rhat(_splits(held))
+            ess[moving] = rank_diagnostics.ess(held)
     # Two values only: the folded ranks are all equal and their R-hat is 0/0.
     rhat = np.where(np.isnan(rhat), 1.0, rhat)
     return rhat.reshape(lead), np.nan_to_num(ess, nan=1.0).reshape(lead)
