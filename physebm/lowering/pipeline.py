@@ -80,8 +80,17 @@ class Options:
         fixed = {
             slot: x for slot, x in params.arrays.items() if x.dtype == np.int8 and slot not in changing
         }
-        signs = frozenset(slot for slot, x in fixed.items() if np.all(np.abs(x) == 1))
+        signs = frozenset(slot for slot, x in fixed.items() if _all_signs(x, params))
         return cls(method, frozenset(fixed), lanes, signs)
+
+
+def _all_signs(x: np.ndarray, params: Params) -> bool:
+    """All +1 or -1, but for the padding of graphs that have fewer edges than others."""
+    ones = np.abs(x) == 1
+    if np.all(ones):
+        return True
+    lists = [edges[..., 0] >= 0 for edges in params.edges.values() if edges.shape[:2] == x.shape]
+    return any(np.array_equal(ones, edges) for edges in lists)
 
 
 def lower(hamiltonian: Hamiltonian, options: Options | None = None) -> SweepPlan:
