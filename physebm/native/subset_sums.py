@@ -4,9 +4,9 @@ Rows of X (*lanes*: chains, samples) hold n *sources*; J is ``[source, target]``
 
 Four sources have 16 joint states: a table of the 16 sums ``x_0 J_0 + x_1 J_1 + x_2 J_2 + x_3 J_3`` of
 rows of J turns four multiply-adds per number into one addition of the row that the four bits of a lane
-(a *nibble*) pick. Tables are made where they are used: those of 8 nibbles and 32 columns take 16 KiB, so
-they stay in the first cache while all lanes go past, and they cost 16 sums of rows, which some 16 lanes
-repay. Nothing outlives a call: couplings may change between calls at no cost.
+(a *nibble*) pick. Tables are made where they are used: those of 8 nibbles and 32 columns take 16 KiB,
+so they stay in the first cache while all lanes go past, and they cost 16 sums of rows, which some 16
+lanes repay. Nothing outlives a call: couplings may change between calls at no cost.
 
 The order of a sum is fixed: with ``s_g = (x_{4g} J_{4g} + x_{4g+1} J_{4g+1}) + (x_{4g+2} J_{4g+2} +
 x_{4g+3} J_{4g+3})``, absent sources counted as 0, and eight of these added in pairs of pairs,
@@ -102,9 +102,9 @@ def sums_of_four(vector: int):
 def sum_of_rows(vector: int):
     """An intrinsic for one lane: ``F[0:COLUMNS] += sum_g T[g, nibble_g]`` over `NIBBLES`, in pairs.
 
-    Arguments: the addresses of F, of the tables T ``[NIBBLES, 16, COLUMNS]`` and of the nibbles (bytes).
+    Arguments: addresses of F, of the tables T ``[NIBBLES, 16, COLUMNS]`` and of the nibbles (bytes).
     """
-    several, index, load, store = _vectors(vector)
+    _, index, load, store = _vectors(vector)
 
     def code(context, builder, signature, arguments):
         F, T, nibbles = arguments

@@ -45,17 +45,49 @@ def draws_of(plan: SweepPlan, move) -> int:
 
 
 def row_drawn(plan: SweepPlan, move) -> bool:
-    """Whether `emit_row_block` can draw the block: independent two-state units, by heat bath."""
+    """Whether `emit_row_block` can draw the block: independent units of numbers, by heat bath."""
     return (
         isinstance(move, BlockUpdate)
-        and plan.groups[move.group].prior.kind in (UnitKind.ISING, UnitKind.BERNOULLI)
+        and plan.groups[move.group].prior.kind is not UnitKind.POTTS
         and (move.order, move.rule) == (Order.PARALLEL, Rule.HEAT_BATH)
         and move.decision is Decision.REAL
     )
 
 
 def emit_row_block(out: Writer, plan: SweepPlan, m: int, move: BlockUpdate) -> None:
-    """Draw all units of the block at once, in vectors: gaps, words, decisions."""
+    """Draw all units of the block at once, in vectors: words, laws, decisions."""
+    for d in range(draws_of(plan, move)):
+        last = last_word(Purpose.HEAT_BATH, m, d)
+        out(f"fill_row(words{d}, x{move.group}.shape[0], walker, t, {last}, k0, k1)")
+    if plan.groups[move.group].prior.discrete:
+        _emit_two_state_row(out, plan, m, move)
+    else:
+        _emit_normal_row(out, plan, m, move)
+
+
+def _emit_normal_row(out: Writer, plan: SweepPlan, m: int, move: BlockUpdate) -> None:
+    g = move.group
+    for t in move.reads:
+        out(f"c{t} = c[{t}]")
+    with out.block(f"for i in range(x{g}.shape[0]):"):
+        out("theta, lam = 0.0, 0.0")
+        for t in move.reads:
+            read = plan.terms[t]
+            if isinstance(read, Quadratic):
+                out(f"lam += c{t}" + ("" if read.weights is Weights.UNIT else f" * w{t}[i]"))
+            else:
+                emit_field(out, plan, t, g, "0.0")
+                out(f"theta += c{t} * field")
+        out("mean[i] = theta / lam")
+        out("scale[i] = 1.0 / np.sqrt(lam)")
+    out(f"uniform_row(u, words0, words1, x{g}.shape[0])")
+    if plan.groups[g].prior.kind is UnitKind.GAUSSIAN:
+        out(f"draw_gaussian_row(x{g}, held{m}, mean, scale, u, z, tails, beyond)")
+    else:
+        out(f"draw_truncated_row(x{g}, held{m}, lower{g}, mean, scale, u, z, tails, beyond)")
+
+
+def _emit_two_state_row(out: Writer, plan: SweepPlan, m: int, move: BlockUpdate) -> None:
     g = move.group
     low, high = plan.groups[g].prior.states
     for t in move.reads:
@@ -66,7 +98,6 @@ def emit_row_block(out: Writer, plan: SweepPlan, m: int, move: BlockUpdate) -> N
             emit_field(out, plan, t, g, "0.0")
             out(f"theta += c{t} * field")
         out(f"gap[i] = {float(high - low)} * theta")
-    out(f"fill_row(words0, x{g}.shape[0], walker, t, {last_word(Purpose.HEAT_BATH, m)}, k0, k1)")
     out(f"draw_two_states(x{g}, held{m}, gap, words0, {low}, {high})")
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from physebm.backends.numba_cpu.blocks import draws_of, emit_block, title
+from physebm.backends.numba_cpu.blocks import draws_of, emit_block, row_drawn, title
 from physebm.backends.numba_cpu.energies import emit_energy
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles import emit_tiles, is_tiled, takes_subsets
@@ -36,6 +36,7 @@ LIBRARY = (
     "clusters",
     "products",
     "rows",
+    "normal_rows",
     "lane_code",
     "lane_noise",
     "lane_tile",
@@ -63,6 +64,8 @@ def emit(plan: SweepPlan) -> Source:
     if is_tiled(plan):
         out("from physebm.backends.numba_cpu.products import *")
         out("from physebm.backends.numba_cpu.rows import *")
+        if any(row_drawn(plan, m) and not plan.groups[m.group].prior.discrete for m in plan.moves):
+            out("from physebm.backends.numba_cpu.normal_rows import *")
         if takes_subsets(plan):
             out("from physebm.native.subset_sums import *")
     if plan.layout is Layout.VECTORS:

@@ -37,6 +37,7 @@ TILE = 64
 SUBSET_TILE = (
     256  # the more lanes, the more often a table is read; their fields stay in the second cache
 )
+_NORMAL_ROOM = ("mean", "scale", "u", "z", "beyond", "tails")
 _LAUNCH = (
     "lanes", "size", "first", "count", "rebuild", "rung", "walker", "key", "coef", "E"
 )  # fmt: skip
@@ -216,11 +217,14 @@ def _field_rows(plan: SweepPlan) -> list[str]:
 
 
 def _room(plan: SweepPlan) -> list[str]:
-    """Scratch of one lane: words and gaps of a row, fields of a Potts unit."""
+    """Scratch of one lane: words, gaps and normal laws of a row, fields of a Potts unit."""
     words = max(draws_of(plan, move) for move in plan.moves)
     room = [f"words{d}" for d in range(words)]
-    if any(row_drawn(plan, move) for move in plan.moves):
+    rows = [plan.groups[move.group].prior for move in plan.moves if row_drawn(plan, move)]
+    if any(prior.discrete for prior in rows):
         room.append("gap")
+    if any(not prior.discrete for prior in rows):
+        room += _NORMAL_ROOM
     potts = [g for g, group in enumerate(plan.groups) if group.prior.kind is UnitKind.POTTS]
     return room + [f"theta{g}" for g in potts]
 
@@ -274,4 +278,5 @@ def _allocation(name: str, plan: SweepPlan) -> str:
         return f"np.zeros(({lanes}, J{t}_to_{side}.shape[2]), np.float32)"
     if name.startswith("theta"):
         return f"np.empty({plan.groups[int(name[5:])].prior.q})"
-    return f"np.empty(widest, np.{'float32' if name == 'gap' else 'uint32'})"
+    kinds = {"gap": "float32", "tails": "int64", **dict.fromkeys(_NORMAL_ROOM[:-1], "float64")}
+    return f"np.empty(widest, np.{kinds.get(name, 'uint32')})"
