@@ -12,7 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from physebm.backends.numba_cpu.blocks import draws_of, emit_block, row_drawn, title
+from physebm.backends.numba_cpu.derived import derived_names
+from physebm.backends.numba_cpu.emit_runs import emit_run_lane
 from physebm.backends.numba_cpu.energies import emit_energy
+from physebm.backends.numba_cpu.run_places import is_in_runs
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles import emit_tiles, is_tiled, takes_subsets
 from physebm.backends.numba_cpu.vectors import emit_vectors
@@ -37,6 +40,7 @@ LIBRARY = (
     "products",
     "rows",
     "normal_rows",
+    "runs",
     "lane_code",
     "lane_noise",
     "lane_tile",
@@ -68,6 +72,8 @@ def emit(plan: SweepPlan) -> Source:
             out("from physebm.backends.numba_cpu.normal_rows import *")
         if takes_subsets(plan):
             out("from physebm.native.subset_sums import *")
+    if is_in_runs(plan):
+        out("from physebm.backends.numba_cpu.runs import *")
     if plan.layout is Layout.VECTORS:
         for part in ("noise", "tile", "fields", "dense"):
             out(f"from physebm.backends.numba_cpu.lane_{part} import *")
@@ -78,7 +84,7 @@ def emit(plan: SweepPlan) -> Source:
     elif plan.layout is Layout.VECTORS:
         emit_vectors(out, plan, names)
     else:
-        _emit_lane(out, plan, names)
+        (emit_run_lane if is_in_runs(plan) else _emit_lane)(out, plan, names)
         out()
         out()
         _emit_driver(out, plan, names)
@@ -147,7 +153,8 @@ def _emit_cluster(out: Writer, plan: SweepPlan, m: int, move: ClusterMove) -> No
 
 
 def _emit_driver(out: Writer, plan: SweepPlan, names: Signature) -> None:
-    arguments = ", ".join(names.all)
+    every = [*names.all, *derived_names(plan)]
+    arguments = ", ".join(every)
     out("@njit(cache=True, nogil=True, error_model='numpy')")
     with out.block(
         "def sweep(begin, end, first, count, rebuild, instance, rung, walker, key, coef, E, "
@@ -157,12 +164,12 @@ def _emit_driver(out: Writer, plan: SweepPlan, names: Signature) -> None:
             out("k = instance[lane]")
             out("r = rung[lane]")
             rows = []
-            for name in names.all:
+            for name in every:
                 if name.startswith("held"):
                     rows.append(f"{name}[lane if {name}.shape[0] > 1 else 0]")
                 elif name in names.x or name in names.work:
                     rows.append(f"{name}[lane]")
-                elif name.startswith("table"):
+                elif name.startswith(("table", "places", "bounds")):
                     rows.append(f"{name}[r]")
                 elif name.startswith("range"):
                     rows.append(name)

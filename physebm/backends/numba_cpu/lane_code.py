@@ -25,16 +25,16 @@ def place(builder, address, *offsets):
     return address
 
 
-def load(builder, address, kind=VECTOR):
+def load(builder, address, kind=VECTOR, align=4):
     """A vector (or a number of another kind) from memory, aligned like a single number."""
     value = builder.load(builder.inttoptr(address, kind.as_pointer()))
-    value.align = 4
+    value.align = align
     return value
 
 
-def store(builder, value, address):
+def store(builder, value, address, align=4):
     """A value to memory."""
-    builder.store(value, builder.inttoptr(address, value.type.as_pointer())).align = 4
+    builder.store(value, builder.inttoptr(address, value.type.as_pointer())).align = align
 
 
 def constant(number: float):
@@ -42,9 +42,9 @@ def constant(number: float):
     return ir.Constant(VECTOR, [number] * LANES)
 
 
-def spread(builder, number):
+def spread(builder, number, kind=VECTOR):
     """A vector of one number that is computed."""
-    empty = ir.Constant(VECTOR, ir.Undefined)
+    empty = ir.Constant(kind, ir.Undefined)
     first = ir.Constant(ir.VectorType(WORD, LANES), [0] * LANES)
     return builder.shuffle_vector(builder.insert_element(empty, number, WORD(0)), empty, first)
 

@@ -16,17 +16,19 @@ import numba
 import numpy as np
 
 from physebm.backends.base import Lanes, LaneState, Launch
+from physebm.backends.numba_cpu.derived import derived_names, derived_operands
 from physebm.backends.numba_cpu.emit import emit
 from physebm.backends.numba_cpu.lane_code import LANES
-from physebm.backends.numba_cpu.overlap_blocks import derived_names, derived_operands
 from physebm.backends.numba_cpu.planes_emit import is_sliced
 from physebm.backends.numba_cpu.planes_load import PlanesKernels
+from physebm.backends.numba_cpu.run_places import is_in_runs, threshold_list
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles import TILE, is_tiled, tile_size
 from physebm.backends.numba_cpu.vectors import LANES_OF_A_TILE
 from physebm.backends.reference_clusters import refuse_invalid
 from physebm.backends.source import Source, write_once
 from physebm.errors import StudyError
+from physebm.lowering.operands import Operands
 from physebm.lowering.plan import ClusterMove, Layout, Overlap, Running, SweepPlan, Weights
 
 name = "numba"
@@ -68,6 +70,8 @@ class NumbaKernels:
         self._vectors = plan.layout is Layout.VECTORS
         self._launch: Launch | None = None
         self._fixed: dict[str, np.ndarray] = {}
+        self._operands: Operands | None = None
+        self._derived: dict[str, np.ndarray] = {}
 
     def prepare(self, state: LaneState, lanes: Lanes, launch: Launch) -> None:
         """Allocate and rebuild the running fields of every lane; nothing where there are none."""
@@ -139,15 +143,16 @@ class NumbaKernels:
         fixed = {name: launch.operands.arrays[name] for name in self._signature.operands}
         for name in self._signature.tables:
             number = _number(name)
-            ranges = name.startswith("range")
-            fixed[name] = (
-                np.array(launch.operands.ranges[number], dtype=np.int64)
-                if ranges
-                else launch.tables[number]
-            )
-        if self._vectors:
-            fixed |= derived_operands(self.plan, launch.operands)
-        return fixed
+            if name.startswith("range"):
+                fixed[name] = np.array(launch.operands.ranges[number], dtype=np.int64)
+            elif name.startswith("table"):
+                fixed[name] = launch.tables[number]
+        if is_in_runs(self.plan):
+            fixed |= threshold_list(self.plan, launch)
+        if self._operands is not launch.operands:
+            self._operands = launch.operands
+            self._derived = derived_operands(self.plan, launch.operands)
+        return fixed | self._derived
 
     def _moving_argument(self, name: str, state: LaneState, lanes: Lanes) -> np.ndarray:
         if name in self._signature.work:

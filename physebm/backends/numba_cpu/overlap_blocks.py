@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from physebm.lowering.operands import Operands
-from physebm.lowering.plan import Layout, Overlap, SweepPlan
+from physebm.lowering.plan import Overlap, SweepPlan
 
 BLOCK = 32
 
 
 def derived_names(plan: SweepPlan) -> list[str]:
     """Arguments of a plan's kernels that are made from its operands."""
-    if plan.layout is not Layout.VECTORS:
-        return []
     terms = [t for t, read in enumerate(plan.terms) if isinstance(read, Overlap)]
     return [f"{stem}{t}" for t in terms for stem in ("rows", "columns", "within")]
 

@@ -14,7 +14,7 @@ updates. See the modules ``lane_*`` for the steps.
 from __future__ import annotations
 
 from physebm.backends.numba_cpu.blocks import title
-from physebm.backends.numba_cpu.overlap_blocks import derived_names
+from physebm.backends.numba_cpu.derived import derived_names
 from physebm.backends.numba_cpu.signature import Signature
 from physebm.backends.numba_cpu.tiles import _emit_call as emit_call
 from physebm.backends.numba_cpu.tiles import _emit_energies as emit_energies

@@ -1,0 +1,23 @@
+"""Arguments of kernels that are made from a plan's operands, once per set of operands."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from physebm.backends.numba_cpu import overlap_blocks, run_places
+from physebm.lowering.operands import Operands
+from physebm.lowering.plan import Layout, SweepPlan
+
+
+def derived_names(plan: SweepPlan) -> list[str]:
+    """Their names, in the order of the arguments."""
+    if plan.layout is Layout.VECTORS:
+        return overlap_blocks.derived_names(plan)
+    return run_places.derived_names(plan) if run_places.is_in_runs(plan) else []
+
+
+def derived_operands(plan: SweepPlan, operands: Operands) -> dict[str, np.ndarray]:
+    """Their values by name, the instance first."""
+    if plan.layout is Layout.VECTORS:
+        return overlap_blocks.derived_operands(plan, operands)
+    return run_places.derived_operands(plan, operands) if run_places.is_in_runs(plan) else {}

@@ -1,0 +1,161 @@
+"""Places of neighbours for colour classes in rows: runs of sixteen, and what is left to be gathered.
+
+The units of a plan's order stand in a row, position after position. On a lattice the neighbours of
+sixteen positions that follow each other mostly follow each other as well, a *run*, which is read as one
+vector; where the lattice wraps, and on random graphs, they are gathered one by one.
+
+==================  ================================================================================
+``run{t}``          ``[I, P / 16, d]``, start of the run of neighbour d, or ``- 1 - g`` where the
+                    sixteen places stand at ``place{t}[g : g + 16]``
+``place{t}``        ``[I, :]``, places to gather; the place P holds zero: neighbours that are not there
+``weight{t}``       ``[I, P / 16, d, 16]``, integer weights in the same order, unless they are units
+``field{t}``        ``[I, P]``, integer fields by position
+``places{m}``       ``[rung, :]``, indices of the threshold table that are met and whose threshold is
+                    not 0, -1 behind the last; by heat bath over two: the present state does not count
+``bounds{m}``       ``[rung, :]``, their thresholds minus one, which fit 32 bits
+==================  ================================================================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from physebm.backends.base import Launch
+from physebm.lowering.operands import Operands
+from physebm.lowering.orders import stack_ragged
+from physebm.lowering.plan import (
+    BlockUpdate,
+    Constant,
+    Decision,
+    Layout,
+    Neighbours,
+    Order,
+    Rule,
+    SweepPlan,
+    Weights,
+)
+from physebm.model.units import UnitKind
+
+RUN = 16
+
+
+def is_in_runs(plan: SweepPlan) -> bool:
+    """Whether lane after lane is swept in runs: one group with integer fields from neighbours."""
+    if plan.layout is not Layout.ROWS or len(plan.groups) != 1:
+        return False
+    (move,) = plan.moves
+    return (
+        isinstance(move, BlockUpdate)
+        and move.order is Order.COLOURED
+        and move.decision is Decision.WORD_TABLE
+        and all(isinstance(read, Neighbours | Constant) for read in plan.terms)
+    )
+
+
+def derived_names(plan: SweepPlan) -> list[str]:
+    """Arguments of the kernels that are made from operands."""
+    names = []
+    for t, read in enumerate(plan.terms):
+        weighted = read.weights is not Weights.UNIT
+        if isinstance(read, Neighbours):
+            names += [f"run{t}", f"place{t}", *([f"weight{t}"] if weighted else [])]
+        elif weighted:
+            names.append(f"field{t}")
+    return names
+
+
+def threshold_list(plan: SweepPlan, launch: Launch) -> dict[str, np.ndarray]:
+    """``places0`` and ``bounds0`` of a launch."""
+    table = launch.tables[0] * np.repeat(reachable(plan, launch.operands), 2)
+    if plan.moves[0].rule is Rule.HEAT_BATH:
+        table = table[:, ::2]
+    count = max(int((table > 0).sum(axis=1).max(initial=0)), 1)
+    places = np.full((len(table), count), -1, dtype=np.int32)
+    bounds = np.zeros((len(table), count), dtype=np.uint32)
+    for r, row in enumerate(table):
+        found = np.flatnonzero(row)
+        places[r, : len(found)], bounds[r, : len(found)] = found, row[found] - 1
+    return {"places0": places, "bounds0": bounds}
+
+
+def reachable(plan: SweepPlan, operands: Operands) -> np.ndarray:
+    """Whether a tuple of integer fields can be met at all, by its index in the threshold table.
+
+    On a square lattice the neighbours of a unit add up to -4, -2, 0, 2 or 4; a uniform field is 1.
+    """
+    met = np.ones(1, dtype=bool)
+    for t, limit in zip(plan.moves[0].reads, operands.ranges[0]):
+        values = np.arange(-limit, limit + 1)
+        found = np.isin(values, _values(plan, operands, t))
+        met = (met[:, None] & found).ravel()
+    return met
+
+
+def _values(plan: SweepPlan, operands: Operands, t: int) -> np.ndarray:
+    """Values of a term's field, or a superset of them."""
+    read, arrays = plan.terms[t], operands.arrays
+    unit = read.weights is Weights.UNIT
+    if isinstance(read, Constant):
+        return np.ones(1) if unit else np.unique(arrays[f"h{t}"])
+    w = np.where(arrays[f"n{t}"] >= 0, 1 if unit else arrays[f"w{t}"], 0)
+    total = np.abs(w).sum(axis=2)
+    values = np.arange(-total.max(initial=0), total.max(initial=0) + 1)
+    if plan.groups[0].prior.kind is UnitKind.ISING:
+        values = values[np.isin(values % 2, np.unique(total % 2))]
+    return values
+
+
+def derived_operands(plan: SweepPlan, operands: Operands) -> dict[str, np.ndarray]:
+    """The arrays of the module's table, by argument name."""
+    arrays = operands.arrays
+    order = arrays["order0"]
+    made = {}
+    for t, read in enumerate(plan.terms):
+        if isinstance(read, Neighbours):
+            made |= _neighbours(t, order, arrays[f"n{t}"], arrays.get(f"w{t}"))
+        elif read.weights is not Weights.UNIT:
+            h = arrays[f"h{t}"]
+            rows = [_by_position(h[i % len(h)], order[i % len(order)]) for i in _instances(h, order)]
+            made[f"field{t}"] = np.stack(rows).astype(np.int32)
+    return made
+
+
+def _instances(*arrays) -> range:
+    return range(max(len(values) for values in arrays))
+
+
+def _by_position(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Rows of `values` in visiting order, zero at empty positions."""
+    return np.where((order >= 0).reshape(-1, *[1] * (values.ndim - 1)), values[order], 0)
+
+
+def _neighbours(t: int, order, n, w) -> dict[str, np.ndarray]:
+    runs, places = [], []
+    for i in _instances(order, n):
+        run, place = neighbour_runs(order[i % len(order)], n[i % len(n)])
+        runs.append(run)
+        places.append(place[None])
+    made = {f"run{t}": np.stack(runs), f"place{t}": stack_ragged(places, 0)[:, 0].astype(np.int32)}
+    if w is not None:
+        rows = [_by_position(w[i % len(w)], order[i % len(order)]) for i in _instances(order, w)]
+        by_run = np.stack(rows).reshape(len(rows), -1, RUN, w.shape[2]).transpose(0, 1, 3, 2)
+        made[f"weight{t}"] = np.ascontiguousarray(by_run, dtype=np.int32)
+    return made
+
+
+def neighbour_runs(order: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``run`` and ``place`` of one graph, from its order ``[P]`` and neighbours ``[unit, d]``."""
+    positions = len(order)
+    place_of = np.empty(len(n) + 1, dtype=np.int64)
+    place_of[order[order >= 0]] = np.flatnonzero(order >= 0)
+    place_of[-1] = positions  # where n is -1, and the neighbours of empty positions
+    there = np.where((order >= 0)[:, None], place_of[n[order]], positions)
+    blocks = there.reshape(-1, RUN, n.shape[1]).transpose(0, 2, 1)
+    first = blocks[:, :, 0]
+    empty = (order < 0).reshape(-1, 1, RUN)
+    follows = (blocks == first[:, :, None] + np.arange(RUN)) | empty
+    is_run = follows.all(axis=2) & (first + RUN <= positions)
+    gathered = blocks[~is_run]
+    run = first.copy()
+    run[~is_run] = -1 - RUN * np.arange(len(gathered))
+    return run.astype(np.int64), np.append(gathered.ravel(), positions)
