@@ -2,6 +2,10 @@
 
 ``pack``, ``unpack``   configurations of lanes into planes and back
 ``sweep``              some tiles through thresholds, sweeps and energies; threads take a range each
+
+Whatever depends on width or degree is text of the module, or an intrinsic, which is code within it:
+numba tells functions apart by module and name when it loads several modules from its cache, and would
+take a function that a factory made for another width.
 """
 
 from __future__ import annotations
@@ -87,14 +91,9 @@ def emit_planes(plan: SweepPlan, width: int, degree: int) -> Source:
     out(f"add = add_pairs({width}, {not told.ising}, {told.signed})")
     out(f"add_up = add_pairs({width}, True, False)")
     out(f"turn = transpose({width}, True)")
-    for name in ("pack", "unpack"):
-        out(f"{name}_tiles = {name}er({width})")
-    for name, more in (("pack", ""), ("unpack", f", {-1 if told.ising else 0}")):
-        out()
-        out()
-        out("@njit(cache=True, nogil=True, error_model='numpy')")
-        with out.block(f"def {name}(begin, end, x, lane_of, planes):"):
-            out(f"{name}_tiles(begin, end, x, lane_of, planes{more})")
+    out(f"turn_units = transpose({width}, False)")
+    _emit_packing(out, "pack", width, -1 if told.ising else 0)
+    _emit_packing(out, "unpack", width, -1 if told.ising else 0)
     out()
     out()
     out("@njit(cache=True, nogil=True, error_model='numpy')")
@@ -102,6 +101,30 @@ def emit_planes(plan: SweepPlan, width: int, degree: int) -> Source:
         _emit_sweep(out, told, width)
     library = [Path(__file__).with_name(f"{name}.py").read_text() for name in LIBRARY]
     return Source("planes_numba", out.text(), tuple(library))
+
+
+def _emit_packing(out: Writer, name: str, width: int, low: int) -> None:
+    out()
+    out()
+    out("@njit(cache=True, nogil=True, error_model='numpy')")
+    with out.block(f"def {name}(begin, end, x, lane_of, planes):"):
+        out(f"numbers = np.zeros((RUN, 32, {width}), np.uint32)")
+        out(f"rows = np.zeros((32, {width}), np.uint32)")
+        with out.block("for tile in range(begin, end):"):
+            with out.block("for first in range(0, x.shape[1], 32 * RUN):"):
+                out("last = min(first + 32 * RUN, x.shape[1])")
+                if name == "pack":
+                    out("take_units(numbers, x, lane_of[tile], first, last)")
+                with out.block("for i in range(first, last, 32):"):
+                    out("size, block = min(32, last - i), numbers[(i - first) // 32]")
+                    if name == "pack":
+                        out("turn_units(block.ctypes.data, rows.ctypes.data)")
+                        out("planes[tile, i : i + size] = rows[:size]")
+                    else:
+                        out("rows[:size] = planes[tile, i : i + size]")
+                        out("turn_units(rows.ctypes.data, block.ctypes.data)")
+                if name == "unpack":
+                    out(f"give_units(numbers, x, lane_of[tile], first, last, {low})")
 
 
 def _emit_sweep(out: Writer, told: Sliced, width: int) -> None:

@@ -12,13 +12,12 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from physebm.backends.numba_cpu.planes_sums import transpose
 from physebm.backends.numba_cpu.planes_vectors import BIT, INT32
 
-__all__ = ["packer", "unpacker"]
+__all__ = ["RUN", "give_units", "take_units"]
 
 _BLOCK = 32
-_RUN = 16  # blocks of one lane that are read in a row: eight lines of the cache
+RUN = 16  # blocks of one lane that are read in a row: eight lines of the cache
 _BYTES = ir.VectorType(ir.IntType(8), _BLOCK)
 _BITS = ir.VectorType(BIT, _BLOCK)
 
@@ -71,27 +70,14 @@ def _write_some_states(states, bits, low):
         states[i] = 1 if bits >> np.uint32(i) & np.uint32(1) else low
 
 
-def packer(width: int):
-    """``pack(begin, end, x, lane_of, planes)`` for tiles of `width` words: states into planes."""
-    turn = transpose(width, False)
-
-    @njit(error_model="numpy")
-    def pack(begin, end, x, lane_of, planes):
-        numbers, rows = np.zeros((_RUN, 32, width), np.uint32), np.zeros((32, width), np.uint32)
-        for tile in range(begin, end):
-            for first in range(0, x.shape[1], 32 * _RUN):
-                last = min(first + 32 * _RUN, x.shape[1])
-                for w in range(width):
-                    for bit in range(32):
-                        lane = lane_of[tile, w, bit]
-                        if lane >= 0:
-                            _take(numbers[:, bit, w], x[lane, first:last])
-                for i in range(first, last, 32):
-                    turn(numbers[(i - first) // 32].ctypes.data, rows.ctypes.data)
-                    size = min(32, last - i)
-                    planes[tile, i : i + size] = rows[:size]
-
-    return pack
+@njit(error_model="numpy")
+def take_units(numbers, x, lane_of, first, last):
+    """Bits of units first to last - 1 of the lanes of a tile: ``numbers[unit / 32, lane, word]``."""
+    for w in range(lane_of.shape[0]):
+        for bit in range(32):
+            lane = lane_of[w, bit]
+            if lane >= 0:
+                _take(numbers[:, bit, w], x[lane, first:last])
 
 
 @njit
@@ -103,27 +89,14 @@ def _take(numbers, states):
         numbers[whole] = _some_bits_of(states[32 * whole :])
 
 
-def unpacker(width: int):
-    """``unpack(begin, end, x, lane_of, planes, low)``: planes into states, 1 and `low`."""
-    turn = transpose(width, False)
-
-    @njit(error_model="numpy")
-    def unpack(begin, end, x, lane_of, planes, low):
-        numbers, rows = np.zeros((_RUN, 32, width), np.uint32), np.zeros((32, width), np.uint32)
-        for tile in range(begin, end):
-            for first in range(0, x.shape[1], 32 * _RUN):
-                last = min(first + 32 * _RUN, x.shape[1])
-                for i in range(first, last, 32):
-                    size = min(32, last - i)
-                    rows[:size] = planes[tile, i : i + size]
-                    turn(rows.ctypes.data, numbers[(i - first) // 32].ctypes.data)
-                for w in range(width):
-                    for bit in range(32):
-                        lane = lane_of[tile, w, bit]
-                        if lane >= 0:
-                            _give(numbers[:, bit, w], x[lane, first:last], np.int8(low))
-
-    return unpack
+@njit(error_model="numpy")
+def give_units(numbers, x, lane_of, first, last, low):
+    """Write those units from ``numbers[unit / 32, lane, word]``: states 1 and `low`."""
+    for w in range(lane_of.shape[0]):
+        for bit in range(32):
+            lane = lane_of[w, bit]
+            if lane >= 0:
+                _give(numbers[:, bit, w], x[lane, first:last], np.int8(low))
 
 
 @njit
