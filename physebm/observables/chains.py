@@ -8,6 +8,7 @@ held against what the blocks allow, and is the error where it is significantly l
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from scipy.stats import f as fisher
@@ -31,7 +32,9 @@ def chain_error(value: Array, formula: Callable[..., Array], *without: Array) ->
     chains = len(values)
     mean = ordered_mean(values)
     spread = values - mean
-    scatter = np.sqrt((chains - 1) / chains * (spread * spread).sum(axis=0))
+    # summed along contiguous rows: the order then does not depend on how many points there are
+    squares = np.ascontiguousarray(np.moveaxis(spread * spread, 0, -1))
+    scatter = np.sqrt((chains - 1) / chains * squares.sum(axis=-1))
     return np.maximum(scatter, np.abs(value - mean))
 
 
@@ -56,6 +59,7 @@ def honest_error(blocks: Array, tau: Array | None, chains: Array | None, count: 
     return error
 
 
+@cache
 def limit(count: int) -> float:
     """How much larger than the blocks' error the scatter of `count` means is by chance, at most."""
     return float(np.sqrt(fisher.isf(FALSE_ALARM, count - 1, BLOCKS)))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from math import prod
 
@@ -70,7 +71,7 @@ class Task:
         """Folder name, ``task0001``."""
         return f"task{self.number:04d}"
 
-    @property
+    @cached_property
     def points(self) -> tuple[Point, ...]:
         """All points, cell after cell."""
         return tuple(point for cell in self.cells for point in cell)
@@ -162,9 +163,10 @@ def expand(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> G
     schedules: dict[tuple, Schedule] = {}
     trainings: dict[tuple, Training] = {}
     every: list[Point] = []
+    axes = {axis.name: axis.coordinates for axis in study.scan}
     for index in product(*(range(len(axis.values)) for axis in study.scan)):
         values = {axis.name: axis.values[i] for axis, i in zip(study.scan, index)}
-        labels = {axis.name: axis.coordinates[i] for axis, i in zip(study.scan, index)}
+        labels = {name: held[i] for (name, held), i in zip(axes.items(), index)}
         model = str(values.get("model", study.models[0]))
         own = tuple((n, labels[n]) for n in names if n not in ("temperature", "start", "disorder"))
         if (model, own) not in cache:
@@ -189,7 +191,6 @@ def expand(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> G
         key = (model, own, point.disorder, schedule)
         cells.setdefault(key, []).append(point)
         schedules[key] = schedule
-    axes = {axis.name: axis.coordinates for axis in study.scan}
     tasks = _tasks(study, cells, schedules)
     free = _free_energies(every) if study.free_energy is not None else ()
     return Grid(axes, tasks, tuple(trainings.values()), tuple(every), free)

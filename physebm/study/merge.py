@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from physebm.observables.chains import chain_error, honest_error
-from physebm.observables.derived import DERIVED, estimate
+from physebm.observables.derived import DERIVED
 from physebm.observables.overlap import noise_floor
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays
@@ -24,8 +24,8 @@ from physebm.storage.dataset import (
     tempering_dataset,
 )
 from physebm.storage.free_energy import summary_of
-from physebm.storage.quantities import quantity
 from physebm.study.grid import Grid, Task
+from physebm.study.merge_derived import derived_estimates, places
 from physebm.study.merge_free_energy import FreeEnergyOutcome, free_energy_group
 from physebm.study.merge_training import TrainingOutcome, training_groups, training_summary
 
@@ -42,6 +42,11 @@ class TaskOutcome:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
     failure: str = ""
+
+    @cached_property
+    def index(self) -> np.ndarray:
+        """Where its points stand on the axes of the grid, ``[point, axis]``."""
+        return np.array([point.index for point in self.task.points], dtype=np.int64)
 
 
 def read_outcome(task: Task, result: Path | None, failure: str = "") -> TaskOutcome:
@@ -63,7 +68,9 @@ def merge(
     done = [outcome for outcome in outcomes if outcome.arrays]
     estimates = {}
     for name in study.observe.record if outcomes else ():
-        given = _direct(grid, done, name) if name not in DERIVED else _derived(grid, done, name)
+        given = (
+            _direct(grid, done, name) if name not in DERIVED else derived_estimates(grid, done, name)
+        )
         if given is not None:
             estimates[name] = given
     coords = {}
@@ -103,18 +110,17 @@ def merge(
 
 def _place(grid: Grid, done, name: str, fill: Any = np.nan, dtype=np.float64) -> np.ndarray | None:
     """Arrays ``[point, ...]`` of all tasks on the grid, ``[*axes, ...]``, padded where ragged."""
-    parts = [(o.task, np.asarray(o.arrays[name])) for o in done if name in o.arrays]
+    parts = [(o.index, np.asarray(o.arrays[name])) for o in done if name in o.arrays]
     if not parts:
         return None
     rank = parts[0][1].ndim - 1
     tail = tuple(max(part.shape[1 + i] for _, part in parts) for i in range(rank))
-    placed = np.full((*grid.shape, *tail), fill, dtype=dtype)
-    for task, part in parts:
+    placed = np.full((grid.points, *tail), fill, dtype=dtype)
+    for index, part in parts:
         inner = tuple(slice(0, n) for n in part.shape[1:])
-        for point, value in zip(task.points, part):
-            # numpy's own strings beside Python's could not be stored
-            placed[(*point.index, *inner)] = str(value) if dtype is object else value
-    return placed
+        # texts become Python's own: numpy's beside them could not be stored
+        placed[(places(index, grid.shape), *inner)] = part.astype(dtype)
+    return placed.reshape((*grid.shape, *tail))
 
 
 def _direct(grid: Grid, done, name: str):
@@ -122,50 +128,6 @@ def _direct(grid: Grid, done, name: str):
     if value is None:
         return None
     return value, _place(grid, done, f"stderr/{name}"), _place(grid, done, f"tau/{name}")
-
-
-def _derived(grid: Grid, done, name: str):
-    """Jackknife over blocks; over disorder samples where the definition averages them first."""
-    derived = DERIVED[name]
-    if name == "correlation_length_over_L" and any("blocks/mk2" in o.arrays for o in done):
-        derived = DERIVED["correlation_length_over_L_ferromagnet"]
-    known = quantity(name)
-    axes = list(grid.axes)
-    averaged = "disorder" in known.drops and "disorder" in axes
-    where = axes.index("disorder") if averaged else -1
-    kept = tuple(n for i, n in enumerate(grid.shape) if i != where)
-    value, error = np.full(kept, np.nan), np.full(kept, np.nan)
-    groups: dict[tuple, list] = {}
-    for outcome in done:
-        for p, point in enumerate(outcome.task.points):
-            key = tuple(i for a, i in enumerate(point.index) if a != where)
-            groups.setdefault(key, []).append((point.index, outcome, p))
-    for key, members in groups.items():
-        members.sort(key=lambda member: member[0])
-        if any(f"blocks/{m}" not in o.arrays for _, o, _ in members for m in derived.moments):
-            return None
-        _, outcome, p = members[0]
-        constants = {c: outcome.arrays[c][p] for c in derived.constants}
-        blocks = {
-            m: np.stack([o.arrays[f"blocks/{m}"][:, q] for _, o, q in members]) for m in derived.moments
-        }
-        if averaged:
-            value[key], error[key] = estimate(derived, blocks, constants, disorder=True)
-        else:
-            value[key], error[key] = estimate(derived, {m: b[0] for m, b in blocks.items()}, constants)
-        if len(members) == 1:
-            error[key] = _with_chains(derived, outcome.arrays, p, constants, value[key], error[key])
-    return value, error, None
-
-
-def _with_chains(derived, arrays, p: int, constants, value: float, error: float) -> float:
-    """The error of one point, or the scatter between its chains where that is significantly larger."""
-    if any(f"without/{m}" not in arrays for m in derived.moments):
-        return error
-    without = [arrays[f"without/{m}"][:, p] for m in derived.moments]
-    known = [constants[c] for c in derived.constants]
-    scatter = chain_error(value, lambda *means: derived.formula(*means, *known), *without)
-    return float(honest_error(error, None, scatter, len(without[0])))
 
 
 def _overlap_coordinates(grid: Grid, done) -> dict[str, Any]:
@@ -193,9 +155,9 @@ def _status(grid: Grid, outcomes, trainings, free) -> np.ndarray:
         if state == FAILED or not (grid.tasks or grid.free_energies):
             status[point.index] = state
     for outcome in outcomes:
-        code = DONE if outcome.arrays else FAILED if outcome.failure else NOT_RUN
-        for point in outcome.task.points:
-            status[point.index] = code
+        status.flat[places(outcome.index, grid.shape)] = (
+            DONE if outcome.arrays else FAILED if outcome.failure else NOT_RUN
+        )
     for outcome in free:
         for point in outcome.part.points:
             if outcome.failure:
@@ -211,8 +173,7 @@ def _messages(grid: Grid, outcomes, trainings, free) -> np.ndarray:
     for point in grid.all_points:
         messages[point.index] = failures.get(point.training, "")
     for outcome in outcomes:
-        for point in outcome.task.points:
-            messages[point.index] = outcome.failure
+        messages.flat[places(outcome.index, grid.shape)] = outcome.failure
     for outcome in free:
         for point in outcome.part.points:
             messages[point.index] = messages[point.index] or outcome.failure
