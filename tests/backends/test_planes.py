@@ -1,0 +1,355 @@
+"""Bit-sliced sweeps: bits of the reference at any width, in any company; exact distributions."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numba
+import numpy as np
+import pytest
+from small_models import loaded
+
+from physebm.backends import base, reference
+from physebm.backends.base import Lanes, LaneState
+from physebm.backends.numba_cpu import load, modules
+from physebm.backends.numba_cpu.planes_load import PlanesKernels
+from physebm.backends.numba_cpu.planes_vectors import widths
+from physebm.backends.numba_cpu.planes_words import Words, width_for, words_of
+from physebm.errors import LoweringError, StudyError
+from physebm.lowering.operands import bind
+from physebm.lowering.pipeline import Options, lower
+from physebm.lowering.plan import Layout
+from physebm.model import energy
+from physebm.model.params import stack
+from physebm.rng.streams import Purpose
+from physebm.sampling import initial
+from physebm.schema.load import load as load_declared
+from physebm.schema.model_file import read_model
+
+TEMPERATURES = (0.4, 1.5, 3.0)
+# (model, its parameters, method, instances): every kind of field and graph
+CASES = {
+    "square": ("ising_2d", {"L": 6, "h": 0.0}, "heat-bath", 1),
+    "square in a field, metropolis": ("ising_2d", {"L": 5, "h": 0.3}, "metropolis", 1),
+    "cubic, signs by instance": ("edwards_anderson_3d", {"L": 3}, "heat-bath", 3),
+    "cubic, signs, metropolis": ("edwards_anderson_3d", {"L": 2}, "metropolis", 3),
+    "triangular": ("ising_triangular", {"L": 5}, "heat-bath", 1),
+    "regular graphs": ("random_regular_spin_glass", {"N": 40, "degree": 3}, "heat-bath", 3),
+    "diluted graphs": ("diluted", {}, "heat-bath", 3),
+    "open boundaries": ("open", {}, "heat-bath", 2),
+    "lattice gas": ("gas", {}, "heat-bath", 1),
+    "lattice gas, metropolis": ("gas", {}, "metropolis", 1),
+}
+OTHERS = [
+    "square in a field, metropolis",
+    "cubic, signs, metropolis",
+    "triangular",
+    "regular graphs",
+    "open boundaries",
+    "lattice gas",
+]
+# a structure takes some seconds to compile: every kind of field once, the other combinations are slow
+EACH = pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=pytest.mark.slow) if c in OTHERS else c for c in CASES]
+)
+WIDEST = widths()[:1]
+
+
+def declared(name: str):
+    units = {"s": {"prior": "bernoulli" if name == "gas" else "ising", "shape": [5, 4]}}
+    on = {"lattice": "square", "boundary": "open"}
+    if name == "diluted":
+        on = {"graph": "erdos-renyi", "mean_degree": 2.5}
+    bond = {"couple": ["s", "s"], "on": on, "J": 1}
+    terms, arrays = [bond], {}
+    if name == "gas":
+        terms.append({"field": "s", "h": -1.3})
+    else:
+        bond["J"] = "J"
+        arrays["J"] = {
+            "law": "rademacher",
+            "shape": ["edges"] if name == "diluted" else [2, 5, 4],
+        }
+    table = {"title": name, "units": units, "terms": terms}
+    return load_declared(read_model(name, table | ({"arrays": arrays} if arrays else {}), "test"))
+
+
+class Model:
+    """A model, its plan for many lanes, and what kernels read."""
+
+    def __init__(self, name, parameters, method="heat-bath", instances=1, temperatures=TEMPERATURES):
+        own = name in ("diluted", "open", "gas")
+        self.loaded = declared(name) if own else loaded(name, tuple(parameters.items()))
+        self.params = stack([self.loaded.params(0, r) for r in range(instances)])
+        self.plan = lower(self.loaded.hamiltonian, Options.of(self.params, method, 64))
+        self.operands = bind(self.plan, self.loaded.hamiltonian, self.params)
+        self.launch = self.launch_at(temperatures)
+        self.name = self.plan.groups[0].name
+
+    def launch_at(self, temperatures):
+        return base.launch(self.plan, self.operands, self.loaded.coefficients(list(temperatures)))
+
+    def lanes(self, count: int, keys: int = 2, seed: int = 0) -> Lanes:
+        """Lanes of all instances and rungs in no order, under a few keys."""
+        rng, index = np.random.default_rng(seed), np.arange(count)
+        key = rng.integers(0, 2**32, (keys, 2))[index % keys]
+        parts = index // 3 % self.params.instances, index % 3, 5 + index // keys, key
+        order = rng.permutation(count)
+        return Lanes(*(part[order] for part in parts))
+
+    def random_state(self, lanes: Lanes) -> LaneState:
+        state = initial.empty(self.plan, len(lanes))
+        state.x[self.name][:] = initial.random(self.plan, lanes, 0, slice(None))
+        return state
+
+
+def of(case: str) -> Model:
+    return Model(*CASES[case])
+
+
+def rows_of(lanes: Lanes, which) -> Lanes:
+    return Lanes(*(a[which] for a in (lanes.instance, lanes.rung, lanes.walker, lanes.key)))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_all_cases_are_bit_sliced(case):
+    assert of(case).plan.layout is Layout.PLANES
+    assert isinstance(load.compile(of(case).plan), PlanesKernels)
+
+
+@EACH
+def test_bits_and_energies_are_those_of_the_reference(case):
+    agree(of(case), WIDEST)
+
+
+@pytest.mark.parametrize("some", [(16, 8), (8,), (4,)], ids=str)
+def test_all_widths_have_these_bits(some):
+    """Any processor runs any width, in several of its vectors or in a part of one."""
+    agree(of("cubic, signs by instance"), some)
+
+
+def agree(model: Model, some: tuple[int, ...]) -> None:
+    """From one lane to several tiles, to the last sweep that there is."""
+    kernels, definition = PlanesKernels(model.plan, some), reference.compile(model.plan)
+    for count in (1, 50, 330):
+        lanes = model.lanes(count)
+        a, b = model.random_state(lanes), model.random_state(lanes)
+        E = kernels.sweep(a, lanes, model.launch, 2**32 - 5, 5)
+        F = definition.sweep(b, lanes, model.launch, 2**32 - 5, 5)
+        assert np.array_equal(a.x[model.name], b.x[model.name])
+        assert np.array_equal(E, F)
+        exact = energy.term_energies(model.loaded.hamiltonian, model.params, b.x, lanes.instance)
+        assert np.array_equal(E, exact)
+        assert np.array_equal(E, kernels.energies(b, lanes, model.launch))
+
+
+@EACH
+def test_no_bit_depends_on_other_lanes_or_threads(case, monkeypatch):
+    monkeypatch.setattr(modules, "SERIAL_UPDATES", 0)
+    model = of(case)
+    lanes = model.lanes(600)
+    start, kernels = model.random_state(lanes), PlanesKernels(model.plan, WIDEST)
+    whole = start.copy()
+    E = kernels.sweep(whole, lanes, model.launch, 3, 4)
+    threads = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        order = np.random.default_rng(1).permutation(600)
+        for which in (np.arange(600), order, order[:70], order[:1]):
+            part = LaneState({model.name: start.x[model.name][which]})
+            F = kernels.sweep(part, rows_of(lanes, which), model.launch, 3, 4)
+            assert np.array_equal(F, E[which])
+            assert np.array_equal(part.x[model.name], whole.x[model.name][which])
+    finally:
+        numba.set_num_threads(threads)
+
+
+def test_lanes_that_share_their_words_stand_in_different_places():
+    """The same walker under the same key, at two rungs: the same words, two configurations."""
+    model = of("square")
+    lanes = model.lanes(90)
+    lanes.walker[:], lanes.key[:] = 7, lanes.key[0]
+    a, b = model.random_state(lanes), model.random_state(lanes)
+    PlanesKernels(model.plan, WIDEST).sweep(a, lanes, model.launch, 0, 4)
+    reference.compile(model.plan).sweep(b, lanes, model.launch, 0, 4)
+    assert np.array_equal(a.x[model.name], b.x[model.name])
+
+
+def test_rungs_that_change_and_cut_runs_keep_all_bits():
+    """Exchanges between calls, other launches, copies, and configurations taken and written between."""
+    model = of("cubic, signs by instance")
+    lanes = model.lanes(120)
+    a, b = model.random_state(lanes), model.random_state(lanes)
+    kernels, definition = PlanesKernels(model.plan, WIDEST), reference.compile(model.plan)
+    other = model.launch_at((0.9, 2.0, 5.0))
+    for first in range(12):
+        lanes.rung[:] = (lanes.rung + (first % 3 == 0)) % 3
+        launch = other if first > 6 else model.launch
+        E = kernels.sweep(a, lanes, launch, first, 1)
+        assert np.array_equal(E, definition.sweep(b, lanes, launch, first, 1))
+        if first == 3:
+            a = a.copy()
+        if first in (5, 8):
+            assert np.array_equal(a.seen[model.name], b.x[model.name])
+        if first == 9:
+            a.x[model.name][:, 4] *= -1
+            b.x[model.name][:, 4] *= -1
+        if first == 10:
+            a.x = {model.name: b.x[model.name].copy()}
+    assert np.array_equal(a.x[model.name], b.x[model.name])
+
+
+def test_a_state_unpacks_only_what_was_asked_for():
+    model = of("square")
+    lanes = model.lanes(40)
+    state, kernels = model.random_state(lanes), PlanesKernels(model.plan, WIDEST)
+    held = state.x[model.name]
+    before = held.copy()
+    kernels.sweep(state, lanes, model.launch, 0, 3)
+    assert np.array_equal(held, before)
+    assert not np.array_equal(state.seen[model.name], before)
+    assert state.packed_is_current
+    with pytest.raises(ValueError, match="read-only"):
+        state.seen[model.name][0] = 1
+    assert state.x[model.name] is held
+    assert not state.packed_is_current
+
+
+def test_a_threshold_decides_to_its_last_digit():
+    """At its own word a unit is down, one above it is up: all 32 digits are compared."""
+    model = Model("ising_2d", {"L": 2, "h": 0.0}, temperatures=(1.0,))
+    lanes = Lanes(np.zeros(40), np.zeros(40), np.arange(40), np.tile([3, 4], (40, 1)))
+    order = model.operands.arrays["order0"][0]
+    positions = np.flatnonzero(order >= 0)
+    words = reference._plane_words(positions, lanes, 6, Purpose.HEAT_BATH_PLANES, 0)
+    kernels = PlanesKernels(model.plan, WIDEST)
+    for lane, p in ((0, 0), (17, 1), (39, 3)):
+        word = int(words[lane, p])
+        for threshold in (word, word + 1, 0, 2**32):
+            table = np.full_like(model.launch.tables[0], threshold)
+            state = model.random_state(lanes)
+            kernels.sweep(state, lanes, replace(model.launch, tables={0: table}), 6, 1)
+            up = state.x[model.name] > 0
+            assert np.array_equal(up[:, order[positions]], words < threshold)
+            assert up[lane, order[positions[p]]] == (word < threshold)
+
+
+def test_words_are_uniform_and_independent_from_lane_to_lane():
+    """Mean, every digit, and products of neighbouring walkers: 36 numbers, |z| < 4.5, about 3e-4."""
+    count = 64
+    lanes = Lanes(np.zeros(count), np.zeros(count), np.arange(count), np.tile([8, 9], (count, 1)))
+    words = np.concatenate(
+        [
+            reference._plane_words(np.arange(500), lanes, sweep, Purpose.HEAT_BATH_PLANES, 0)
+            for sweep in range(4)
+        ],
+        axis=1,
+    )
+    u = (words + 0.5) * 2.0**-32 - 0.5
+    z = [u.mean() * np.sqrt(12 * u.size)]
+    digits = words[..., None] >> np.arange(32, dtype=np.uint32) & 1
+    z += list((digits.mean(axis=(0, 1)) - 0.5) * 2 * np.sqrt(u.size))
+    z += [(u[0::2] * u[1::2]).mean() * 12 * np.sqrt(u.size / 2)]
+    z += [(u[:32] * u[32:]).mean() * 12 * np.sqrt(u.size / 2)]
+    z += [(u[:, :-1] * u[:, 1:]).mean() * 12 * np.sqrt(u[:, 1:].size)]
+    assert np.abs(z).max() < 4.5
+    assert 0.4 < np.mean(np.square(z)) < 1.7
+
+
+@pytest.mark.parametrize(
+    ("name", "method"), [("edwards_anderson_2d", "heat-bath"), ("gas", "metropolis")]
+)
+def test_samples_and_overlaps_are_those_of_all_states(name, method):
+    """Energies and overlaps of neighbouring lanes against enumeration, |z| < 4 (6e-5 each).
+
+    Lanes that shared random numbers would have an overlap that is too large.
+    """
+    model = Model(name, {} if name == "gas" else {"L": 3}, method, temperatures=(1.2,))
+    n = model.plan.groups[0].size
+    count = 8192
+    low = -1 if model.plan.groups[0].prior.states[0] < 0 else 0
+    states = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(np.int8)
+    states = np.where(states > 0, 1, low).astype(np.int8)
+    E = energy.term_energies(model.loaded.hamiltonian, model.params, {model.name: states})
+    weight = -E @ model.launch.coefficients.value[0]
+    p = np.exp(weight - weight.max())
+    p /= p.sum()
+    index = np.arange(count)
+    lanes = Lanes(0 * index, 0 * index, index, np.tile([5, 6], (count, 1)))
+    state = model.random_state(lanes)
+    F = PlanesKernels(model.plan, WIDEST).sweep(state, lanes, model.launch, 0, 200)
+    for t in range(F.shape[1]):
+        mean = p @ E[:, t]
+        sd = np.sqrt(p @ (E[:, t] - mean) ** 2)
+        assert abs(F[:, t].mean() - mean) < 4 * sd / np.sqrt(count)
+    C = np.einsum("s,si,sj->ij", p, states.astype(float), states.astype(float), optimize=True)
+    x = state.x[model.name].astype(np.float64)
+    q = (x[0::2] * x[1::2]).mean(axis=1) ** 2
+    z = (q.mean() - (C**2).mean()) / (q.std() / np.sqrt(len(q)))
+    assert abs(z) < 4
+
+
+def test_words_hold_every_lane_once_and_share_what_they_must():
+    rng = np.random.default_rng(2)
+    lanes = Lanes(
+        rng.integers(0, 3, 500),
+        np.zeros(500),
+        rng.integers(0, 100, 500),
+        rng.integers(0, 2**32, (2, 2))[rng.integers(0, 2, 500)],
+    )
+    for shared in (True, False):
+        words = Words.of(lanes, 4, shared)
+        held = words.lane_of[words.lane_of >= 0]
+        assert np.array_equal(np.sort(held), np.arange(500))
+        assert words.hold(lanes)
+        for tile, word, bit in np.argwhere(words.lane_of >= 0):
+            lane = words.lane_of[tile, word, bit]
+            group, *key = words.stream[tile, :, word]
+            assert (group, bit) == divmod(lanes.walker[lane], 32)
+            assert np.array_equal(key, lanes.key[lane])
+            assert words.instance[tile, word] == lanes.instance[lane]
+        if not shared:
+            assert np.all(words.instance == words.instance[:, :1])
+    assert words_of(lanes)[1] == len(np.unique(words_of(lanes)[0]))
+    lanes.walker[0] += 1
+    assert not words.hold(lanes)
+
+
+def test_widths_follow_the_number_of_words():
+    assert [width_for(n, 1, (16, 8)) for n in (1, 8, 9, 16, 17, 24, 32)] == [8, 8, 16, 16, 16, 16, 16]
+    assert [width_for(n, 2, (16, 8)) for n in (8, 16, 32, 64)] == [8, 8, 16, 16]
+    assert width_for(100, 2, (4,)) == 4
+
+
+def test_held_units_and_other_weights_are_refused():
+    model = of("cubic, signs by instance")
+    lanes = model.lanes(10)
+    clamped = replace(lanes, clamp={model.name: np.ones((10, 27), bool)})
+    with pytest.raises(StudyError, match="lanes=1"):
+        load.compile(model.plan).sweep(model.random_state(lanes), clamped, model.launch, 0, 1)
+    model.operands.arrays["w0"][0, 0, 0] = 2
+    with pytest.raises(LoweringError, match="not 1 or -1"):
+        load.compile(model.plan).sweep(model.random_state(lanes), lanes, model.launch, 0, 1)
+
+
+def test_a_second_process_compiles_nothing(tmp_path):
+    code = (
+        "import physebm\n"
+        "from physebm.backends.numba_cpu import modules\n"
+        "m = physebm.load_model('ising_2d', L=4)\n"
+        "physebm.sample(m, 2.0, sweeps=64, discard=0, chains=8)\n"
+        "(module,) = modules._modules.values()\n"
+        "counts = [f.stats for f in (module.sweep, module.pack, module.unpack)]\n"
+        "print(sum(sum(c.cache_hits.values()) for c in counts),\n"
+        "      sum(sum(c.cache_misses.values()) for c in counts))"
+    )
+    counts = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True, text=True, check=True,
+            env={**os.environ, "PHYSEBM_CACHE": str(tmp_path)},
+        )  # fmt: skip
+        counts.append(tuple(map(int, done.stdout.split())))
+    assert counts[0][1] == 3 and counts[1] == (3, 0)
