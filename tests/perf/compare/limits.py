@@ -1,0 +1,65 @@
+"""Limits of this machine on the threads of the benchmark, for floors: ``python limits.py``.
+
+flops    multiply-adds count as two: a single-precision product 2000 x 784 times 784 x 500
+bytes    read plus written by copies of 128 MiB per thread
+words    vectorised Philox4x32-10 into an array in the cache, 32-bit words
+Each is the best of interleaved repetitions, per second.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import cores
+import numpy as np
+from numba import njit, uint32
+from timing import seconds_of
+
+from physebm.backends.numba_cpu.library import philox4x32
+
+BLOCKS, REPEATS = 512, 400
+
+
+@njit(nogil=True, cache=True)
+def _fill(words, key):
+    for sweep in range(REPEATS):
+        for b in range(BLOCKS):
+            r0, r1, r2, r3 = philox4x32(
+                uint32(b), uint32(7), uint32(sweep), uint32(1), uint32(key), uint32(2)
+            )
+            words[0, b] = r0
+            words[1, b] = r1
+            words[2, b] = r2
+            words[3, b] = r3
+
+
+def machine_limits(repetitions: int = 15) -> dict[str, float]:
+    """``{"flops", "bytes", "words"}`` per second."""
+    rng = np.random.default_rng(0)
+    V, W = rng.random((2000, 784), dtype=np.float32), rng.random((784, 500), dtype=np.float32)
+    out = np.empty((2000, 500), np.float32)
+    pool = ThreadPoolExecutor(cores.THREADS)
+    size = 2**24
+    pairs = [(np.ones(size, np.float32), np.zeros(size, np.float32)) for _ in range(cores.THREADS)]
+    words = [np.zeros((4, BLOCKS), np.uint32) for _ in range(cores.THREADS)]
+    runs = {
+        "flops": (lambda: np.dot(V, W, out=out), 2 * V.size * W.shape[1]),
+        "bytes": (
+            lambda: list(pool.map(lambda p: np.copyto(p[1], p[0]), pairs)),
+            8 * size * len(pairs),
+        ),
+        "words": (
+            lambda: list(pool.map(lambda w: _fill(w, 3), words)),
+            4 * BLOCKS * REPEATS * len(words),
+        ),
+    }
+    best = dict.fromkeys(runs, float("inf"))
+    for _ in range(repetitions + 1):
+        for name, (run, _) in runs.items():
+            best[name] = min(best[name], seconds_of(run))
+    return {name: count / best[name] for name, (_, count) in runs.items()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(machine_limits()))
