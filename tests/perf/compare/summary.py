@@ -101,9 +101,9 @@ def _peer(tool: str, held: Mapping, record: Mapping) -> str:
     name, shown = NAMES.get(tool, tool), figure(record["figure"], held)
     if "ratio" not in held:
         return f"{name} {shown}"
-    goal = record["goals"].get(tool, 0)
-    ratio = f"{_number(held['ratio'])}x"
-    return f"{name} {shown} (**{ratio}**)" if held["ratio"] >= goal else f"{name} {shown} ({ratio})"
+    goal, ratio = record["goals"].get(tool), f"{_number(held['ratio'])}x"
+    met = goal is not None and held["ratio"] >= goal
+    return f"{name} {shown} (**{ratio}**)" if met else f"{name} {shown} ({ratio})"
 
 
 def _memory(tools: Mapping[str, Mapping]) -> str:
@@ -123,7 +123,8 @@ def machine(limits: Mapping[str, float], processor: str, threads: int, date: str
     """The lines above the table: where and when, the limits that floors are made of, and units."""
     flops, copied, words = (limits[name] / 1e9 for name in ("flops", "bytes", "words"))
     return (
-        f"{processor}, {threads} threads, {date}: products {flops:.0f} GFLOP/s, copies {copied:.0f} GB/s, "
-        f"Philox {words:.1f} words/ns. Per ns: updates of single units of all chains; per s: gradient "
-        "updates. Ratios in bold meet their goal; memory is the peak of a process, of physebm (of peers).\n"
+        f"{processor}, {threads} threads, {date}: products {flops:.0f} GFLOP/s, copies {copied:.0f} "
+        f"GB/s, Philox {words:.1f} words/ns. Per ns: updates of single units of all chains; per s: "
+        "gradient updates. Ratios in bold meet their goal; memory is the peak of a process, of physebm "
+        "(of peers).\n"
     )

@@ -47,7 +47,7 @@ def _lattice(title: str, dimension: int, L: int, low: float, high: float) -> Wor
 
 def _sk(N: int) -> Work:
     return Work(
-        f"SK N = {N}, T = 1, 64 chains, sequential sweeps from equilibrated states",
+        f"SK N = {N}, T = 1, 64 chains, sequential sweeps",
         "per ns",
         {"openjij": 12, "dwave": 0, "numba": 3},
         {"N": N, "chains": 64, "T": 1.0},
