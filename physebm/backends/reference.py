@@ -13,6 +13,7 @@ from scipy.special import erfcx, ndtr, ndtri
 
 from physebm.backends import reference_clusters
 from physebm.backends.base import Lanes, LaneState, Launch
+from physebm.lowering.gathered import couplings
 from physebm.lowering.plan import (
     CHUNK,
     TABLED,
@@ -21,6 +22,7 @@ from physebm.lowering.plan import (
     Constant,
     Decision,
     Hyper,
+    Layout,
     Neighbours,
     Order,
     Overlap,
@@ -154,7 +156,9 @@ class ReferenceKernels:
                 )[:, 0]
                 return f[rows[..., None], columns]
             case Running():
-                J = _rows(arrays[f"J{t}"], lanes).astype(np.float64)
+                gathers = self.plan.layout is Layout.GATHERS
+                J = couplings(arrays[f"J{t}_rows"]) if gathers else arrays[f"J{t}"]
+                J = _rows(J, lanes).astype(np.float64)
                 f = np.matmul(self._features(target, state)[:, None, :], J)[:, 0]
                 return f[rows[..., None], columns]
             case Overlap():

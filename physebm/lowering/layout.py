@@ -31,6 +31,14 @@ SUBSET_LANES = 16
 # Half-filled vectors of sixteen lanes are as fast as lane after lane.
 VECTOR_LANES = 8
 
+# A Potts unit that gathers its fields reads N rows of q numbers per draw, and the table of couplings
+# (N q^2) once for all lanes; running fields change 2 N q numbers per flip. From sixteen lanes on the
+# table is at most half of the work. With few states a row is short of a vector and a flip changes
+# little: gathering pays where more than about 1 in q draws changes the state, which cold units of 4
+# states do not do. States are bytes.
+GATHER_LANES = 16
+GATHER_STATES = range(5, 128)
+
 
 def choose_layout(plan: SweepPlan, lanes: int) -> SweepPlan:
     """Needs: moves and decisions. Adds: the layout. Keeps: everything else.
@@ -45,6 +53,8 @@ def choose_layout(plan: SweepPlan, lanes: int) -> SweepPlan:
         return replace(plan, terms=terms, layout=Layout.TILES)
     if lanes >= VECTOR_LANES and _side_by_side(plan):
         return replace(plan, layout=Layout.VECTORS)
+    if lanes >= GATHER_LANES and _gathers(plan):
+        return replace(plan, layout=Layout.GATHERS)
     return plan
 
 
@@ -62,6 +72,20 @@ def _side_by_side(plan: SweepPlan) -> bool:
         and not any(isinstance(read, Overlap) and read.weights is Weights.REAL for read in dense)
         and all(isinstance(r, Constant | Running | Overlap | Neighbours) for r in plan.terms)
         and not (dense and any(isinstance(read, Neighbours) for read in plan.terms))
+    )
+
+
+def _gathers(plan: SweepPlan) -> bool:
+    """Heat bath of one Potts group with one coupling between all pairs, and fields."""
+    if len(plan.groups) != 1 or plan.groups[0].prior.kind is not UnitKind.POTTS:
+        return False
+    (move,) = plan.moves
+    return (
+        isinstance(move, BlockUpdate)
+        and move.rule is Rule.HEAT_BATH
+        and plan.groups[0].prior.q in GATHER_STATES
+        and sum(isinstance(read, Running) for read in plan.terms) == 1
+        and all(isinstance(read, Constant | Running) for read in plan.terms)
     )
 
 

@@ -11,6 +11,7 @@ energies use them too), everything else float64 or integers.
                         with the unit's own state first); hyperedge weights ``[I, n, d]``
 ``n{t}``                neighbour table ``[I, n, d]``, padded with -1; hyperedges ``[I, n, d, arity-1]``
 ``J{t}``                Running couplings ``[I, width, width]``, row = the unit that changed
+``J{t}_rows``           the same where draws gather them, ``[I, n, n, q, padded q]``, see `gathered`
 ``J{t}_to_a``           Product couplings ``[I, width_b, width_a]``, row = a source unit; also ``_to_b``
 ``xi{t}``, ``d{t}``     patterns ``[I, width, P]`` and diagonal ``sum_mu xi^2`` ``[I, width]``
 ``lower{g}``            lower edges of a truncated Gaussian group ``[I, n]``
@@ -28,12 +29,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from physebm.errors import LoweringError
+from physebm.lowering.gathered import empty_rows, fill_rows
 from physebm.lowering.orders import cluster_operands, order_operands, stack_ragged
 from physebm.lowering.plan import (
     TABLED,
     ClusterMove,
     Constant,
     Hyper,
+    Layout,
     Neighbours,
     Overlap,
     Product,
@@ -114,6 +117,10 @@ def _term_operands(plan, hamiltonian, params, t, read) -> dict[str, np.ndarray]:
         case Overlap(group=g):
             integer = read.weights is not Weights.REAL and plan.groups[g].prior.discrete
             return _pattern_operands(t, values, plan.groups[g].width, count, integer)
+        case Running(group=g) if plan.layout is Layout.GATHERS:
+            rows = empty_rows(count, plan.groups[g].size, plan.groups[g].prior.q)
+            fill_rows(rows, values, term.states)
+            return {f"J{t}_rows": rows}
         case Running() | Product():
             arrays = {
                 name: np.zeros(shape, np.float32) for name, shape in _dense_shapes(plan, t, count)
@@ -180,6 +187,10 @@ def update(
         if name not in slots:
             continue
         _refuse_fixed(plan, t, name)
+        if f"J{t}_rows" in operands.arrays:
+            rows = operands.arrays[f"J{t}_rows"]
+            fill_rows(rows, params.arrays[name], hamiltonian.terms[t].states)
+            continue
         if isinstance(read, Running | Product):
             _fill_dense(plan, t, hamiltonian.terms[t].states, params.arrays[name], operands.arrays)
             continue

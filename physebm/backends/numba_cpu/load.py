@@ -21,9 +21,12 @@ from physebm.backends.numba_cpu.emit import emit
 from physebm.backends.numba_cpu.lane_code import LANES
 from physebm.backends.numba_cpu.planes_emit import is_sliced
 from physebm.backends.numba_cpu.planes_load import PlanesKernels
+from physebm.backends.numba_cpu.potts_emit import is_gathered
+from physebm.backends.numba_cpu.potts_load import GatherKernels
 from physebm.backends.numba_cpu.run_places import is_in_runs, threshold_list
 from physebm.backends.numba_cpu.signature import Signature, signature
-from physebm.backends.numba_cpu.tiles import TILE, is_tiled, tile_size
+from physebm.backends.numba_cpu.tiles import is_tiled, tile_size
+from physebm.backends.numba_cpu.tiling import tiles_of
 from physebm.backends.numba_cpu.vectors import LANES_OF_A_TILE
 from physebm.backends.reference_clusters import refuse_invalid
 from physebm.backends.source import Source, write_once
@@ -40,10 +43,12 @@ SERIAL_UPDATES = 100_000
 _modules: dict[str, object] = {}
 
 
-def compile(plan: SweepPlan) -> NumbaKernels | PlanesKernels:
+def compile(plan: SweepPlan) -> NumbaKernels | PlanesKernels | GatherKernels:
     """Kernels of a plan: emitted, written once, imported; numba compiles at the first call."""
     if is_sliced(plan):
         return PlanesKernels(plan)
+    if is_gathered(plan):
+        return GatherKernels(plan)
     return NumbaKernels(plan, _import(emit(plan)))
 
 
@@ -161,27 +166,6 @@ class NumbaKernels:
             group = self.plan.groups[self.plan.moves[_number(name)].group]
             return lanes.clamp.get(group.name, _NO_CLAMP)
         return state.x[self.plan.groups[_number(name)].name]
-
-
-def tiles_of(instance: np.ndarray, threads: int = 1, size: int = TILE, step: int = 8) -> np.ndarray:
-    """Lanes in tiles ``[tile, place]``, padded with -1: at most `size` lanes, all of one instance.
-
-    With several threads tiles are cut so that every thread gets as many lanes; a multiple of `step` of
-    them wastes no row of a product, no place of a vector. No bit of a lane depends on any of this.
-    """
-    share = -(-len(instance) // threads)
-    each = -(-share // -(-share // size))
-    each = min(-(-each // step) * step, size)
-    order = np.argsort(instance, kind="stable")
-    ends = [*(np.flatnonzero(np.diff(instance[order])) + 1).tolist(), len(order)]
-    cuts, start = [], 0
-    for end in ends:
-        cuts += [(first, min(first + each, end)) for first in range(start, end, each)]
-        start = end
-    tiles = np.full((len(cuts), size), -1, dtype=np.int64)
-    for tile, (first, last) in zip(tiles, cuts):
-        tile[: last - first] = order[first:last]
-    return tiles
 
 
 @cache
