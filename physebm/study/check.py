@@ -53,6 +53,8 @@ ORDER = 0.2
 BURN_IN = 200
 LANES = {"numba": 24_000, "reference": 6_000}
 COMPARED_LANES, COMPARED_SWEEPS = 32, 3
+# Chains for which the layout of many chains is checked (`Options.lanes`).
+MANY = 4096
 
 # Float32 couplings and fields move an energy by less than this, relative to 1 + |E|.
 ROUNDING = 1e-5
@@ -134,13 +136,15 @@ def check_model(
     for method in methods:
         name = "heat-bath" if method == "tempering" else method
         try:
-            plan = lower(hamiltonian, Options(name, model.integer_slots))
-            bound = launch(plan, bind(plan, hamiltonian, params), coefficients)
+            plans = _plans(hamiltonian, params, name, method == "tempering")
+            launches = [launch(p, bind(p, hamiltonian, params), coefficients) for p in plans]
         except LoweringError as error:
             refused.append((method, error.hint or str(error)))
             continue
-        subject = _Subject(exact, params, temperatures, method, plan, bound, backend, seed)
-        rows += subject.rows()
+        for plan, bound in zip(plans, launches):
+            subject = _Subject(exact, params, temperatures, method, plan, bound, backend, seed)
+            note = "" if plan is plans[0] else f", {plan.layout}"
+            rows += [replace(row, what=row.what + note) for row in subject.rows()]
     if not rows:
         where = f"{model.declaration.where}.small"
         raise InputError(where, hint=f"no method can sample this model: {refused[0][1]}")
@@ -157,6 +161,12 @@ def check_model(
         tuple(_judged(row, threshold) for row in rows),
         tuple(refused),
     )
+
+
+def _plans(hamiltonian, params: Params, name: str, tempered: bool) -> list[SweepPlan]:
+    """How few and how many chains are swept, where that differs; of tempering that for many alone."""
+    few, many = (lower(hamiltonian, Options.of(params, name, lanes)) for lanes in (1, MANY))
+    return [many] if tempered else [few, *([many] if many != few else [])]
 
 
 def _mixing_temperature(model: Loaded, params: Params, hottest: float) -> float:

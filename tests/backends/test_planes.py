@@ -338,7 +338,7 @@ def test_a_second_process_compiles_nothing(tmp_path):
         "import physebm\n"
         "from physebm.backends.numba_cpu import modules\n"
         "m = physebm.load_model('ising_2d', L=4)\n"
-        "physebm.sample(m, 2.0, sweeps=64, discard=0, chains=8)\n"
+        "physebm.sample(m, 2.0, sweeps=64, discard=0, chains=16)\n"
         "(module,) = modules._modules.values()\n"
         "counts = [f.stats for f in (module.sweep, module.pack, module.unpack)]\n"
         "print(sum(sum(c.cache_hits.values()) for c in counts),\n"
