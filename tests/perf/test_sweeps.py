@@ -31,7 +31,7 @@ CASES = {
 def _ours(name, parameters, temperature):
     model = load_model(name, **parameters)
     params = model.params(seed=1)
-    plan = lower(model.hamiltonian, Options(integers=model.integer_slots))
+    plan = lower(model.hamiltonian, Options.of(params, lanes=CHAINS))
     operands = bind(plan, model.hamiltonian, params)
     sampler = PlanSampler(
         select("numba").compile(plan), launch(plan, operands, model.coefficients([temperature]))

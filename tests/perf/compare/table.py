@@ -3,8 +3,9 @@
 Run: ``python tests/perf/compare/table.py [--rounds 3] [--only WORK ...] [--out FOLDER/NAME]``. It
 writes ``NAME.json`` (all medians and spreads) and ``NAME.md`` (the table), and prints the latter. Every
 figure is that of a process of its own with as many threads as cores (`OMP_NUM_THREADS` for another
-number), a work and its peers after one another within a round; medians are over rounds. Peers come from
-the extra ``bench``; those that are not installed are said to be so.
+number), a work and its peers after one another within a round; medians are over rounds, of which the
+last may be cut by `--minutes`. Peers come from the extra ``bench``; those that are not installed are
+said to be so.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def main() -> None:
         raise SystemExit(f"limits.py failed: {limits['failed']}")
     for round_ in range(given.rounds):
         for work in given.only or WORKS:
-            if round_ and WORKS[work].once:
+            late = time.perf_counter() - started > 60 * given.minutes
+            if round_ and (WORKS[work].once or late):
                 continue
             for tool in ("physebm", *WORKS[work].goals):
                 script = ["ours.py", work] if tool == "physebm" else ["peers.py", work, tool]
@@ -56,6 +58,9 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--minutes", type=float, default=18, help="later no work of a further round begins"
+    )
     parser.add_argument("--only", nargs="+", choices=list(WORKS), metavar="WORK", help=", ".join(WORKS))
     parser.add_argument("--out", type=Path, default=Path("results/speed"), help="files without suffix")
     parser.add_argument("--repetitions", type=int, help="exactly so many in each process: a rehearsal")
