@@ -8,6 +8,7 @@ values that q can take, without bins of arbitrary width.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +21,15 @@ from physebm.observables.order import (
 )
 
 
+class Patterns(NamedTuple):
+    """Patterns in the type that overlaps are computed in, and whether they are -1, 0 and 1 only."""
+
+    values: Array
+    signs: bool
+
+
 def pattern_overlaps(
-    x_ln: Array, xi: Array, instance_l: Array | None = None, kind: str = "ising"
+    x_ln: Array, xi: Array | Patterns, instance_l: Array | None = None, kind: str = "ising"
 ) -> Float64:
     """Pattern overlaps ``m_lp = (1/N) sum_i xi_pi s_li``; in [-1, 1] for Ising units and patterns.
 
@@ -30,7 +38,8 @@ def pattern_overlaps(
     x_ln
         Configurations ``[lane, unit]``; Bernoulli units enter through ``2x - 1``.
     xi
-        Patterns ``[pattern, unit]`` shared by all lanes, or ``[instance, pattern, unit]``.
+        Patterns ``[pattern, unit]`` shared by all lanes, or ``[instance, pattern, unit]``; as they
+        are, or for many calls as `ready_patterns` gives them.
     instance_l
         With ``[instance, ...]`` patterns: the instance of each lane. Lanes of one instance are
         grouped, one matrix product each.
@@ -44,23 +53,42 @@ def pattern_overlaps(
         and integer patterns. Zero-padded pattern rows give overlap 0.
         Source: D. J. Amit, H. Gutfreund, H. Sompolinsky, Phys. Rev. A 32, 1007 (1985).
     """
-    s, xi = spins(x_ln, kind), np.asarray(xi)
+    s = spins(x_ln, kind)
+    patterns = xi if isinstance(xi, Patterns) else ready_patterns(xi)
     n = s.shape[-1]
-    # Partial sums of +-1 products are exact in float32 below 2^24, whatever order BLAS takes.
-    signs = s.dtype == xi.dtype == np.int8 and n < 2**24
-    signs = signs and all(v.min(initial=0) >= -1 and v.max(initial=0) <= 1 for v in (s, xi))
-    work = np.float32 if signs else np.float64
-    s = s.astype(work, copy=False)
+    work = np.float32 if patterns.signs and _signs(s) else np.float64
+    s, xi = s.astype(work, copy=False), patterns.values.astype(work, copy=False)
     if xi.ndim == 2:
-        return (s @ xi.astype(work, copy=False).T).astype(np.float64) / n
+        return (s @ xi.T).astype(np.float64) / n
     if instance_l is None:
         raise ValueError("patterns [instance, pattern, unit] need the instance of every lane")
     instance_l = np.asarray(instance_l)
     out = np.empty((len(s), xi.shape[1]))
-    for instance in np.unique(instance_l):
-        lanes = np.flatnonzero(instance_l == instance)
-        out[lanes] = s[lanes] @ xi[instance].astype(work, copy=False).T
-    return out / n
+    if len(s) and (np.diff(instance_l) >= 0).all():
+        ends = np.flatnonzero(np.diff(instance_l, append=-1)) + 1
+        groups = [slice(begin, end) for begin, end in zip((0, *ends), ends)]
+    else:
+        groups = [np.flatnonzero(instance_l == instance) for instance in np.unique(instance_l)]
+    for lanes in groups:
+        out[lanes] = s[lanes] @ xi[instance_l[lanes][0]].T
+    out /= n
+    return out
+
+
+def ready_patterns(xi: Array) -> Patterns:
+    """Patterns for many calls of `pattern_overlaps`: float32 for int8 signs, else float64.
+
+    Partial sums of products of -1, 0 and 1 are exact in float32 below 2^24, whatever order BLAS takes.
+    """
+    xi = np.asarray(xi)
+    signs = _signs(xi)
+    return Patterns(xi.astype(np.float32 if signs else np.float64, copy=False), signs)
+
+
+def _signs(v: Array) -> bool:
+    if v.dtype != np.int8 or v.shape[-1] >= 2**24:
+        return False
+    return v.min(initial=0) >= -1 and v.max(initial=0) <= 1
 
 
 def retrieval_overlap(m_lp: Array, pattern: int | Array = 0) -> Float64:

@@ -27,9 +27,15 @@ _META = "__meta__.json"
 
 
 def write_arrays(
-    path: str | os.PathLike, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]
+    path: str | os.PathLike,
+    arrays: Mapping[str, np.ndarray],
+    meta: Mapping[str, Any],
+    synced: bool = True,
 ) -> None:
-    """Write `arrays` and `meta` (anything JSON can say; numpy scalars too) atomically."""
+    """Write `arrays` and `meta` (anything JSON can say; numpy scalars too) atomically.
+
+    Without `synced` a failure of the machine may lose the file, which `read_arrays` then refuses.
+    """
     held = {name: np.asanyarray(array) for name, array in arrays.items()}
     for name, array in held.items():
         if array.dtype.hasobject:
@@ -37,7 +43,7 @@ def write_arrays(
     text = json.dumps(meta, default=_number)
     note = {"physebm_arrays": FORMAT, "digest": _digest(held, text), "meta": text}
     with (
-        replacing(path) as temporary,
+        replacing(path, synced) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
     ):
         archive.writestr(zipfile.ZipInfo(_META), json.dumps(note))

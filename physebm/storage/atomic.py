@@ -17,9 +17,11 @@ from physebm.errors import ResultFileError
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def replacing(path: str | os.PathLike, synced: bool = True) -> Iterator[Path]:
     """Yield a new empty file beside `path`; on a clean exit it is synced and renamed to `path`.
 
+    Without `synced` it is renamed only: that serves files that prove themselves, or that nothing is
+    lost with, since after a failure of the machine itself (not of the run) they may be empty.
     On any exception the new file is removed and `path` is as it was. Problems of the file system
     become `ResultFileError` with the path and what to do.
     """
@@ -27,9 +29,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     temporary = _new_file(path)
     try:
         yield temporary
-        _sync(temporary)
+        if synced:
+            _sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)
+        if synced:
+            _sync(path.parent)
     except OSError as err:
         raise _unwritable(path, err) from err
     finally:

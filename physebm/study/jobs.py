@@ -30,17 +30,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work; `trained` has the results of the trainings by number."""
+    """One piece of work, and of the study what it needs: jobs travel to workers, the grid does not.
 
-    opened: Opened
+    `trained` has the results of its trainings by number; `training` is the one of free energies.
+    """
+
+    study: StudyDeclaration
+    models: Mapping[str, ModelDeclaration]
+    digest: str
+    folder: Path
     part: Task | Training | FreeEnergies
     backend: str
     trained: Mapping[int, Path] = field(default_factory=dict)
-
-    @property
-    def folder(self) -> Path:
-        """Where it works."""
-        return self.opened.work / self.part.name
+    training: Training | None = None
 
 
 @dataclass
@@ -62,11 +64,18 @@ def run_jobs(opened: Opened, backend: str, workers: int, watch: Watch) -> Done:
     """
     done = Done()
     settle(opened)
+
+    def job(part, trained=(), training=None) -> Job:
+        folder = opened.work / part.name
+        return Job(
+            opened.study, opened.models, opened.digest, folder, part, backend, dict(trained), training
+        )
+
     stop = threading.Event()
     watcher = threading.Thread(target=watching, args=(opened, watch, stop), daemon=True)
     watcher.start()
     try:
-        _map([Job(opened, each, backend) for each in opened.grid.trainings], workers, done)
+        _map([job(each) for each in opened.grid.trainings], workers, done)
         trained = {
             t.number: done.results[t.name] for t in opened.grid.trainings if t.name in done.results
         }
@@ -81,11 +90,14 @@ def run_jobs(opened: Opened, backend: str, workers: int, watch: Watch) -> Done:
             if task.cells:
                 done.tasks[task.name] = task
                 numbers = {point.training for point in task.points} - {0}
-                jobs.append(Job(opened, task, backend, {n: trained[n] for n in numbers}))
+                jobs.append(job(task, {n: trained[n] for n in numbers}))
         for part in opened.grid.free_energies:
             number = part.points[0].training
-            if not number or number in trained:
-                jobs.append(Job(opened, part, backend, trained))
+            if not number:
+                jobs.append(job(part))
+            elif number in trained:
+                training = opened.grid.trainings[number - 1]
+                jobs.append(job(part, {number: trained[number]}, training))
         _map(jobs, workers, done)
     finally:
         stop.set()
@@ -103,7 +115,7 @@ def _map(jobs: list[Job], workers: int, done: Done) -> None:
     try:
         for job, value in mapped:
             if isinstance(value, InputError):
-                raise addressed(value, job.opened.study, _point_of(job.part).loaded.declaration)
+                raise addressed(value, job.study, _point_of(job.part).loaded.declaration)
             if isinstance(value, Exception):
                 done.failures[job.part.name] = _failed(job, value)
             else:
@@ -151,26 +163,23 @@ def _failed(job: Job, error: Exception) -> str:
 def _work(job: Job) -> Path:
     job.folder.mkdir(parents=True, exist_ok=True)
     report = reporter(job.folder)
-    opened = job.opened
     result = job.folder / "result.npz"
-    if finished(result, opened.digest):
+    if finished(result, job.digest):
         return result
     if isinstance(job.part, Training):
         return run_training(
-            opened.study, job.part, opened.models, job.backend, job.folder, opened.digest, report
+            job.study, job.part, job.models, job.backend, job.folder, job.digest, report
         )
     if isinstance(job.part, FreeEnergies):
-        number = job.part.points[0].training
-        training = opened.grid.trainings[number - 1] if number else None
         return run_free_energies(
-            opened.study,
+            job.study,
             job.part,
-            training,
-            opened.models,
+            job.training,
+            job.models,
             job.backend,
             job.folder,
-            opened.digest,
+            job.digest,
             report,
             job.trained,
         )
-    return run_task(opened.study, job.part, job.backend, job.folder, opened.digest, report, job.trained)
+    return run_task(job.study, job.part, job.backend, job.folder, job.digest, report, job.trained)

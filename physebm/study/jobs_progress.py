@@ -48,6 +48,7 @@ def progress_of(opened: Opened, running: bool) -> tuple[float, int, int]:
     fraction, done = 0.0, 0
     for stage in stages:
         sizes = [1 if isinstance(part, Training) else len(part.points) for part in stage]
+        whole = sum(sizes) * len(stages)
         for part, size in zip(stage, sizes):
             if _ended(opened, part):
                 held, done = 1.0, done + 1
@@ -55,7 +56,7 @@ def progress_of(opened: Opened, running: bool) -> tuple[float, int, int]:
                 held = _told(opened, part)["fraction"]
             else:
                 held = saved_fraction(opened, part)
-            fraction += held * size / sum(sizes) / len(stages)
+            fraction += held * size / whole
     return fraction, done, jobs
 
 
@@ -107,7 +108,7 @@ def reporter(folder: Path) -> Callable[..., None]:
 
     def report(fraction: float, note: str = "") -> None:
         now = time.monotonic()
-        if now - last[0] > PROGRESS_SECONDS or fraction >= 1.0:
+        if now - last[0] > PROGRESS_SECONDS:
             last[0] = now
             _tell(folder / _FILE, fraction, note)
 
@@ -119,7 +120,7 @@ def _ended(opened: Opened, part: Task | Training | FreeEnergies) -> bool:
 
 
 def _tell(file: Path, fraction: float, note: str) -> None:
-    with replacing(file) as temporary:
+    with replacing(file, synced=False) as temporary:
         Path(temporary).write_text(json.dumps({"fraction": fraction, "note": note}))
 
 

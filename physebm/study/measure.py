@@ -171,6 +171,7 @@ class Recorder:
         self.draws, self.taken = draws, 0
         self.points, self.chains = len(rungs), subject.chains
         self._patterns = None if subject.pattern_slot is None else _patterns(subject, params)
+        self._ready = None if self._patterns is None else overlap.ready_patterns(self._patterns)
         self.series: dict[str, BinnedSeries] = {
             name: BinnedSeries(self._shape(name), _CAPACITY.get(name, CAPACITY))
             for name in subject.channels
@@ -253,7 +254,7 @@ class Recorder:
             nominated = xi[self.instances, self.subject.pattern]
             product = np.einsum("pcn,pn->pc", spins, nominated, dtype=np.float64)
             return {"retrieval_overlap": product / group.size}
-        m = overlap.pattern_overlaps(s, xi, instance, group.prior.kind)
+        m = overlap.pattern_overlaps(s, self._ready, instance, group.prior.kind)
         m = m.reshape(*x[group.name].shape[:-1], -1)
         return {
             "pattern_overlap": m,

@@ -27,6 +27,8 @@ from physebm.study.measure import Recorder
 
 CHECKPOINT_FORMAT = 2
 CHECKPOINT_SECONDS = 20.0
+# Results that took less are not flushed to disk one by one: they are soon computed again.
+SYNCED_SECONDS = 2.0
 # Sweeps between two looks at the clock while thermalising.
 DISCARD_CHUNK = 256
 
@@ -77,14 +79,15 @@ def run_task(
         if study.observe.states:
             arrays |= _final_states(running, prepared)
         arrays |= prepared_arrays(prepared, running)
+        seconds = time.perf_counter() - started
         meta = {
             "study": digest,
-            "seconds": time.perf_counter() - started,
+            "seconds": seconds,
             "setup_seconds": compiled - started,
             "kernel_seconds": running.kernel_seconds,
             "lanes": len(running.state.lanes),
         }
-        write_arrays(result, arrays, meta)
+        write_arrays(result, arrays, meta, synced=seconds > SYNCED_SECONDS)
         (folder / "checkpoint.npz").unlink(missing_ok=True)
         progress(1.0)
         return result
