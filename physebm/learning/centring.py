@@ -20,9 +20,8 @@ import numpy as np
 from physebm.errors import LoweringError
 from physebm.model.conditionals import Conditionals
 from physebm.model.hamiltonian import Hamiltonian
-from physebm.model.statistics import Averages, statistics
+from physebm.model.statistics import Averages, RowAverages, statistics
 from physebm.model.terms import Field, LowRank, Many, Pair, array_of, groups_of
-from physebm.native.products import minus_outer
 
 # Weight of the present batch in the running mean of hidden units.
 RATE = 0.01
@@ -90,18 +89,20 @@ class CentredAverages:
     def pair(self, a: str, b: str) -> np.ndarray:
         """``<(phi_i - mu_i)(phi_j - mu_j)>`` up to a constant, ``[unit, feature, unit, feature]``."""
         of_a, of_b = self._offset(a, b), self._offset(b, a)
-        C = self.averages.pair(a, b)
         if of_a is None and of_b is None:
-            return C
+            return self.averages.pair(a, b)
         mean_a, mean_b = self.averages.mean(a), self.averages.mean(b)
         if a == b:
+            C = self.averages.pair(a, b)
             shift = np.multiply.outer(of_a, mean_b)
             return C - (shift + shift.transpose(2, 3, 0, 1))
         sides = [(of_a, mean_b)] if of_a is not None else []
         sides += [(mean_a, of_b)] if of_b is not None else []
         rows, columns = (np.stack([side.ravel() for side in each]) for each in zip(*sides))
-        matrix = np.ascontiguousarray(C.reshape(rows.shape[1], columns.shape[1]))
-        return minus_outer(matrix, rows, columns).reshape(C.shape)
+        if isinstance(self.averages, RowAverages):
+            return self.averages.pair(a, b, (rows, columns))
+        C = self.averages.pair(a, b)
+        return C - (rows.T @ columns).reshape(C.shape)
 
     def along(self, name: str, edges: np.ndarray) -> np.ndarray:
         """The same on edges, ``[edge, feature, feature]``."""

@@ -90,8 +90,10 @@ class Conditionals:
     def field(self, name: str, known: Mapping[str, Moments]) -> np.ndarray:
         """``theta [row, unit * feature]`` of one group; within a group its own units enter."""
         group = self.hamiltonian.group(name)
-        rows = max((held.rows for held in known.values()), default=1)
-        theta = np.zeros((rows, group.size * group.prior.features), self.dtype)
+        theta = self._product_field(name, known)
+        if theta is None:
+            rows = max((held.rows for held in known.values()), default=1)
+            theta = np.zeros((rows, group.size * group.prior.features), self.dtype)
         for t, term in enumerate(self.hamiltonian.terms):
             if name not in groups_of(term):
                 continue
@@ -101,13 +103,21 @@ class Conditionals:
                     theta += (self.coefficients[t] * h).astype(self.dtype) if term.h else 0.0
                     if term.h is None and group.prior.features == 1:
                         theta += self.dtype.type(self.coefficients[t])
-                case Pair(a=a, b=b):
-                    J = self.operator(t)
-                    theta += times(known[a].factor, J) if name == b else times(known[b].factor, J.T)
                 case LowRank():
                     theta += self._low_rank_field(t, known[name].first)
                 case Many():
                     self._many_field(t, known[name].first, theta)
+        return theta
+
+    def _product_field(self, name: str, known: Mapping[str, Moments]) -> np.ndarray | None:
+        """The part of the pair terms; None without one."""
+        theta = None
+        for t, term in enumerate(self.hamiltonian.terms):
+            if isinstance(term, Pair) and name in (term.a, term.b):
+                J = self.operator(t)
+                held = known[term.a] if name == term.b else known[term.b]
+                part = times(held.factor, J if name == term.b else J.T)
+                theta = part if theta is None else theta + part
         return theta
 
     def _low_rank_field(self, t: int, F: np.ndarray) -> np.ndarray:

@@ -266,12 +266,15 @@ class RowAverages:
             return state_weights(held.states, self._row_weights(), group.prior.q)
         return average(held.factor, self.weights).reshape(group.size, -1)
 
-    def pair(self, a: str, b: str) -> np.ndarray:
-        """``<phi_i(a) phi_j(b)>``, ``[unit, feature, unit, feature]``."""
+    def pair(self, a: str, b: str, less=None) -> np.ndarray:
+        """``<phi_i(a) phi_j(b)>``, ``[unit, feature, unit, feature]``; for a != b less a product.
+
+        `less`: ``(take [k, unit * feature], off [k, unit * feature])``, whose product is taken off.
+        """
         held = self.moments[a]
         if a == b and held.states is not None:
             return pair_weights(held.states, self._row_weights(), held.q)
-        total = self._cross(a, b)
+        total = self._cross(a, b, less)
         if a == b:
             # A weighted product rounds differently on the two sides; couplings must stay symmetric.
             total = 0.5 * (total + total.T)
@@ -279,11 +282,11 @@ class RowAverages:
         shape = (one.size, one.prior.features, two.size, two.prior.features)
         return total.reshape(shape)
 
-    def _cross(self, a: str, b: str) -> np.ndarray:
+    def _cross(self, a: str, b: str, less) -> np.ndarray:
         one, two = self.moments[a], self.moments[b]
         if one.bits is None and two.bits is not None:
-            return cross(two.bits, one.first, self.weights).T
-        return cross(one.factor, two.first, self.weights)
+            return cross(two.bits, one.first, self.weights, less and less[::-1]).T
+        return cross(one.factor, two.first, self.weights, less)
 
     def along(self, name: str, edges: np.ndarray) -> np.ndarray:
         """``<phi_i(a) phi_j(b)>`` on edges, ``[edge, feature, feature]``."""

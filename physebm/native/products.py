@@ -65,10 +65,18 @@ def times(A: np.ndarray | TwoStates, B) -> np.ndarray:
     return out
 
 
-def cross(A: np.ndarray | TwoStates, B: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """``sum_row w_row A[row, i] B[row, j]``, float64, by blocks of columns; None: equal weights."""
+def cross(
+    A: np.ndarray | TwoStates,
+    B: np.ndarray,
+    weights: np.ndarray | None = None,
+    less: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
+    """``sum_row w_row A[row, i] B[row, j]``, float64, by blocks of columns; None: equal weights.
+
+    `less` is ``(take [k, i], off [k, j])``: their product ``sum_k take[k, i] off[k, j]`` is taken off.
+    """
     if isinstance(A, TwoStates):
-        return _two_state_cross(A, B, weights)
+        return _two_state_cross(A, B, weights, less)
     out = np.empty((A.shape[1], B.shape[1]))
 
     def block(start: int) -> None:
@@ -85,6 +93,8 @@ def cross(A: np.ndarray | TwoStates, B: np.ndarray, weights: np.ndarray | None =
                 out[at] += product
         if weights is None:
             out[at] /= len(A)
+        if less is not None:
+            out[at] -= less[0][:, at].T @ less[1]
 
     _each(block, range(0, A.shape[1], BLOCK), out.size * len(A))
     return out
@@ -107,20 +117,6 @@ def average(A: np.ndarray | TwoStates, weights: np.ndarray | None = None) -> np.
     return total / len(A) if weights is None else total
 
 
-def minus_outer(C: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """``C[i, j] - sum_k rows[k, i] columns[k, j]`` of matrices in double precision, for few k."""
-    from physebm.native.subset_sums import subtract_outer
-
-    out = np.empty_like(C)
-    size = -(-len(C) // _threads())
-    _each(
-        lambda start: subtract_outer(out, C, rows, columns, start, min(start + size, len(C))),
-        range(0, len(C), size),
-        16 * C.size,
-    )
-    return out
-
-
 def _two_state_times(A: TwoStates, J: np.ndarray) -> np.ndarray:
     from physebm.native.subset_sums import multiply_rows
 
@@ -135,17 +131,20 @@ def _two_state_times(A: TwoStates, J: np.ndarray) -> np.ndarray:
     return out
 
 
-def _two_state_cross(A: TwoStates, B: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+def _two_state_cross(A: TwoStates, B: np.ndarray, weights, less) -> np.ndarray:
     from physebm.native.subset_sums import multiply_columns
 
-    w = np.float32(1.0 / len(A)) if weights is None else weights[:, None].astype(np.float32)
-    B = np.multiply(B, w, dtype=np.float32)
+    scale = 1.0 / len(A) if weights is None else float(weights[0])
+    if weights is not None and np.any(weights != scale):
+        B, scale = B * weights[:, None].astype(np.float32), 1.0
+    take, off = (np.zeros((0, 0)), np.zeros((0, 0))) if less is None else less
     units = A.x.shape[1]
     out = np.empty((units, B.shape[1]))
     size = _share(units)
 
     def block(start: int) -> None:
-        multiply_columns(out, A.x, A.low, B, ROWS, start, min(start + size, units))
+        stop = min(start + size, units)
+        multiply_columns(out, A.x, A.low, B, ROWS, scale, take, off, start, stop)
 
     _each(block, range(0, units, size), out.size * len(A))
     return out

@@ -102,15 +102,17 @@ def sums_of_four(vector: int):
 def sum_of_rows(vector: int):
     """An intrinsic for one lane: ``F[0:COLUMNS] += sum_g T[g, nibble_g]`` over `NIBBLES`, in pairs.
 
-    Arguments: addresses of F, of the tables T ``[NIBBLES, 16, COLUMNS]`` and of the nibbles (bytes).
+    Arguments: addresses of F, of the tables T ``[NIBBLES, 16, COLUMNS]`` and of the first nibble (a
+    byte), and the distance of the nibbles in bytes.
     """
     _, index, load, store = _vectors(vector)
 
     def code(context, builder, signature, arguments):
-        F, T, nibbles = arguments
+        F, T, nibbles, step = arguments
         picked = []
         for g in range(NIBBLES):
-            byte = builder.inttoptr(builder.add(nibbles, index(g)), ir.IntType(8).as_pointer())
+            place = builder.add(nibbles, builder.mul(step, index(g)))
+            byte = builder.inttoptr(place, ir.IntType(8).as_pointer())
             row = builder.add(builder.zext(builder.load(byte), index), index(16 * g))
             picked.append(builder.add(T, builder.mul(row, index(_ROW))))
         for column in range(COLUMNS // vector):
@@ -121,8 +123,8 @@ def sum_of_rows(vector: int):
         return context.get_dummy_value()
 
     @intrinsic
-    def add(typing, F, T, nibbles):
-        return types.void(*[types.intp] * 3), code
+    def add(typing, F, T, nibbles, step):
+        return types.void(*[types.intp] * 4), code
 
     return add
 
@@ -147,9 +149,9 @@ def product_by_subsets(vector: int):
                     J_k, dJ = edge.ctypes.data, _ROW
                 for g in range(NIBBLES):
                     fill(T + 16 * _ROW * g, J_k + 4 * dJ * g, dJ, low < 0)
-                N_k = N.ctypes.data + k // 4
+                N_k = N.ctypes.data + N.strides[1] * (k // 4)
                 for lane in range(lanes):
-                    add(F_0 + 4 * F.shape[1] * lane, T, N_k + N.shape[1] * lane)
+                    add(F_0 + 4 * F.shape[1] * lane, T, N_k + N.strides[0] * lane, N.strides[1])
 
     return product
 
@@ -215,12 +217,16 @@ def source_nibbles(N, x, lanes, size):
 
 @njit
 def _column_nibbles(N, x, first, last):
-    """``N[l, g] = sum_i 2^i [x[4g+i, first + l] > 0]``: columns of x as lanes, its rows as sources."""
+    """``N[g, l] = sum_i 2^i [x[4g+i, first + l] > 0]``: columns of x as lanes, its rows as sources."""
     N[:] = 0
     for row in range(x.shape[0]):
-        g, shift, states = row // 4, row % 4, x[row]
-        for l in range(last - first):
-            N[l, g] |= np.uint8(states[first + l] > 0) << shift
+        _add_bits(N[row // 4], x[row, first:last], np.uint8(row % 4))
+
+
+@njit
+def _add_bits(nibbles, states, shift):
+    for l in range(states.shape[0]):
+        nibbles[l] |= np.uint8(states[l] > 0) << shift
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -234,23 +240,42 @@ def multiply_rows(out, x, low, J, first, last):
         width = min(m - j, COLUMNS)
         subset_product(F, N, J[:, j : j + width], lanes, low, room)
         for l in range(lanes):
-            out[first + l, j : j + width] = F[l, :width]
+            _write_scaled(out[first + l, j : j + width], F[l], np.float32(1))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def multiply_columns(out, x, low, B, rows, first, last):
-    """Rows first to last-1 of ``out = x^T B``, summed in double over groups of `rows` rows."""
+def multiply_columns(out, x, low, B, rows, scale, take, off, first, last):
+    """Rows first to last-1 of ``out[i, j] = scale (x^T B)[i, j] - sum_k take[k, i] off[k, j]``.
+
+    Sums over groups of `rows` rows of x and B are taken in single precision, the rest in double.
+    """
     lanes, m = last - first, B.shape[1]
-    N, F, room = nibble_room(lanes, rows), field_room(lanes, COLUMNS), table_room()
+    N = np.empty(((min(rows, len(x)) + SOURCES - 1) // SOURCES * NIBBLES, lanes), np.uint8)
+    F, room = field_room(lanes, COLUMNS), table_room()
     for row in range(0, len(x), rows):
         _column_nibbles(N, x[row : row + rows], first, last)
         for j in range(0, m, COLUMNS):
             width = min(m - j, COLUMNS)
-            subset_product(F, N, B[row : row + rows, j : j + width], lanes, low, room)
+            subset_product(F, N.T, B[row : row + rows, j : j + width], lanes, low, room)
             for l in range(lanes):
-                place, sums = out[first + l, j : j + width], F[l]
-                for i in range(width):
-                    place[i] = sums[i] if row == 0 else place[i] + sums[i]
+                if row > 0:
+                    _add_scaled(out[first + l, j : j + width], F[l], scale)
+                    continue
+                _write_scaled(out[first + l, j : j + width], F[l], scale)
+                for k in range(len(take)):
+                    _add_scaled(out[first + l, j : j + width], off[k, j:], -take[k, first + l])
+
+
+@njit
+def _write_scaled(place, numbers, factor):
+    for i in range(place.shape[0]):
+        place[i] = factor * numbers[i]
+
+
+@njit
+def _add_scaled(place, numbers, factor):
+    for i in range(place.shape[0]):
+        place[i] += factor * numbers[i]
 
 
 @njit(cache=True, nogil=True)
@@ -260,15 +285,3 @@ def weighted_mean(out, x, weights):
     for row in range(x.shape[0]):
         for i in range(x.shape[1]):
             out[i] += weights[row] * x[row, i]
-
-
-@njit(cache=True, nogil=True)
-def subtract_outer(out, C, rows, columns, first, last):
-    """Rows first to last-1 of ``out[i, j] = C[i, j] - sum_k rows[k, i] columns[k, j]``."""
-    for i in range(first, last):
-        for j in range(C.shape[1]):
-            out[i, j] = C[i, j]
-        for k in range(rows.shape[0]):
-            factor = rows[k, i]
-            for j in range(C.shape[1]):
-                out[i, j] -= factor * columns[k, j]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from physebm.native import products
-from physebm.native.products import TwoStates, average, cross, minus_outer, times
+from physebm.native.products import TwoStates, average, cross, times
 
 
 @pytest.fixture(params=[1, 3])
@@ -43,24 +43,25 @@ def test_no_bit_depends_on_how_rows_are_shared(monkeypatch):
     A = rows_of(rng, 300, 200, 0)
     J = rng.normal(size=(200, 40)).astype(np.float32)
     B = rng.random((300, 40), dtype=np.float32)
+    less = J.T[:2].astype(float), B[:2].astype(float)
     results = []
     for count in (1, 2, 7):
         monkeypatch.setattr(products, "_threads", lambda count=count: count)
-        results.append(
-            (
-                times(A, J),
-                cross(A, B),
-                minus_outer(cross(A, B), J.T[:2].astype(float), B[:2].astype(float)),
-            )
-        )
+        results.append((times(A, J), cross(A, B), cross(A, B, None, less)))
     for other in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(results[0], other))
     assert np.array_equal(times(TwoStates(A.x[40:57], 0), J), results[0][0][40:57])
 
 
-def test_an_outer_product_is_taken_off(threads):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_outer_product_is_taken_off(threads, weighted):
+    """From tables and from plain products alike, once, however many groups of rows there are."""
     rng = np.random.default_rng(2)
-    C, rows, columns = rng.normal(size=(23, 31)), rng.normal(size=(2, 23)), rng.normal(size=(2, 31))
-    np.testing.assert_allclose(
-        minus_outer(C, rows, columns), C - rows.T @ columns, rtol=1e-12, atol=1e-14
-    )
+    A, B = rows_of(rng, 1100, 40, -1), rng.random((1100, 20), dtype=np.float32)
+    w = rng.random(1100) if weighted else None
+    take, off = rng.normal(size=(2, 40)), rng.normal(size=(2, 20))
+    for left in (A, A.x.astype(np.float32)):
+        whole = cross(left, B, w)
+        np.testing.assert_allclose(
+            cross(left, B, w, (take, off)), whole - take.T @ off, rtol=1e-10, atol=1e-12
+        )

@@ -83,7 +83,7 @@ def _function(out: Writer, head: str, first: str, body: Writer, choices: list[st
     """A function whose arguments are `first` and those of `choices` that its body uses."""
     text = body.text()
     used = [name for name in choices if re.search(rf"\b{name}\b", text)]
-    out("@njit(nogil=True, error_model='numpy')")
+    out("@njit(nogil=True, error_model='numpy', forceinline=True)")
     with out.block(f"def {head}({', '.join([first, *used])}):"):
         for line in text.splitlines():
             out(line)
