@@ -39,7 +39,16 @@ import numpy as np
 from physebm.backends.base import Backend
 from physebm.errors import InputError
 from physebm.free_energy import averages
-from physebm.free_energy.cold import FEWEST, RELAX, Excess, cold_findings, cold_starts, excess, kinds
+from physebm.free_energy.cold import (
+    FEWEST,
+    RELAX,
+    Excess,
+    cold_findings,
+    cold_numbers,
+    cold_starts,
+    excess,
+    kinds,
+)
 from physebm.free_energy.estimate import Estimate, Finding, Verdict, judged
 from physebm.free_energy.path import Path
 from physebm.free_energy.schedule import offset
@@ -271,7 +280,7 @@ def from_weights(
         found += findings(back, "reverse weights", Verdict.SUSPECT)
         found += gap_findings(there.value, there.stderr, -back.value, back.stderr)
     if cold:
-        diagnostics["excess"] = dict(cold)
+        diagnostics |= cold_numbers(cold)
         found += cold_findings(cold)
         high = max([high, *(base + each.top for each in cold.values() if each.counts)])
     verdict, reason = judged(found)

@@ -122,6 +122,14 @@ def excess(ends: np.ndarray, kind: np.ndarray) -> Excess:
     )
 
 
+def cold_numbers(found: Mapping[str, Excess]) -> dict[str, float]:
+    """Diagnostics ``excess_KIND`` and ``excess_KIND_stderr`` of kinds of starts ``{kind: excess}``."""
+    numbers = {}
+    for kind, each in found.items():
+        numbers |= {f"excess_{kind}": each.value, f"excess_{kind}_stderr": each.stderr}
+    return numbers
+
+
 def cold_findings(found: Mapping[str, Excess]) -> list[Finding]:
     """What kinds of starts ``{kind: excess}`` say against an estimate."""
     return [

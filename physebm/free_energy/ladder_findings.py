@@ -7,7 +7,8 @@ Findings; what a row says holds for all rows above it:
     directions     forward and backward stepping-stones differ by more than `SIGMAS` errors, or 1 nat
     memory         in a tenth of the discarded sweeps, the first quarter not counted, a chain was at
                    energies of the last row where no chain was in the second half of the run: the phase
-                   that it started in has been lost, and may be rare or only slow to come back
+                   that it started in has been lost, and may be rare or only slow to come back; or
+                   fewer sweeps than `DISCARDED` were discarded, which cannot show it
     trips          fewer round trips than `TRIPS`, or a chain without one
     equilibrium    halves, drift, chains or starts disagree: `observables.equilibration` on the
                    estimator's influence, the series whose mean is its error; `CHAINS` are needed
@@ -36,6 +37,8 @@ TRIPS = 10
 SHARE = 0.1
 CHAINS = 4
 FORGOTTEN = 0.1
+# Discarded sweeps that show whether starts are forgotten.
+DISCARDED = 4
 # Probability per row and test that a stationary run is called not equilibrated; one sound run in a
 # hundred has a row that is suspect.
 FALSE_ALARM = 1e-4
@@ -68,8 +71,14 @@ def of_run(path: Path, run: TemperedRun) -> list[Finding]:
     if run.trips is not None and (run.trips.sum() < TRIPS or run.trips.min() < 1):
         text = f"{run.trips.sum()} round trips, {TRIPS} needed and one in each chain: more sweeps"
         findings.append(Finding(Verdict.SUSPECT, text))
-    if run.early is None or run.early.shape[1] < 4:
+    if run.early is None:
         return findings
+    if run.early.shape[1] < DISCARDED:
+        text = (
+            f"{run.early.shape[1]} sweeps discarded, {DISCARDED} needed to tell whether the run forgot "
+            "its starts: discard more"
+        )
+        return [*findings, Finding(Verdict.SUSPECT, text)]
     # the second half: a start that lingers into the first would vouch for itself
     u = path.potentials(run.energies[-1][:, run.energies.shape[2] // 2 :])[..., -1]
     late = run.early[:, run.early.shape[1] // 4 :]

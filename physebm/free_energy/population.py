@@ -33,6 +33,8 @@ as ``sqrt(rho_t / R)``, systematic ones as 1/R) and for a hundred families, ``S_
     families      fewer than `FAMILIES` effective ones, ``exp(-sum_ri omega_r n_ri log omega_r n_ri)``,
                   in all runs with weights omega_r proportional to Z_r: it is their average that is
                   reported. A single run with fewer than `FEWEST_FAMILIES` has failed
+    steps         one step leaves less than `STEP_SHARE` of a population (effective number): of weights
+                  that uneven the largest are seldom drawn, and families know only those that were
     scatter       the runs differ by more than their families allow
     drift         ends of the runs, swept at the target, change their mean energy by more than `DRIFT`
                   errors: a population that stands for the target keeps it, however slow sweeps are
@@ -52,7 +54,16 @@ from physebm.backends.base import Backend
 from physebm.errors import InputError
 from physebm.free_energy import averages
 from physebm.free_energy.annealed import PADDING, ROUNDING, States, gap_findings, reverse
-from physebm.free_energy.cold import FEWEST, RELAX, Excess, cold_findings, cold_starts, excess, kinds
+from physebm.free_energy.cold import (
+    FEWEST,
+    RELAX,
+    Excess,
+    cold_findings,
+    cold_numbers,
+    cold_starts,
+    excess,
+    kinds,
+)
 from physebm.free_energy.estimate import Estimate, Finding, Verdict, judged
 from physebm.free_energy.path import Path
 from physebm.free_energy.population_runs import BLOCKS, Families, Populations, families, populations
@@ -69,6 +80,10 @@ FAMILIES, FEWEST_FAMILIES = 100, 10
 BACK = 512
 # Errors by which the energy of ends may drift; the errors are those of `BLOCKS` blocks.
 DRIFT = 5.0
+# Smallest effective share of a population that a step may leave; rows are placed for 0.9.
+STEP_SHARE = 0.5
+# Differences that are rounding, relative to log Z.
+NEGLIGIBLE = 1e-9
 
 
 def population_annealing(
@@ -182,14 +197,18 @@ def from_populations(
     """
     log_z = recorded.log_z[:, -1]
     runs, R = recorded.family.shape
-    kin, value = families(recorded.family), float(log_mean_exp(log_z))
+    kin, value = families(recorded.family, recorded.effective), float(log_mean_exp(log_z))
     share = np.exp(log_z - value) / runs
     stderr = float(np.sqrt(np.sum((share * kin.stderr) ** 2)))
     found = _family_findings(kin, share, R)
+    smallest = float(recorded.effective.min(initial=1.0))
+    if smallest < STEP_SHARE:
+        reason = f"a step leaves {smallest:.0%} of a population, {STEP_SHARE:.0%} needed: more rows"
+        found.append(Finding(Verdict.SUSPECT, reason))
     scatter, scattered = float("nan"), False
     if runs > 1:
         scatter = log_mean(log_z).stderr
-        scattered = scatter > limit(runs) * stderr
+        scattered = scatter > limit(runs) * stderr + NEGLIGIBLE * (1.0 + abs(value))
         if scattered:
             ratio = f"{scatter / stderr:.1f} times" if stderr > 0 else "infinitely often"
             reason = f"runs scatter by {ratio} what their families allow: a larger population"
@@ -205,13 +224,13 @@ def from_populations(
         "rho_t": kin.rho_t,
         "rho_s": kin.rho_s,
         "families": kin.surviving,
-        "smallest_step_share": float(recorded.effective.min(initial=1.0)),
+        "smallest_step_share": smallest,
         "averages": averages.of_runs(value, log_z, recorded.final, recorded.family, BLOCKS, scattered),
         **(more or {}),
     }
     high = float("nan")
     if back is not None:
-        in_reverse, kin = float(back.log_z[0, -1]), families(back.family)
+        in_reverse, kin = float(back.log_z[0, -1]), families(back.family, back.effective)
         error = float(kin.stderr[0])
         high = in_reverse + PADDING * error
         diagnostics |= {
@@ -226,7 +245,7 @@ def from_populations(
         base = path.base_log_z
         found += gap_findings(value - base, stderr, in_reverse - base, error)
     if drift is not None:
-        diagnostics["drift"] = {"value": drift[0], "stderr": drift[1]}
+        diagnostics |= {"drift": drift[0], "drift_stderr": drift[1]}
         if abs(drift[0]) > DRIFT * drift[1] + ROUNDING * (1.0 + abs(value)):
             reason = (
                 f"sweeps at the target change the energy of the ends by {drift[0]:.3g} +- "
@@ -234,7 +253,7 @@ def from_populations(
             )
             found.append(Finding(Verdict.SUSPECT, reason))
     if cold:
-        diagnostics["excess"] = dict(cold)
+        diagnostics |= cold_numbers(cold)
         found += cold_findings(cold)
         high = max([high, *(path.base_log_z + each.top for each in cold.values() if each.counts)])
     verdict, reason = judged(found)

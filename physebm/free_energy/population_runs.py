@@ -19,6 +19,8 @@ from physebm.observables.reweighting import effective_sample_size, log_mean_exp
 
 # Blocks of families for the error of a run, which is then good to 16 per cent.
 BLOCKS = 20
+# What rounding the edges of blocks to whole walkers makes of an error, at most, times R.
+GRAIN = 0.5 * (BLOCKS * BLOCKS / (BLOCKS - 1.0)) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,14 @@ def populations(
     return Populations(log_z, family, energies, effective, walkers.state.x, final)
 
 
-def families(family: np.ndarray) -> Families:
-    """Family statistics of origins ``[run, walker]``."""
+def families(family: np.ndarray, effective: np.ndarray | None = None) -> Families:
+    """Family statistics of origins ``[run, walker]``.
+
+    Shares are multiples of 1/R, so that those of blocks tell no error below `GRAIN` / R: rounding
+    their edges makes as much, or leaves nothing. With `effective` shares of the steps
+    ``[run, step]`` such an error is at least ``sqrt(sum_k (1/effective_k - 1) / R)``, that of steps
+    which know nothing of each other.
+    """
     R = family.shape[1]
     shares = np.stack([np.bincount(each, minlength=R) for each in family]) / R
     rho_t = R * np.sum(shares**2, axis=1)
@@ -115,6 +123,9 @@ def families(family: np.ndarray) -> Families:
     edges = np.linspace(0, R, blocks + 1).astype(int)
     excess = np.add.reduceat(shares - 1.0 / R, edges[:-1], axis=1)
     stderr = np.sqrt(blocks / (blocks - 1.0) * np.sum(excess**2, axis=1))
+    if effective is not None:
+        of_steps = np.sqrt(np.sum(np.maximum(1.0 / effective - 1.0, 0.0), axis=1) / R)
+        stderr = np.where(stderr < GRAIN / R, np.maximum(stderr, of_steps), stderr)
     return Families(rho_t, R / np.exp(entropy), np.count_nonzero(shares, axis=1), stderr)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from physebm.storage.dataset import axis_coordinates
-from physebm.storage.free_energy_diagnostics import DIAGNOSTICS
+from physebm.storage.free_energy_diagnostics import diagnostic
 from physebm.storage.quantities import TOTAL, Quantity, axis_attributes, quantity
 from physebm.storage.training_scores import PARTS
 
@@ -86,7 +86,7 @@ def free_energy_dataset(
         Arrays ``[*axes, method]``: names of `ROWS`, these with ``_stderr``, `verdict` and
         `verdict_message`.
     diagnostics
-        Arrays ``[*axes, method, ...]`` by names of `free_energy_diagnostics.DIAGNOSTICS`.
+        Arrays ``[*axes, method, ...]`` by names; `free_energy_diagnostics` describes them.
     """
     kept = free_energy_axes(axes)
     ds = xr.Dataset(coords=axis_coordinates(kept))
@@ -101,7 +101,7 @@ def free_energy_dataset(
         else:
             ds[name] = (dims, np.asarray(value, dtype=np.float64), _attributes(name))
     for name, value in diagnostics.items():
-        row = DIAGNOSTICS[name]
+        row = diagnostic(name, np.ndim(value) - len(dims))
         ds[name] = ((*dims, *row.dims), value, row.attributes())
     return ds
 

@@ -10,10 +10,11 @@ independent one. Weights are ``w`` of annealing, ``<w> = Z / Z_0`` forward and `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 NAT, ONE = "nat", "1"
 NEVER = "none: it says what was done, not how well"
+UNDESCRIBED = "not described"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,18 @@ _TABLE = [
          "above 0.1 (stepping-stone) or 0.2 (ais) suspect; above 0.5 ais has failed"),
     ),
     *_of("ais population-annealing",
+        ("excess_quenched", "excess of quenched starts", NAT,
+         "mean -log w' of walks back from quenched states, less that of walks from forward ends",
+         "above 0.5 and 4 errors suspect: forward chains missed a phase, or one is left slowly"),
+        ("excess_quenched_stderr", "standard error of the excess of quenched starts", NAT,
+         "of the difference of both means over walks, quenched starts",
+         "above 0.125: 4 errors hide an excess of 0.5"),
+        ("excess_uniform", "excess of uniform starts", NAT,
+         "mean -log w' of walks back from uniform states, less that of walks from forward ends",
+         "above 0.5 and 4 errors suspect: forward chains missed a phase, or one is left slowly"),
+        ("excess_uniform_stderr", "standard error of the excess of uniform starts", NAT,
+         "of the difference of both means over walks, uniform starts",
+         "above 0.125: 4 errors hide an excess of 0.5"),
         ("rows", "rows", ONE,
          "models on the path, both ends included",
          NEVER),
@@ -150,6 +163,12 @@ _TABLE = [
          "beyond 4 errors, or 1 nat, suspect; beyond 10 nats failed"),
     ),
     *_of("ais",
+        ("excess_random", "excess of random starts", NAT,
+         "mean -log w' of walks back from swept random states, less that of walks from forward ends",
+         "above 0.5 and 4 errors suspect: forward chains missed a phase, or one is left slowly"),
+        ("excess_random_stderr", "standard error of the excess of random starts", NAT,
+         "of the difference of both means over walks, random starts",
+         "above 0.125: 4 errors hide an excess of 0.5"),
         ("chains", "forward chains", ONE,
          "independent forward weights",
          "below 10"),
@@ -210,9 +229,15 @@ _TABLE = [
         ("families", "surviving families", ONE,
          "origins with a copy in the last population",
          "a few, of many walkers", "run"),
+        ("drift", "drift of the ends", NAT,
+         "mean change of u of the runs' ends by sweeps at the last row",
+         "beyond 5 errors: the population does not stand for the last row"),
+        ("drift_stderr", "standard error of the drift of the ends", NAT,
+         "by blocks of neighbouring walkers",
+         NEVER),
         ("smallest_step_share", "smallest effective share of a step", ONE,
          "over all rows and runs, (sum w)^2 / sum w^2 / R of the weights of one step",
-         "far below the 0.9 that rows are placed for"),
+         "below 0.5 suspect; rows are placed for 0.9"),
     ),
     *_of("mean-field tap bethe",
         ("fixed_point_log_z", "log Z of every fixed point", NAT,
@@ -247,3 +272,18 @@ _TABLE = [
 
 DIAGNOSTICS = {row.name: row for row in _TABLE}
 """All diagnostics by name."""
+
+
+def diagnostic(name: str, rank: int) -> Diagnostic:
+    """The row of a name with `rank` axes beyond those of log Z.
+
+    One without a row, or with other axes than its row says, is stored all the same, and says of itself
+    that nothing is known of it: hours of sampling are not lost for want of a definition.
+    """
+    row = DIAGNOSTICS.get(name)
+    if row is not None and len(row.dims) == rank:
+        return row
+    dims = tuple(f"{name}_{axis}" for axis in range(rank))
+    if row is not None:
+        return replace(row, dims=dims)
+    return Diagnostic(name, name.replace("_", " "), ONE, UNDESCRIBED, UNDESCRIBED, dims=dims)

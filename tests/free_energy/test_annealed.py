@@ -212,11 +212,12 @@ def test_what_cannot_be_annealed_is_refused(options, message):
 
 
 def test_a_chain_does_not_feel_the_others_nor_the_backend():
-    path = known("rbm truncated gaussian").path(LINEAR)
-    many, few = (forward(path, NUMBA, (1, 2), n).log_w for n in (40, 7))
-    assert np.array_equal(many[:7], few)
-    slow = forward(path, select("reference"), (1, 2), 7).log_w
-    assert slow == pytest.approx(few, rel=1e-3)
+    path = known("rbm truncated gaussian").path(LINEAR[::4])
+    # few chains have another plan, which sums in another order
+    many, fewer = (forward(path, NUMBA, (1, 2), n).log_w for n in (40, 20))
+    assert np.array_equal(many[:20], fewer)
+    slow = forward(path, select("reference"), (1, 2), 20).log_w
+    assert slow == pytest.approx(fewer, rel=1e-3)
 
 
 def test_own_starts_are_ends_by_weight_and_random_states():

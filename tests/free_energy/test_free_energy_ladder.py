@@ -1,5 +1,6 @@
 """log Z by replica exchange: its errors are right, and where it is wrong it is not trusted."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -329,3 +330,12 @@ def test_few_chains_are_not_enough_and_few_round_trips_neither():
     assert each.verdict == Verdict.SUSPECT and "60 round trips" in each.reason
     recorded = TemperedRun(run.energies, np.zeros(4, dtype=bool))
     assert from_rows(path, recorded, ["bar"])["bar"][-1].verdict == Verdict.TRUSTED
+
+
+def test_too_few_discarded_sweeps_show_nothing_of_the_starts():
+    path, run = good_run()
+    for discarded, verdict in ((0, Verdict.SUSPECT), (3, Verdict.SUSPECT), (4, Verdict.TRUSTED)):
+        short = replace(run, early=run.early[:, -discarded:] if discarded else run.early[:, :0])
+        each = from_rows(path, short, ["bar"])["bar"][-1]
+        assert each.verdict == verdict
+        assert ("sweeps discarded" in each.reason) is (discarded < 4)

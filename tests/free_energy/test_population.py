@@ -14,7 +14,7 @@ from physebm.errors import InputError, StudyError
 from physebm.free_energy.estimate import Verdict
 from physebm.free_energy.path import data_path, scaled_path
 from physebm.free_energy.population import from_populations, population_annealing
-from physebm.free_energy.population_runs import families, populations, weighted_average
+from physebm.free_energy.population_runs import GRAIN, families, populations, weighted_average
 from physebm.free_energy.schedule import adaptive
 from physebm.free_energy.walkers import Walkers
 from physebm.observables.reweighting import log_mean_exp
@@ -165,6 +165,37 @@ def test_runs_that_disagree_make_the_error():
     assert found.verdict is Verdict.SUSPECT and "runs scatter" in found.reason
     assert found.stderr == found.diagnostics["run_scatter"] > 0.2
     assert np.isnan(found.high)
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1e-4, 1e-6])
+def test_a_nearly_infinite_temperature_is_easy(scale):
+    """Weights so even that every walker has one copy: families tell no error, the steps do.
+
+    Independent spins have ``Var(u) = sum_{i<j} (beta J_ij)^2``. |z| <= 4 for each of four runs.
+    """
+    model = known("sk")
+    J = np.triu(model.params.arrays["J"][0], 1)
+    spread = scale * model.row.beta[0] * np.sqrt(np.sum(J**2))
+    row = model.row.value * scale
+    path = scaled_path(
+        model.hamiltonian, model.params, replace(model.row, value=row), np.array([0.0, 1.0])
+    )
+    exact = enumerate_states(path.hamiltonian, path.params, path.coefficients).log_z[1]
+    for seed in range(4):
+        found = population_annealing(path, NUMBA, seed, population=500, runs=4)
+        assert (found.verdict, found.reason) == (Verdict.TRUSTED, "")
+        assert abs(found.log_z - exact) <= 4.0 * found.stderr + 1e-9
+        expected = spread / np.sqrt(2000)
+        assert 0.8 * expected - 1e-9 <= found.stderr <= 1.2 * expected + GRAIN / 500 / np.sqrt(4)
+
+
+def test_steps_that_leave_little_of_a_population_are_suspect():
+    path = known("sk").path([0.0, 0.5, 1.0])
+    run = populations(path, NUMBA, (1, 2), 4, 4000)
+    found = from_populations(path, replace(run, effective=np.full_like(run.effective, 0.51)))
+    assert "a step leaves" not in found.reason
+    found = from_populations(path, replace(run, effective=np.full_like(run.effective, 0.49)))
+    assert found.verdict > Verdict.TRUSTED and "a step leaves 49% of a population" in found.reason
 
 
 def test_what_cannot_be_annealed_is_refused():

@@ -5,8 +5,8 @@ import pytest
 
 import physebm
 from physebm.schema.free_energy_declarations import FREE_ENERGY_METHODS
-from physebm.storage.free_energy import ROWS
-from physebm.storage.free_energy_diagnostics import DIAGNOSTICS
+from physebm.storage.free_energy import ROWS, free_energy_dataset
+from physebm.storage.free_energy_diagnostics import DIAGNOSTICS, UNDESCRIBED
 
 NOT_DIAGNOSTICS = {*ROWS, "verdict", "verdict_message"}
 
@@ -54,3 +54,19 @@ def test_attributes_say_what_it_is_and_when_it_is_bad(given):
     of_all = list(DIAGNOSTICS.values())
     for key in ("long_name", "definition"):
         assert len({getattr(row, key) for row in of_all}) == len(of_all)
+
+
+def test_a_diagnostic_without_a_definition_is_stored_all_the_same():
+    """Scalars and arrays; and one with other axes than its definition says."""
+    values = {"verdict": np.zeros((2, 1)), "verdict_message": np.full((2, 1), "", dtype=object)}
+    given = {
+        "mystery": np.arange(2.0)[:, None],
+        "odd_one": np.ones((2, 1, 3)),
+        "gap": np.ones((2, 1, 5)),
+    }
+    ds = free_energy_dataset({"temperature": [1.0, 2.0]}, ["ais"], values, given)
+    assert ds["mystery"].dims == ("temperature", "estimator")
+    assert ds["odd_one"].dims == ("temperature", "estimator", "odd_one_0")
+    assert ds["mystery"].attrs["definition"] == UNDESCRIBED != ds["gap"].attrs["definition"]
+    assert ds["gap"].sizes["gap_0"] == 5
+    assert ds["mystery"].values[:, 0].tolist() == [0.0, 1.0]
