@@ -159,6 +159,13 @@ def test_narrow_vectors_have_the_same_bits(q):
         assert np.array_equal(F, total)
 
 
+def test_functions_for_different_q_have_different_names():
+    """Else cached code for one q may be linked where another is meant, see `factories`."""
+    functions = [potts_rows.gatherer(q, widest) for q in (5, 9) for widest in (4, 8)]
+    functions += [potts_draw.drawer(q) for q in (5, 9)]
+    assert len({function.py_func.__qualname__ for function in functions}) == len(functions)
+
+
 def test_rare_states_keep_their_probability():
     """Of 2^32 words as many decide for a state as its probability says, wherever it stands.
 

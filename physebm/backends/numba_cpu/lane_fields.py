@@ -19,6 +19,7 @@ from physebm.backends.numba_cpu.lane_code import (
     spread,
     store,
 )
+from physebm.native.factories import made_for
 
 __all__ = [
     "draw_independent",
@@ -75,8 +76,9 @@ _integer_neighbours = _neighbour_vector(_integer)
 _unit_neighbours = _neighbour_vector(_unit)
 
 
-def _neighbour_field(vector):
+def _neighbour_field(kind: str, vector):
     @njit(nogil=True, error_model="numpy")
+    @made_for(kind)
     def field(gap, c, S, n, w):
         row = 4 * S.shape[1]
         for start in range(0, row, 4 * LANES):
@@ -89,9 +91,9 @@ def _neighbour_field(vector):
 
 
 # gap[lane] += c[lane] sum_d w_d S[n_d, lane] of one unit; n and w are its rows (w of any kind for unit)
-field_of_real = _neighbour_field(_real_neighbours)
-field_of_integer = _neighbour_field(_integer_neighbours)
-field_of_unit = _neighbour_field(_unit_neighbours)
+field_of_real = _neighbour_field("real", _real_neighbours)
+field_of_integer = _neighbour_field("integer", _integer_neighbours)
+field_of_unit = _neighbour_field("unit", _unit_neighbours)
 
 
 @njit(nogil=True, error_model="numpy")

@@ -30,6 +30,7 @@ from physebm.backends.numba_cpu.lane_code import (
     store,
 )
 from physebm.lowering.gathered import padded_states
+from physebm.native.factories import made_for
 
 __all__ = [
     "add_constant",
@@ -158,6 +159,7 @@ def drawer(q: int):
     sixteen = _draw(q)
 
     @njit(nogil=True, error_model="numpy")
+    @made_for(q)
     def draw(new, F, theta, c, words, sums):
         for lane in range(0, new.shape[0], LANES):
             sixteen(

@@ -22,6 +22,7 @@ from numba.extending import intrinsic
 from physebm.backends.numba_cpu.lane_code import INDEX, SINGLE, load, place, store
 from physebm.backends.numba_cpu.products import registers
 from physebm.lowering.gathered import ALIGNMENT, padded_states
+from physebm.native.factories import made_for
 
 __all__ = ["gatherer", "rows_room"]
 
@@ -98,6 +99,7 @@ def gatherer(q: int, widest: int = registers()[2]):
     sums = _sums(q, width, lanes)
 
     @njit(nogil=True, error_model="numpy")
+    @made_for(q, widest)
     def gather(F, J, S, first, end):
         f, s, j, row = F.ctypes.data, S.ctypes.data, J.ctypes.data, S.strides[0]
         for start in range(first, end, near):
