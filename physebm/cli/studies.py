@@ -10,6 +10,7 @@ import click
 
 from physebm.cli.guard import fail, guarded
 from physebm.cli.options import CONTEXT, backend_option, out_option, set_option
+from physebm.cli.tables import print_table, progress
 from physebm.errors import InputError
 
 
@@ -87,20 +88,20 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
 
 
 def _summary(path: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from physebm.storage.netcdf import open_summary
+    from physebm.storage.netcdf import open_group, open_summary
+    from physebm.study.estimator_summary import estimator_reasons, estimator_table
     from physebm.study.run_summary import summary_tables, verdict_line
 
     ds = open_summary(path)
-    for each in summary_tables(ds, ds.attrs.get("title") or path.stem):
-        table = Table(title=each.title, title_justify="left")
-        for number, head in enumerate(each.heads):
-            table.add_column(head, justify="right" if number else "left")
-        for row in each.rows:
-            table.add_row(*row)
-        Console().print(table)
+    tables, reasons = summary_tables(ds, ds.attrs.get("title") or path.stem), []
+    if "free_energy_verdict" in ds:
+        group = open_group(path, "free_energies")
+        tables.append(estimator_table(group))
+        reasons = estimator_reasons(group)
+    for each in tables:
+        print_table(each.heads, each.rows, each.title)
+    for reason in reasons:
+        click.echo(reason)
     click.echo(verdict_line(ds))
 
 
@@ -158,37 +159,42 @@ def status(study, overrides, out) -> None:
 @guarded
 def estimate(study, overrides, backend) -> None:
     """What STUDY will cost: memory, work and time."""
-    from rich.console import Console
-    from rich.table import Table
-
     from physebm.study.estimate import estimate_study
     from physebm.study.runner import open_study
 
     opened = open_study(study, overrides)
-    rows = estimate_study(opened, backend)
+    with progress() as bar:
+        rows = estimate_study(opened, backend, lambda name: bar(f"rehearsing {name}"))
     columns = ["task", "points", "lanes", "memory", "unit updates", "random words", "time"]
     exact = any(row.states for row in rows)
     if exact:
         columns.insert(-1, "exact states")
-    table = Table(*columns)
-    for row in rows:
-        cells = [
-            row.task, str(row.points), str(row.lanes), f"{row.nbytes / 2**20:.1f} MiB",
-            f"{row.unit_updates:.2e}", f"{row.random_words:.2e}",
-            *([f"{row.states:.2e}"] if exact else []), f"{row.seconds:.1f} s",
-        ]  # fmt: skip
-        table.add_row(*cells)
-    Console().print(table)
+    print_table(
+        columns,
+        [
+            [
+                row.task, str(row.points), str(row.lanes), f"{row.nbytes / 2**20:.1f} MiB",
+                _counted(row.unit_updates), _counted(row.random_words),
+                *([_counted(row.states)] if exact else []), f"{row.seconds:.1f} s",
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
     grid = opened.grid
     jobs = len(grid.tasks) + len(grid.trainings) + len(grid.free_energies)
     left_out = "compiling, measuring in tasks and inserted rungs of [tempering]"
     if grid.trainings and grid.free_energies:
         left_out += ", and rows that ladders and populations need after the training alone"
     click.echo(
-        f"{grid.points} points in {jobs} tasks, about "
+        f"{grid.points} point{'s' * (grid.points != 1)} in {jobs} task{'s' * (jobs != 1)}, about "
         f"{sum(row.seconds for row in rows):.0f} s on this machine, one worker (rehearsed; {left_out} "
         "not counted)"
     )
+
+
+def _counted(number: float) -> str:
+    """A large number; nothing where a method does not do this kind of work."""
+    return f"{number:.2e}" if number else "-"
 
 
 @click.command(context_settings=CONTEXT)

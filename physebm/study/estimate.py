@@ -7,6 +7,7 @@ for a fraction of a second on this machine, compile time apart.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from physebm.study import setup
@@ -35,30 +36,43 @@ class TaskEstimate:
     states: float = 0.0
 
 
-def estimate_study(opened: Opened, backend: str | None = None) -> list[TaskEstimate]:
+def estimate_study(
+    opened: Opened, backend: str | None = None, told: Callable[[str], None] = lambda name: None
+) -> list[TaskEstimate]:
     """The cost of every training, task and method of free energies on this machine, single worker.
 
+    `told` is called with the name of what is rehearsed next; there may be seconds between two calls.
     Adaptive tempering of tasks adds rungs that cannot be known beforehand: their cost is not included.
     """
     backend = backend or opened.study.backend
     rates: dict[tuple, float] = {}
     rows = []
     for training in opened.grid.trainings:
+        told(training.name)
         cost = estimate_training(opened, training, backend)
         rows.append(TaskEstimate(training.name, 1, **vars(cost), rehearsed=True))
     for task in opened.grid.tasks:
         loaded = task.points[0].loaded
         structure = (task.model, opened.study.sample.method, loaded.hamiltonian.groups)
         rehearse = structure not in rates
+        if rehearse:
+            told(task.name)
         row, rate = _estimate(opened, task, backend, rates.get(structure))
         rates[structure] = rate
         rows.append(TaskEstimate(**row, rehearsed=rehearse))
-    rows += [_free_energy(cost) for cost in estimate_free_energies(opened, backend)]
+    rows += [
+        _free_energy(cost)
+        for cost in estimate_free_energies(opened, backend, lambda each: told(_named(each)))
+    ]
     return rows
 
 
+def _named(methods: tuple[str, ...]) -> str:
+    return f"free energies: {', '.join(methods)}"
+
+
 def _free_energy(cost: MethodCost) -> TaskEstimate:
-    name = f"free energies: {', '.join(cost.methods)}"
+    name = _named(cost.methods)
     return TaskEstimate(
         name,
         cost.points,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -140,8 +141,10 @@ def runs_of(asked: FreeEnergyDeclaration) -> list[tuple[str, ...]]:
     return found
 
 
-def estimate_free_energies(opened: Opened, backend: str) -> list[MethodCost]:
-    """The cost of every run of [free_energy] over all jobs of a study, on one worker."""
+def estimate_free_energies(
+    opened: Opened, backend: str, told: Callable[[tuple[str, ...]], None] = lambda methods: None
+) -> list[MethodCost]:
+    """The cost of every run over all jobs of a study, one worker; `told` hears of each beforehand."""
     asked = opened.study.free_energy
     if asked is None:
         return []
@@ -154,6 +157,7 @@ def estimate_free_energies(opened: Opened, backend: str) -> list[MethodCost]:
         alike.setdefault(kind, []).append(part)
     rows = []
     for methods in runs_of(asked):
+        told(methods)
         total = MethodCost(methods, 0, 0, 0, 0.0, 0.0, 0.0, 0.0)
         for kind, part in first.items():
             point = part.points[0]

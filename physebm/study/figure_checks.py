@@ -24,7 +24,7 @@ from physebm.storage.quantities import QUANTITIES
 from physebm.storage.reweighted import ALWAYS
 from physebm.storage.training_quantities import PARTS, TEXTS, UPDATE, training_quantity
 from physebm.study.grid import Grid
-from physebm.study.theory_curves import check_theories
+from physebm.study.theory_curves import check_applies, check_theories
 from physebm.study.training_pictures import pictured_groups
 
 
@@ -37,6 +37,8 @@ def check_figures(study: StudyDeclaration, grid: Grid) -> None:
         with the key, what there will be, and the nearest of it.
     """
     check_theories(study)
+    for where, plot in addressed_plots(study):
+        _check_applied(grid, plot, where)
     learned = _Learned.of(grid)
     for where, plot in addressed_plots(study):
         if plot.kind not in TRAINING_KINDS:
@@ -47,6 +49,15 @@ def check_figures(study: StudyDeclaration, grid: Grid) -> None:
             _check_samples(plot, learned, where)
         else:
             _check_array(plot, learned, where)
+
+
+def _check_applied(grid: Grid, plot: PlotDeclaration, where: str) -> None:
+    """The theories of a figure speak of every model of the grid (lines of a plane: of the first)."""
+    models = {id(point.loaded): point.loaded for point in grid.all_points}
+    shown = list(models.values())[: 1 if plot.kind == "phase_diagram" else None]
+    for name in plot.theory:
+        for model in shown:
+            check_applies(name, plot, model, where)
 
 
 @dataclass(frozen=True)

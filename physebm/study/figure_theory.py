@@ -13,7 +13,7 @@ from physebm.schema.load import Loaded
 from physebm.schema.plot_declarations import ESTIMATOR, REWEIGHTED, PlotDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.study.hopfield_curves import load_of
-from physebm.study.theory_curves import Theory, theory
+from physebm.study.theory_curves import Theory, check_applies, theory
 
 
 class TheoryOfFigures:
@@ -40,7 +40,7 @@ class TheoryOfFigures:
     def boundaries(self, plot: PlotDeclaration, name: str, where: str) -> list[tuple]:
         """Lines over a scanned load and temperature, each column at its realised load P/N."""
         known = theory(name, where)
-        self._applied(known, name, self.model({}), where)
+        check_applies(name, plot, self.model({}), where)
         if "temperature" not in (plot.x, plot.y):
             hint = f"`{name}` draws lines in a plane of temperature"
             raise StudyFileError(f"{where}.y", got=plot.y, expected="temperature", hint=hint)
@@ -88,11 +88,13 @@ class TheoryOfFigures:
         values = known.values[plot.y]
         xs = part[plot.x].values
         if plot.x == ESTIMATOR:
-            model = self._applied(known, name, self.model(at), where)
+            model = self.model(at)
+            check_applies(name, plot, model, where)
             value = values(model, np.array([self._temperature(at, model, part)]))
             return np.array([-0.4, len(xs) - 0.6]), np.repeat(value, 2)
         if plot.x in ("temperature", REWEIGHTED):
-            model = self._applied(known, name, self.model(at), where)
+            model = self.model(at)
+            check_applies(name, plot, model, where)
             key = (name, plot.y, id(model), float(xs.min()), float(xs.max()))
             if key not in self._smooth:
                 temperatures = known.temperatures(model, *key[-2:])
@@ -101,7 +103,8 @@ class TheoryOfFigures:
         found = []
         for x in xs:
             point = {**at, plot.x: x.item()}
-            model = self._applied(known, name, self.model(point), where)
+            model = self.model(point)
+            check_applies(name, plot, model, where)
             temperature = self._temperature(point, model, part)
             found.append(float(values(model, np.array([temperature]))[0]))
         return xs.astype(float), np.array(found)
@@ -110,13 +113,6 @@ class TheoryOfFigures:
         if self.study.temperature is None and "temperature" not in at:
             return float(np.ravel(part["temperature"].values)[0])
         return self.study.temperature_at(at, model.env)
-
-    def _applied(self, known: Theory, name: str, model: Loaded, where: str) -> Loaded:
-        """The model, once the theory is known to speak of it."""
-        reason = known.applies(model)
-        if reason:
-            raise StudyFileError(f"{where}.theory", got=name, hint=reason)
-        return model
 
 
 def _same(one: tuple, other: tuple) -> bool:

@@ -104,13 +104,14 @@ def _table(ds: xr.Dataset, title: str, what: str, names: list[str], columns) -> 
     )
     rows = []
     for name in names:
-        cells = [name, *[_number(pick, ds[name]) for pick in (np.nanmin, np.nanmax)][single:]]
+        cells = [name, *[number(pick, ds[name]) for pick in (np.nanmin, np.nanmax)][single:]]
         for _, tail, pick in columns:
-            cells.append(_number(pick, ds[name + tail]) if name + tail in ds else "")
+            cells.append(number(pick, ds[name + tail]) if name + tail in ds else "")
         rows.append(tuple(cells))
     return SummaryTable(title, heads, tuple(rows))
 
 
-def _number(pick: Callable, values: xr.DataArray) -> str:
+def number(pick: Callable, values: xr.DataArray) -> str:
+    """One number of many as text; "-" where none is known."""
     numbers = np.asarray(values, dtype=float)
     return f"{pick(numbers):.4g}" if np.isfinite(numbers).any() else "-"

@@ -84,6 +84,22 @@ def check_theory(plot: PlotDeclaration, where: str) -> None:
             raise StudyFileError(f"{where}.theory", got=name, hint="no theory draws histograms")
 
 
+def check_applies(name: str, plot: PlotDeclaration, model: Loaded, where: str) -> None:
+    """Raise where a theory says nothing about a model, with those that do about this figure of it."""
+    reason = THEORIES[name].applies(model)
+    if reason is None:
+        return
+    legal = [
+        each
+        for each, held in THEORIES.items()
+        if (held.boundaries if plot.kind == "phase_diagram" else plot.y in held.values)
+        and held.applies(model) is None
+    ]
+    if not legal:
+        reason += "; leave `theory` out: none speaks of this figure"
+    raise StudyFileError(f"{where}.theory", got=name, expected=legal, hint=reason)
+
+
 def addresses(study: StudyDeclaration) -> list[tuple[str, PlotDeclaration]]:
     """The [plot] tables with their addresses for messages, ``FILE: plot.KIND[number]``."""
     seen: dict[str, int] = {}

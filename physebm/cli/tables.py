@@ -1,0 +1,45 @@
+"""Tables and lines of progress for people.
+
+Tables are as wide as the terminal; written to a pipe or a file they keep every character. What is
+under way stands on the error stream: on a terminal one line that goes again, else a line each.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+
+# No table is this wide: where nobody looks at a terminal nothing is cut or folded.
+UNBOUNDED = 10_000
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+    """Texts in columns, numbers to the right; the first column is folded where a terminal is narrow."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for place, head in enumerate(heads):
+        if place:
+            table.add_column(head, justify="right", no_wrap=True, overflow="fold")
+        else:
+            table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else UNBOUNDED).print(table)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A function that says what is under way."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda text: click.echo(text, err=True)
+        return
+    with console.status("") as line:
+        yield lambda text: line.update(text)
