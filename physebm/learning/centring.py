@@ -21,7 +21,7 @@ from physebm.errors import LoweringError
 from physebm.model.conditionals import Conditionals
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.statistics import Averages, RowAverages, statistics
-from physebm.model.terms import Field, LowRank, Many, Pair, array_of, groups_of
+from physebm.model.terms import LowRank, Many, Pair, array_of, groups_of
 
 # Weight of the present batch in the running mean of hidden units.
 RATE = 0.01
@@ -30,20 +30,8 @@ Offsets = Mapping[str, np.ndarray]
 
 
 def field_slots(hamiltonian: Hamiltonian) -> dict[str, tuple[int, str]]:
-    """Per group the term index and slot of its own trainable field (the first, if it has several).
-
-    An array that is the field of several groups is no group's own: it cannot follow all of them.
-    """
-    fields = [
-        (t, term)
-        for t, term in enumerate(hamiltonian.terms)
-        if isinstance(term, Field) and term.h and hamiltonian.slot(term.h).trainable
-    ]
-    found: dict[str, tuple[int, str]] = {}
-    for t, term in fields:
-        if all(other.group == term.group for _, other in fields if other.h == term.h):
-            found.setdefault(term.group, (t, term.h))
-    return found
+    """Per group the term index and slot of its own trainable field, see `Hamiltonian.field_slots`."""
+    return hamiltonian.field_slots
 
 
 def check_centred(hamiltonian: Hamiltonian, where: str) -> None:

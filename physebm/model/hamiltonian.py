@@ -16,10 +16,11 @@ A group marked `integrated` is summed out analytically: it has no state, and its
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from physebm.errors import ModelFileError
-from physebm.model.terms import AllPairs, LowRank, Many, Pair, Square, Term, array_of, groups_of
+from physebm.model.terms import AllPairs, Field, LowRank, Many, Pair, Square, Term, array_of, groups_of
 from physebm.model.units import Prior, UnitKind
 
 
@@ -126,11 +127,37 @@ class Hamiltonian:
 
     def group(self, name: str) -> Group:
         """The group called `name`."""
-        return next(group for group in self.groups if group.name == name)
+        return self._groups[name]
 
     def slot(self, name: str) -> Slot:
         """The slot called `name`."""
-        return next(slot for slot in self.slots if slot.name == name)
+        return self._slots[name]
+
+    # names are looked up some hundred times in an update of a training
+    @cached_property
+    def _groups(self) -> dict[str, Group]:
+        return {group.name: group for group in self.groups}
+
+    @cached_property
+    def _slots(self) -> dict[str, Slot]:
+        return {slot.name: slot for slot in self.slots}
+
+    @cached_property
+    def field_slots(self) -> dict[str, tuple[int, str]]:
+        """Per group the term index and slot of its own trainable field (the first, if it has several).
+
+        An array that is the field of several groups is no group's own: it cannot follow all of them.
+        """
+        fields = [
+            (t, term)
+            for t, term in enumerate(self.terms)
+            if isinstance(term, Field) and term.h and self.slot(term.h).trainable
+        ]
+        found: dict[str, tuple[int, str]] = {}
+        for t, term in fields:
+            if all(other.group == term.group for _, other in fields if other.h == term.h):
+                found.setdefault(term.group, (t, term.h))
+        return found
 
     @property
     def sampled(self) -> tuple[Group, ...]:

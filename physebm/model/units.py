@@ -108,7 +108,10 @@ def mean(prior: Prior, theta, lam=0.0, variance=1.0, lower=0.0):
         case UnitKind.ISING:
             return np.tanh(theta)
         case UnitKind.BERNOULLI:
-            return 0.5 + 0.5 * np.tanh(0.5 * theta)
+            p = np.tanh(0.5 * theta)
+            p *= 0.5
+            p += 0.5
+            return p
         case UnitKind.POTTS:
             return softmax(theta, axis=-1)
     precision = 1.0 / np.asarray(variance, dtype=np.float64) + lam

@@ -77,6 +77,7 @@ class NumbaKernels:
         self._fixed: dict[str, np.ndarray] = {}
         self._operands: Operands | None = None
         self._derived: dict[str, np.ndarray] = {}
+        self._tiles: tuple[np.ndarray | None, int, np.ndarray | None] = (None, 0, None)
 
     def prepare(self, state: LaneState, lanes: Lanes, launch: Launch) -> None:
         """Allocate and rebuild the running fields of every lane; nothing where there are none."""
@@ -130,8 +131,7 @@ class NumbaKernels:
         threads = 1 if updates < SERIAL_UPDATES else min(numba.get_num_threads(), len(lanes))
         items = len(lanes)
         if self._tiled or self._vectors:
-            size, step = (LANES_OF_A_TILE, LANES) if self._vectors else (tile_size(self.plan), 8)
-            tiles = tiles_of(lanes.instance, threads, size, step)
+            tiles = self._tiles_of(lanes.instance, threads)
             shared, items = (tiles, *shared), len(tiles)
             threads = min(threads, items)
         if threads == 1:
@@ -142,6 +142,15 @@ class NumbaKernels:
         for part in parts:
             part.result()
         return E
+
+    def _tiles_of(self, instance: np.ndarray, threads: int) -> np.ndarray:
+        """The tiles of a call; those of the call before where its lanes are the same array."""
+        of, cut_for, tiles = self._tiles
+        if of is not instance or cut_for != threads:
+            size, step = (LANES_OF_A_TILE, LANES) if self._vectors else (tile_size(self.plan), 8)
+            tiles = tiles_of(instance, threads, size, step)
+            self._tiles = instance, threads, tiles
+        return tiles
 
     def _fixed_arguments(self, launch: Launch) -> dict[str, np.ndarray]:
         """Tables and operands by argument name; looked up once per launch, not once per call."""
