@@ -64,9 +64,9 @@ def pattern_overlaps(
         raise ValueError("patterns [instance, pattern, unit] need the instance of every lane")
     instance_l = np.asarray(instance_l)
     out = np.empty((len(s), xi.shape[1]))
-    if len(s) and (np.diff(instance_l) >= 0).all():
-        ends = np.flatnonzero(np.diff(instance_l, append=-1)) + 1
-        groups = [slice(begin, end) for begin, end in zip((0, *ends), ends)]
+    if (instance_l[1:] >= instance_l[:-1]).all():
+        ends = [*(np.flatnonzero(instance_l[1:] > instance_l[:-1]) + 1), len(instance_l)]
+        groups = [slice(begin, end) for begin, end in zip((0, *ends), ends) if end > begin]
     else:
         groups = [np.flatnonzero(instance_l == instance) for instance in np.unique(instance_l)]
     for lanes in groups:

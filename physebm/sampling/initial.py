@@ -18,6 +18,9 @@ from physebm.model.units import UnitKind
 from physebm.rng.philox import philox4x32, uniform, uniform53
 from physebm.rng.streams import Purpose, last_word
 
+# Words drawn together: bounds the memory of large models.
+_TOGETHER = 1 << 18
+
 
 def empty(plan: SweepPlan, lanes: int) -> LaneState:
     """Uninitialised (zero) configurations of all groups."""
@@ -35,14 +38,26 @@ def random(plan: SweepPlan, lanes: Lanes, g: int, rows, scale=1.0, lower=0.0) ->
     `scale` is the prior's standard deviation and `lower` its edge, for continuous groups.
     """
     group = plan.groups[g]
-    high, low = _words(lanes, g, rows, group.size)
+    rows = np.arange(len(lanes))[rows]
+    drawn = np.empty((len(rows), group.size), dtype=state_dtype(group.prior))
+    step = max(1, _TOGETHER // max(1, group.size))
+    for at in range(0, len(rows), step):
+        high, low = _words(lanes, g, rows[at : at + step], group.size)
+        drawn[at : at + step] = _from_words(group, high, low)
     if group.prior.discrete:
-        states = np.array(group.prior.states)
-        return states[np.minimum((uniform(high) * len(states)).astype(int), len(states) - 1)]
-    normal = ndtri(uniform53(high, low)) * scale
+        return drawn
+    drawn *= scale
     if group.prior.kind is UnitKind.GAUSSIAN:
-        return normal
-    return lower + np.abs(normal)
+        return drawn
+    return lower + np.abs(drawn)
+
+
+def _from_words(group: UnitGroup, high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    """States of a discrete prior, each as likely; standard normal numbers otherwise."""
+    if not group.prior.discrete:
+        return ndtri(uniform53(high, low))
+    states = np.array(group.prior.states)
+    return states[np.minimum((uniform(high) * len(states)).astype(int), len(states) - 1)]
 
 
 def all_up(group: UnitGroup, rows: int, lower=0.0) -> np.ndarray:

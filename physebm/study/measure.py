@@ -170,6 +170,8 @@ class Recorder:
         self.rungs, self.instances = rungs, instances
         self.draws, self.taken = draws, 0
         self.points, self.chains = len(rungs), subject.chains
+        self._rung_of = np.repeat(rungs, self.chains)
+        self._instance_of = np.repeat(instances, self.chains)
         self._patterns = None if subject.pattern_slot is None else _patterns(subject, params)
         self._ready = None if self._patterns is None else overlap.ready_patterns(self._patterns)
         self.series: dict[str, BinnedSeries] = {
@@ -221,8 +223,9 @@ class Recorder:
     def _energies(self, state: ChainState, lanes_of) -> dict[str, np.ndarray]:
         E = state.energies[lanes_of]
         flat = E.reshape(-1, E.shape[-1])
-        rung = np.repeat(self.rungs, self.chains)
-        first, second = energy_derivatives(self.subject.hamiltonian, self.coefficients, flat, rung)
+        first, second = energy_derivatives(
+            self.subject.hamiltonian, self.coefficients, flat, self._rung_of
+        )
         first, second = first.reshape(lanes_of.shape), second.reshape(lanes_of.shape)
         return {"du_dbeta": first, "du_dbeta_squared": first**2, "d2u_dbeta2": second}
 
@@ -247,14 +250,13 @@ class Recorder:
             return {}
         group = self.subject.hamiltonian.counted[0]
         s = x[group.name].reshape(-1, group.size)
-        instance = np.repeat(self.instances, self.chains)
         xi = self._patterns
         if wanted == {"retrieval_overlap"}:
             spins = order.spins(x[group.name], group.prior.kind)
             nominated = xi[self.instances, self.subject.pattern]
             product = np.einsum("pcn,pn->pc", spins, nominated, dtype=np.float64)
             return {"retrieval_overlap": product / group.size}
-        m = overlap.pattern_overlaps(s, self._ready, instance, group.prior.kind)
+        m = overlap.pattern_overlaps(s, self._ready, self._instance_of, group.prior.kind)
         m = m.reshape(*x[group.name].shape[:-1], -1)
         return {
             "pattern_overlap": m,
