@@ -17,6 +17,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# A list of legal names beyond this many characters has the nearest one before it, not behind it.
+LONG = 70
+
 
 class PhysebmError(Exception):
     """Base of all errors with a message for the user; `exit_status` is what the CLI returns."""
@@ -59,7 +62,11 @@ class InputError(PhysebmError):
             names = [str(name) for name in expected]
             text = ", ".join(names) if names else "(none)"
             near = nearest(str(got), names)
-            lines.append(f"  expected  {text}" + (f"   (did you mean {near}?)" if near else ""))
+            if near and len(text) > LONG:
+                text = f"did you mean {near}?   One of: {text}"
+            elif near:
+                text += f"   (did you mean {near}?)"
+            lines.append(f"  expected  {text}")
         if hint:
             lines.append(f"  hint      {hint}")
         super().__init__("\n".join(lines))

@@ -70,6 +70,7 @@ def list_models(models) -> None:
 @guarded
 def show(model, stage, method, parameters, models) -> None:
     """Print MODEL as mathematics, as sweep plan, or as code."""
+    from physebm.schema.expressions import parse
     from physebm.schema.load import load
     from physebm.study.describe import describe
     from physebm.study.models import load_model
@@ -80,5 +81,6 @@ def show(model, stage, method, parameters, models) -> None:
         if not sign or not value.strip():
             raise InputError("--set", got=item, expected="NAME=VALUE, as in N=500")
         chosen[name.strip()] = value.strip()
+    given = {name: parse(held, f"--set {name}", InputError) for name, held in chosen.items()}
     declared = load_model(model, models=models).declaration
-    click.echo(describe(load(declared, chosen), stage, method))
+    click.echo(describe(load(declared, given), stage, method))

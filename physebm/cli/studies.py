@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from physebm.cli.guard import fail, guarded
 from physebm.cli.options import CONTEXT, backend_option, out_option, set_option
 from physebm.cli.tables import print_table, progress
 from physebm.errors import InputError
+
+if TYPE_CHECKING:
+    from physebm.study.runner import Outcome
 
 
 @click.command(context_settings=CONTEXT)
@@ -39,6 +43,7 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
     from physebm.study.figures import draw_figures
     from physebm.study.runner import run_study
 
+    made = out is not None and not Path(out).parent.exists()
     console = Console(stderr=True)
     quiet = not console.is_terminal
     columns = (
@@ -77,14 +82,25 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
         click.echo(f"{outcome.result} is complete already{drawn} (--restart computes it again)")
     _summary(outcome.result)
     click.echo(f"result   {outcome.result}   ({outcome.seconds:.1f} s)")
+    if made:
+        click.echo(f"folder   {outcome.result.parent} was made for it")
     for name, text in outcome.failures.items():
         click.echo(f"failed   {name}: {text}", err=True)
     if not no_plot:
-        draw_figures(
+        drawn = draw_figures(
             outcome.result, study=outcome.study, told=lambda path: click.echo(f"figure   {path}")
         )
+        if not drawn:
+            click.echo(f"figures  {_no_figures(outcome)}")
     if outcome.failures:
         fail("the same command tries the failed tasks again", 1)
+
+
+def _no_figures(outcome: Outcome) -> str:
+    """How to get figures of a study that asks for none."""
+    if outcome.study.free_energy is not None:
+        return f"[plot] asks for none; `physebm plot {outcome.result}` draws the free energies"
+    return f"[plot] asks for none; `physebm plot {outcome.result} --study FILE` draws those of FILE"
 
 
 def _summary(path: Path) -> None:
@@ -111,7 +127,13 @@ def _summary(path: Path) -> None:
 @out_option
 @guarded
 def status(study, overrides, out) -> None:
-    """How far STUDY is, also while it runs."""
+    """How far STUDY is, also while it runs.
+
+    Of a result (a .nc file) in place of STUDY: whether it is complete, and the command that wrote it.
+    """
+    if Path(study).suffix == ".nc":
+        _told_result(Path(study))
+        return
     from physebm.schema.study_file import study_to_dict
     from physebm.study.differences import refuse_other_result
     from physebm.study.jobs_progress import progress_of
@@ -119,7 +141,7 @@ def status(study, overrides, out) -> None:
     from physebm.study.workfolder import complete, holder, other_work, saved
 
     opened = open_study(study, overrides, out)
-    refuse_other_result(opened.out, opened.digest, study_to_dict(opened.study))
+    refuse_other_result(opened.out, opened.digest, study_to_dict(opened.study), asking=True)
     if not opened.work.exists() and complete(opened.out):
         click.echo(f"complete: {opened.out}")
         return
@@ -150,6 +172,25 @@ def status(study, overrides, out) -> None:
             click.echo(f"  {task.name}: checkpoint of {size:.1f} MiB")
         elif folder.exists() and not running and not saved(opened.work, task.name):
             click.echo(f"  {task.name}: stopped before its first checkpoint; it begins again")
+
+
+def _told_result(path: Path) -> None:
+    """Title, command, date and verdicts of a result."""
+    from physebm.storage.dataset import record_of
+    from physebm.storage.netcdf import open_group, open_summary
+    from physebm.study.paths import check_result_path
+    from physebm.study.run_summary import verdict_line
+    from physebm.study.workfolder import complete
+
+    check_result_path(path)
+    ds, record = open_summary(path), record_of(open_group(path, "/provenance"))
+    click.echo(
+        f"{'complete' if complete(path) else 'not complete'}: {path}, {ds.attrs.get('title', '?')}"
+    )
+    for name in ("command", "date"):
+        if record.get(name):
+            click.echo(f"{name:<8} {record[name]}")
+    click.echo(verdict_line(ds))
 
 
 @click.command(context_settings=CONTEXT)
@@ -208,7 +249,9 @@ def plot(result, out, study) -> None:
     """Draw the figures of RESULT (a .nc file) again."""
     from physebm.schema.study_file import read_study
     from physebm.study.figures import draw_figures
+    from physebm.study.paths import check_result_path
 
+    check_result_path(result)
     asked = None if study is None else read_study(study)
     if not draw_figures(result, out, study=asked, told=click.echo):
         where = study or f"study of {result}"

@@ -20,8 +20,10 @@ def score(result, data, update, at, out) -> None:
 
     DATA is read like the training data of the study: same variable, alphabet, threshold.
     """
+    from physebm.study.paths import check_result_path
     from physebm.study.trained_files import read_age_option, read_at_options, score_file, write_scores
 
+    check_result_path(result)
     scores = score_file(result, data, read_age_option(update), read_at_options(at))
     for name in scores.data_vars:
         values = scores[name]
@@ -53,8 +55,10 @@ def generate(result, samples, out, sweeps, temperature, seed, clamp, update, at)
 
     Every sample is the end of an independent chain that started at random.
     """
+    from physebm.study.paths import check_result_path
     from physebm.study.trained_files import generate_file, read_age_option, read_at_options
 
+    check_result_path(result)
     path = generate_file(
         result,
         out,

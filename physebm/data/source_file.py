@@ -129,7 +129,7 @@ def _missing(path: Path, where: str, readable: Collection[str]) -> StudyFileErro
     near = difflib.get_close_matches(path.name, names, n=5, cutoff=0.4) or names[:5]
     searched = f"there is no file of this name in {folder.resolve()}"
     if readable and not near:
-        searched += ", nor any that could be read"
+        searched += f", nor any that ends in {' or '.join(sorted(readable))}"
     return StudyFileError(where, got=path.name, expected=near or None, hint=searched)
 
 

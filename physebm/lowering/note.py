@@ -51,6 +51,7 @@ def physics_note(
     title: str = "",
     source: str = "",
     conventions: str = "",
+    absent: Sequence[str] = (),
     checked: Sequence[str] = (),
 ) -> str:
     """The physics of a model on one page of plain text, at most 100 columns wide where words allow.
@@ -65,6 +66,8 @@ def physics_note(
         variance and lower edge of each continuous group; required for those.
     parameters
         the values at which the model is shown.
+    absent
+        sentences about declared terms that H does not have, their strength being 0.
     checked
         further sentences about limits that were checked, e.g. with the numbers found.
     """
@@ -74,7 +77,7 @@ def physics_note(
     sections = [
         _head(hamiltonian, title, source),
         ["Distribution", *_distribution(hamiltonian, terms, numbers, symbols)],
-        ["Terms", *(_term(hamiltonian, t, terms[t], n) for t, n in numbers.items())],
+        ["Terms", *(_term(hamiltonian, t, terms[t], n) for t, n in numbers.items()), *absent],
         ["Units", *(_units(group, priors, symbols) for group in hamiltonian.groups)],
         ["Temperature", *_temperature(hamiltonian, terms, numbers, priors)],
         ["Per unit", _per_unit(hamiltonian)],

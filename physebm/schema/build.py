@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import prod
 
-from physebm.errors import ModelFileError
+from physebm.errors import InputError, ModelFileError
 from physebm.model import graphs
 from physebm.model.hamiltonian import Group, Hamiltonian, Slot
 from physebm.model.terms import AllPairs, EdgeList, Field, Lattice, LowRank, Many, Pair, Square, Term
@@ -66,6 +66,7 @@ class _Builder:
 
     def __init__(self, declaration: ModelDeclaration, overrides: dict[str, Expression]):
         self.declaration = declaration
+        self.overrides = overrides
         self.env = declaration.values(overrides)
         self.groups: dict[str, Group] = {}
         self.slots: dict[str, Slot] = {}
@@ -79,9 +80,7 @@ class _Builder:
     def build(self) -> Structure:
         for name, unit in self.declaration.units.items():
             where = f"{self.declaration.where}.units.{name}"
-            shape = tuple(each.integer(self.env) for each in unit.shape)
-            if prod(shape) < 1:
-                raise ModelFileError(f"{where}.shape", got=list(shape), expected="at least one unit")
+            shape = tuple(self._length(each, name) for each in unit.shape)
             if prod(shape) > MAX_UNITS:
                 expected = f"at most {MAX_UNITS} units"
                 raise ModelFileError(f"{where}.shape", got=list(shape), expected=expected)
@@ -109,6 +108,26 @@ class _Builder:
             frozenset(self.mirrored),
             self.snapshots,
         )
+
+    def _length(self, held: Expression, group: str) -> int:
+        """One length of a group's shape; what a user set wrong is blamed where it was set."""
+        try:
+            length = held.integer(self.env)
+        except InputError:
+            length = 0
+        if length >= 1:
+            return length
+        given = self.overrides.get(held.name)
+        value, expected = held.value(self.env), "a whole number, one or more"
+        got = held.text if held.constant is not None else f"{held.text} = {value:.12g}"
+        if given is not None:
+            hint = f"it is a length of the units {group} of {self.declaration.name}"
+            raise given.error(given.where, got=got, expected=expected, hint=hint)
+        used = [name for name in held.names if name in self.env]
+        hint = (
+            ", ".join(f"{name} = {self.env[name]:.12g}" for name in used) if held.name is None else ""
+        )
+        raise held.error(held.where, got=got, expected=expected, hint=f"at {hint}" if hint else None)
 
     def _term(self, index: int, term: TermDeclaration) -> None:
         where = f"{self.declaration.where}.terms[{index}]"

@@ -27,6 +27,7 @@ S = TypeVar("S")
 _PATH = re.compile(r"(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$")
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+_BARE = re.compile(r"([A-Za-z0-9_.-]+)\s*=\s*([A-Za-z_./~][^\"'#=\[\]{}]*)(?:#.*)?\Z")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 
 
@@ -88,6 +89,12 @@ def parse_toml(text: str, file: str, error: type[InputError]) -> dict[str, Any]:
         lines = text.split("\n")
         end = f"at line {len(lines)}, column {len(lines[-1]) + 1}, the end"
         hint = f"this is not TOML: {problem}".replace("at end of document", end)
+        at = re.search(r"at line (\d+)", str(problem))
+        line = lines[int(at[1]) - 1].strip() if at else None
+        quoted = _BARE.match(line or "")
+        if quoted:
+            hint += f'; texts stand in quotes: {quoted[1]} = "{quoted[2].strip()}"'
+        raise error(file, got=line, hint=hint) from None
     except RecursionError:
         hint = "the tables are nested too deeply"
     raise error(file, hint=hint)

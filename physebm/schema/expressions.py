@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn, TypeAlias
 
-from physebm.errors import InputError, ModelFileError
+from physebm.errors import InputError, ModelFileError, nearest
 from physebm.schema.jets import Jet, JetError
 
 MAX_LENGTH = 400
@@ -244,9 +244,14 @@ def _fail(
 
 def _unknown(expression: Expression, name: str, legal: Iterable[str]) -> NoReturn:
     where = expression.where or f'expression "{expression.text}"'
-    hint = None if expression.text == name else f'in the expression "{expression.text}"'
     names = [other for other in legal if other not in TEMPERATURE_NAMES]
-    raise expression.error(where, got=name, expected=names, hint=hint)
+    if expression.text != name:
+        hint = f'in the expression "{expression.text}"'
+        raise expression.error(where, got=name, expected=names, hint=hint)
+    expected = f"a number, or an expression of {', '.join(names)}" if names else "a number"
+    near = nearest(name, names)
+    meant = f"   (did you mean {near}?)" if near else ""
+    raise expression.error(where, got=name, expected=expected + meant)
 
 
 def _literal(value: int | float) -> Node:

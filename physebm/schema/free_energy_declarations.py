@@ -159,8 +159,12 @@ class FreeEnergyDeclaration(msgspec.Struct, **_STRICT):
             read = any(method in readers for method in self.method)
             written = getattr(self, name) is not None
             if written and not read:
-                hint = f"`{name}` is read by {', '.join(readers)}; method is {list(self.method)}"
-                raise Problem(f".{name}", got=name, hint=hint)
+                raise Problem(
+                    f".{name}",
+                    got=f"a table that none of {', '.join(self.method)} reads",
+                    hint=f"it is read by {', '.join(readers)}: add one of them to `method`, or leave "
+                    f"free_energy.{name} out",
+                )
             if read and not written and name in kinds:
                 msgspec.structs.force_setattr(self, name, kinds[name]())
 

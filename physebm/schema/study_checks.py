@@ -32,8 +32,12 @@ def check_sections(study: StudyDeclaration) -> None:
     if study.sample.chains < 2:
         for i, name in enumerate(study.observe.record):
             if name in REPLICA_OBSERVABLES:
-                hint = f"it compares two chains; [sample] chains = {study.sample.chains}"
-                raise StudyFileError(f"{file}: observe.record[{i}]", got=name, hint=hint)
+                raise StudyFileError(
+                    f"{file}: observe.record[{i}]",
+                    got=f"{name} with sample.chains = {study.sample.chains}",
+                    expected="sample.chains = 2 or more",
+                    hint="it compares two chains of one disorder sample",
+                )
     if study.train is not None:
         _check_train(study)
     if study.free_energy is not None:

@@ -46,6 +46,7 @@ from physebm.schema.study_declarations import (
 )
 from physebm.schema.study_tables import study_to_dict
 from physebm.schema.train_scan import check_train
+from physebm.schema.written import toml_text
 
 __all__ = [
     "StudyDeclaration",
@@ -241,6 +242,10 @@ def _set(
             raise StudyFileError(where, got=held, hint=f"`{name}` is {place}")
         if name in (*SCHEDULE, "chains", "method"):
             raise StudyFileError(where, got=held, hint=f"write it as sample.{name}")
+        if isinstance(held, list | dict) and name != "start":
+            axis = f"scan.{name}={toml_text(held)}"
+            hint = f"several values are an axis: scan.{name} in place of set.{name}, --set '{axis}'"
+            raise StudyFileError(where, got=held, expected="one number or expression", hint=hint)
         if name == "start":
             start = read_start(held, where)
         elif name == "temperature":

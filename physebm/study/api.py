@@ -11,15 +11,17 @@ import xarray as xr
 from physebm.schema.load import Loaded
 from physebm.schema.study_file import study_from_dict
 from physebm.study.grid import expand
+from physebm.study.keywords import known_keywords
 from physebm.study.merge import merge, read_outcome
 from physebm.study.task import run_task
 
 
+@known_keywords
 def sample(
     model: Loaded,
     temperature: float | Sequence[float] = 1.0,
     *,
-    record: Sequence[str] = ("energy",),
+    record: str | Sequence[str] = ("energy",),
     method: str = "heat-bath",
     start: str | Mapping[str, object] = "random",
     chains: int = 2,
@@ -41,7 +43,7 @@ def sample(
     temperature
         One value, or several: then an axis of the result.
     record
-        Names of observables; each comes with ``_stderr`` and, where sampled, ``_tau`` in sweeps.
+        Names of observables, or one; each with ``_stderr`` and, where sampled, ``_tau`` in sweeps.
     method, start, chains, sweeps, discard, every
         As in ``[sample]`` of a study; `discard` defaults to a quarter of `sweeps`.
     disorder
@@ -79,7 +81,7 @@ def sample(
         "set": fixed if "start" in axes else {**fixed, "start": start},
         "scan": axes,
         "sample": {"method": method, "chains": chains, **schedule},
-        "observe": {"record": list(record)},
+        "observe": {"record": [record] if isinstance(record, str) else list(record)},
     }
     if tempering is not None:
         raw["tempering"] = dict(tempering)

@@ -20,7 +20,7 @@ def format_report(report: CheckReport) -> str:
         rows = [row for row in report.rows if row.method == method]
         lines.append(f"  {method:<14} {_summary(rows)}")
     for method, reason in report.refused:
-        lines.append(f"  {method:<14} not for this model: {reason.splitlines()[0]}")
+        lines.append(f"  {method:<14} not for the small instance: {reason.splitlines()[0]}")
     lines.append(
         f"  {len(report.rows)} tests; a correct model fails with probability below {report.alpha:g}"
     )

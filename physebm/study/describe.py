@@ -65,4 +65,17 @@ def note_of(loaded: Loaded) -> str:
         title=declared.title,
         source=declared.source,
         conventions=declared.conventions or "",
+        absent=_absent(loaded),
     )
+
+
+def _absent(loaded: Loaded) -> list[str]:
+    """Declared terms whose strength is the number 0, which the Hamiltonian does not have."""
+    lines = []
+    for i, term in enumerate(loaded.declaration.terms):
+        if i not in loaded.structure.kept:
+            names = term.field if term.field is not None else ", ".join(term.couple)
+            text = f"{'h' if term.field is not None else 'J'} = {term.coupling.text}"
+            value = "" if term.coupling.constant is not None else " = 0"
+            lines.append(f"terms[{i}] of {names} is left out: {text}{value}")
+    return lines

@@ -16,8 +16,12 @@ MOST = 3
 LONGEST = 40
 
 
-def refuse_other_result(out: Path, digest: str, keys: Mapping[str, Any] | None = None) -> None:
+def refuse_other_result(
+    out: Path, digest: str, keys: Mapping[str, Any] | None = None, *, asking: bool = False
+) -> None:
     """Raise unless `out` is free or holds a result of this very study; the message names what differs.
+
+    `asking`: nothing would be written, the question is only how far this study is.
 
     Raises
     ------
@@ -30,15 +34,22 @@ def refuse_other_result(out: Path, digest: str, keys: Mapping[str, Any] | None =
         if "another study" not in str(problem.got):
             raise
         try:
-            held = json.loads(record_of(open_group(out, "/provenance"))["resolved_study"])
+            record = record_of(open_group(out, "/provenance"))
+            held, command = json.loads(record["resolved_study"]), record.get("command", "")
         except (ResultFileError, ValueError, KeyError):
-            held = None
+            held, command = None, ""
+        todo = (
+            "nothing was overwritten; choose another --out, or move the file away (--restart "
+            "replaces results of the same study only)"
+        )
+        if asking:
+            todo = f"ask with the --set of its run, or for `physebm status {out}`"
+            todo += f"; it was written by: {command}" if command else ""
         raise ResultFileError(
             problem.where,
             got=problem.got,
             expected=problem.expected,
-            hint=f"{told_differences(held, keys)}nothing was overwritten; choose another --out, or "
-            "move the file away (--restart replaces results of the same study only)",
+            hint=f"{told_differences(held, keys)}{todo}",
         ) from None
 
 

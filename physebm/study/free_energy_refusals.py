@@ -47,7 +47,8 @@ def check_methods(
     for i, method in enumerate(asked.method):
         if method in impossible:
             where = f"{file}: free_energy.method" + (f"[{i}]" if len(asked.method) > 1 else "")
-            found.append(_addressed(impossible[method], where, working))
+            kept = [name for name in asked.method if name not in impossible]
+            found.append(_addressed(impossible[method], where, working, method, kept))
     if "ais" in asked.method and asked.annealing.base == "data" and not data:
         hint = (
             'there are no data without [train] (in Python: without data); base = "uniform" starts '
@@ -113,7 +114,17 @@ def _impossible(hamiltonian: Hamiltonian, where: str) -> Mapping[str, LoweringEr
     return found
 
 
-def _addressed(problem: LoweringError, where: str, working: str) -> InputError:
+def _addressed(
+    problem: LoweringError, where: str, working: str, method: str, kept: Sequence[str]
+) -> InputError:
     """The refusal at its place in the list; what it advises is what this model can have."""
-    hint = problem.hint.replace(OTHERS, working)
+    remove = f"remove `{method}` from free_energy.method"
+    if not kept:
+        hint = problem.hint.replace(OTHERS, working)
+    elif OTHERS in problem.hint:
+        hint = problem.hint.replace(
+            OTHERS, f"the others that are asked for ({', '.join(kept)}): {remove}"
+        )
+    else:
+        hint = f"{problem.hint}; {remove}"
     return LoweringError(where, got=problem.got, expected=problem.expected, hint=hint)

@@ -48,7 +48,7 @@ def load_model(name: str, /, *, models: str | Path | None = None, **parameters) 
     """
     declared = models_of(models)
     if name not in declared:
-        raise InputError(f"model in {models or 'models.toml'}", got=name, expected=list(declared))
+        raise InputError(f"model in {models or shipped_models()}", got=name, expected=list(declared))
     return load(declared[name], parameters)
 
 
@@ -74,6 +74,7 @@ def declared_models(study: StudyDeclaration) -> dict[str, ModelDeclaration]:
     models = {} if study.inline is not None and not teachers else models_of(models_file(study))
     if study.inline is not None:
         models = {**models, study.models[0]: study.inline}
+    _check_named(study, models)
     check_study(study, models)
     wanted = dict.fromkeys([*study.models, *teachers])
     for name in wanted:
@@ -82,3 +83,13 @@ def declared_models(study: StudyDeclaration) -> dict[str, ModelDeclaration]:
             raise StudyFileError(where, got=name, expected=list(models))
     used = {name: models[name] for name in wanted}
     return used | {name: study.with_arrays(used[name]) for name in study.models}
+
+
+def _check_named(study: StudyDeclaration, models: dict[str, ModelDeclaration]) -> None:
+    """Raise where the models file does not have a model of the study; the message has its path."""
+    axis = study.axis("model")
+    for i, name in enumerate(() if study.inline is not None else study.models):
+        if name not in models:
+            where = f"{axis.where}[{i}]" if axis else f"{study.where}: model"
+            hint = f"models of {models_file(study)}"
+            raise StudyFileError(where, got=name, expected=list(models), hint=hint)

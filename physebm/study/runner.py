@@ -33,6 +33,7 @@ from physebm.study.merge import merge, read_outcome
 from physebm.study.merge_free_energy import read_free_energies
 from physebm.study.merge_training import read_training
 from physebm.study.models import declared_models, models_file
+from physebm.study.paths import read_study_text
 from physebm.study.results import OF_RUNS
 from physebm.study.training import recipe_of
 from physebm.study.training_data import data_hashes
@@ -79,7 +80,7 @@ def open_study(
         for anything that the user wrote wrong, with file and key path.
     """
     path = Path(path)
-    text = _read(path)
+    text = read_study_text(path)
     study = study_from_text(text, overrides, name=path.stem, directory=path.parent, where=str(path))
     try:
         models = declared_models(study)
@@ -94,20 +95,6 @@ def open_study(
     if out.suffix != ".nc":
         raise StudyFileError("--out", got=str(out), expected="a path that ends in .nc")
     return Opened(path, text, study, models, own, grid, digest, out)
-
-
-def _read(path: Path) -> str:
-    folder = path if path.is_dir() else path.parent
-    near = sorted(p.name for p in folder.glob("*.toml")) if folder.is_dir() else []
-    if path.is_dir():
-        hint = "this is a folder; name the study file in it"
-        raise StudyFileError(str(path), got="a folder", expected=near or "a .toml file", hint=hint)
-    if not path.is_file():
-        raise StudyFileError(str(path), got=path.name, expected=near or None, hint="no such study file")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise StudyFileError(str(path), hint=f"the file cannot be read: {problem}") from None
 
 
 def _table_text(text: str, name: str) -> str:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from physebm.data.numpy_file import read_array
 from physebm.data.source_file import find
-from physebm.errors import InputError
+from physebm.errors import InputError, StudyFileError
 from physebm.schema.study_file import study_from_dict
 from physebm.storage.atomic import replacing
 from physebm.storage.dataset import record_of
@@ -55,9 +55,14 @@ def score_file(
     study = study_from_dict(json.loads(record["resolved_study"]), name=Path(result).stem)
     declared = study.train.data.with_path(str(Path(data).resolve()))
     scale = data_scale(result) or study.train.data.scale
-    values = read_like_training(
-        declared, trained.hamiltonian, trained.params, study.seed, str(data), scale
-    )
+    try:
+        values = read_like_training(
+            declared, trained.hamiltonian, trained.params, study.seed, str(data), scale
+        )
+    except StudyFileError as problem:  # the file is named on the command line, by no study
+        raise InputError(
+            problem.where, got=problem.got, expected=problem.expected, hint=problem.hint
+        ) from None
     return trained.score(values)
 
 

@@ -98,8 +98,8 @@ IN_STUDY = {
     "start": (changed("L = 4", 'L = 4\nstart = "randm"'), "set.start", "did you mean random?"),
     "nan": (changed("L = 4", "L = 4\nJ = nan"), "set.J", "nan", "a finite number"),
     "inf": (changed("2.5]", "inf]"), "scan.temperature[1]", "inf", "a finite number"),
-    "negative size": (changed("L = 4", "L = -4"), "units.s.shape[0]", "L = -4", "zero or more"),
-    "no whole size": (changed("L = 4", "L = 4.5"), "units.s.shape[0]", "L = 4.5", "whole number"),
+    "negative size": (changed("L = 4", "L = -4"), "set.L", "L = -4", "one or more"),
+    "no whole size": (changed("L = 4", "L = 4.5"), "set.L", "L = 4.5", "length of the units s"),
     "own neighbour": (changed("L = 4", "L = 1"), "ising_2d.terms[0].on", "length 1", "at least 2"),
     "huge size": (changed("L = 4", "L = 1e9"), "ising_2d.units.s.shape", "at most 2147483647 units"),
     "huge seed": (changed("= 1\n", f"= {2**80}\n"), "seed", "at most 63 bits"),
@@ -115,6 +115,14 @@ IN_STUDY = {
     "zero temperature": (changed("2.0,", "0.0,"), "scan.temperature[0]", '"zero-temperature"'),
     "T": (changed("temperature", "T"), "scan.T", "expected  temperature", "reserved"),
     "few draws": (changed("= 64", "= 30"), "sample.sweeps", "30 draws", "at least 64 draws"),
+    "no quotes": (
+        changed('"ising_2d"', "ising_2d"),
+        *("study.toml", "model = ising_2d", 'texts stand in quotes: model = "ising_2d"'),
+    ),
+    "other theory": (
+        STUDY + '[plot]\ncurve = { x = "temperature", y = "energy", theory = "parisi" }',
+        *("plot.curve.theory", '"parisi"', "expected  kaufman, onsager, exact", "quenched"),
+    ),
     "syntax": (changed("[scan]", "[scan"), "study.toml", "at line 6, column 6"),
     "models file": (changed("seed  = 1", 'models = "no.toml"'), "models", '"no.toml"', "no file"),
     "clamp file": (STUDY + '[clamp]\ns = { file = "v.npy" }', "clamp.s.file", '"v.npy"', "no file"),
@@ -261,7 +269,9 @@ SET = {
     "smple.sweeps=64": ("--set smple.sweeps", '"smple"', "did you mean sample?"),
     "sample.sweep=64": ("--set sample.sweep", '"sweep"', "did you mean sweeps?"),
     "L=[4": ("--set set.L", '"[4"', "a TOML value"),
-    "L=four": ("--set set.L", '"four"', "expected  L, J, h"),
+    "L=four": ("--set set.L", '"four"', "a number, or an expression of L, J, h"),
+    "L=[4, 8]": ("--set set.L", "[4, 8]", "--set 'scan.L=[4, 8]'"),
+    "L=0": ("--set set.L", "L = 0", "one or more"),
     "seed.x=4": ("--set seed.x", "seed is no table"),
     "disorder=0": ("--set scan.disorder", "a number of realisations"),
     "temperature=0": ("--set set.temperature", "above zero"),
@@ -277,9 +287,7 @@ def test_a_wrong_override_is_found_where_it_was_written(tmp_path, override):
 
 def test_a_wrong_path_is_named_with_its_neighbours(tmp_path):
     write(tmp_path, STUDY)
-    assert "study.toml   (did you mean study.toml?)" in refused(
-        tmp_path, "run", tmp_path / "studi.toml"
-    )
+    assert "did you mean study.toml?" in refused(tmp_path, "run", tmp_path / "studi.toml")
     message = refused(tmp_path, "run", tmp_path)
     assert "a folder" in message and "study.toml" in message
     for command in ("run", "status", "estimate"):
@@ -287,6 +295,35 @@ def test_a_wrong_path_is_named_with_its_neighbours(tmp_path):
     assert "no such file" in refused(tmp_path, "plot", tmp_path / "x.nc")
     assert "a folder" in refused(tmp_path, "plot", tmp_path)
     assert "there is no such file" in refused(tmp_path, "models", "--models", tmp_path / "x.toml")
+
+
+def test_a_result_and_a_study_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "studies").mkdir()
+    write(tmp_path / "studies", STUDY, "glass.toml")
+    write(tmp_path, OWN, "models.toml")
+    (tmp_path / "results").mkdir()
+    for command in ("run", "estimate"):
+        (tmp_path / "results" / "glass.nc").touch()
+        message = refused(tmp_path, command, "results/glass.nc")
+        assert "this is a result" in message and "physebm plot results/glass.nc" in message
+    for command in (("plot",), ("score", "x.npy"), ("generate", "--samples", 3, "--out", "x.npy")):
+        message = refused(tmp_path, command[0], "studies/glass.toml", *command[1:])
+        assert "its result is results/glass.nc" in message
+    message = refused(tmp_path, "run", "glass")
+    assert "did you mean studies/glass.toml?" in message and "models.toml" not in message
+    assert "did you mean" not in refused(tmp_path, "run", "studies/two.toml")
+    assert "did you mean results/glass.nc?" in refused(tmp_path, "plot", "glas.nc")
+
+
+def test_status_of_a_result_says_whose_it_is(tmp_path):
+    path, out = write(tmp_path, STUDY), tmp_path / "r.nc"
+    assert physebm("run", path, "--set", "L=3", "--out", out)[0] == 0
+    status, text = physebm("status", out)
+    assert status == 0 and text.startswith("complete: ") and "2 points; equilibrated" in text
+    message = refused(tmp_path, "status", path, "--out", out)
+    assert f"physebm status {out}" in message and "set.L = 3 -> 4" in message
+    assert "--restart" not in message
 
 
 @pytest.mark.parametrize("command", ["show", "check"])
@@ -298,6 +335,9 @@ def test_parameters_of_show_are_checked(tmp_path):
     assert "did you mean N?" in refused(tmp_path, "show", "hopfield", "--set", "n=3")
     assert "expected  N, alpha, P" in refused(tmp_path, "show", "hopfield", "--set", "models=3")
     assert "NAME=VALUE" in refused(tmp_path, "show", "hopfield", "--set", "N")
+    for value in ("-3", "20.5", "0"):
+        message = refused(tmp_path, "show", "sk", "--set", f"N={value}")
+        assert "--set N" in message and f"N = {value}" in message and "models.toml" not in message
 
 
 def test_options_and_commands_are_refused_with_the_nearest(tmp_path):
