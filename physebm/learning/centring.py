@@ -26,6 +26,9 @@ from physebm.model.terms import LowRank, Many, Pair, array_of, groups_of
 # Weight of the present batch in the running mean of hidden units.
 RATE = 0.01
 
+# Numbers of a large array that are taken together: they stay in the second cache.
+BLOCK = 2**15
+
 Offsets = Mapping[str, np.ndarray]
 
 
@@ -82,8 +85,7 @@ class CentredAverages:
         mean_a, mean_b = self.averages.mean(a), self.averages.mean(b)
         if a == b:
             C = self.averages.pair(a, b)
-            shift = np.multiply.outer(of_a, mean_b)
-            return C - (shift + shift.transpose(2, 3, 0, 1))
+            return _without_offsets(C, of_a.ravel(), mean_a.ravel())
         sides = [(of_a, mean_b)] if of_a is not None else []
         sides += [(mean_a, of_b)] if of_b is not None else []
         rows, columns = (np.stack([side.ravel() for side in each]) for each in zip(*sides))
@@ -113,6 +115,19 @@ class CentredAverages:
     def _offset(self, own: str, partner: str) -> np.ndarray | None:
         """The offset of a group as its partner's field sees it; None where that has no field."""
         return self.offsets.get(own) if partner in field_slots(self.hamiltonian) else None
+
+
+def _without_offsets(C: np.ndarray, mu: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """``C - (mu mean^T + mean mu^T)``, symmetric to the last bit; rows that fit a cache at a time."""
+    width = len(mu)
+    C_ij, out = C.reshape(width, width), np.empty((width, width))
+    step = max(1, BLOCK // width)
+    for start in range(0, width, step):
+        rows = slice(start, start + step)
+        shift = np.multiply.outer(mu[rows], mean)
+        shift += np.multiply.outer(mean[rows], mu)
+        np.subtract(C_ij[rows], shift, out=out[rows])
+    return out.reshape(C.shape)
 
 
 @dataclass(frozen=True)

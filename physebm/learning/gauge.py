@@ -27,7 +27,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from physebm.errors import LoweringError
-from physebm.learning.centring import field_slots
+from physebm.learning.centring import BLOCK, field_slots
 from physebm.model.energy import bonds
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
@@ -159,8 +159,13 @@ def _within(J: np.ndarray, moved: np.ndarray, kind: str) -> np.ndarray:
     both = _average(rows, 2, kind)
     both = 0.5 * (both + both.transpose(1, 0, 2, 3))
     moved += (rows - both).sum(axis=1)[:, :, 0]
-    new = J - (rows + rows.transpose(1, 0, 3, 2))
-    new += both
+    columns = rows.transpose(1, 0, 3, 2)
+    new = np.empty_like(J)
+    step = max(1, BLOCK // (n * q * q))
+    for start in range(0, n, step):
+        units = slice(start, start + step)
+        np.subtract(J[units], rows[units] + columns[units], out=new[units])
+        new[units] += both[units]
     return new
 
 

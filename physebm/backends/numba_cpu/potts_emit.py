@@ -125,7 +125,8 @@ def _emit_tile(out: Writer, plan: SweepPlan, q: int) -> None:
                 out("end = min(at + PART, width)")
                 out("part, F = S[at:end], F_room[: end - at]")
                 out("F[:] = 0")
-                out(f"gather(F, of_J{pairs}_rows[i], part, 0, i)")
+                # the rows of a unit on itself are zero: they change nothing where no share is wanted
+                out(f"gather(F, of_J{pairs}_rows[i], part, 0, i if last else n)")
                 with out.block("if last:"):
                     out("earlier[: end - at] = F")
                 with out.block("if count > 0:"):
@@ -140,9 +141,10 @@ def _emit_tile(out: Writer, plan: SweepPlan, q: int) -> None:
 
 
 def _emit_draw(out: Writer, plan: SweepPlan, q: int) -> None:
-    """The draw of unit i in a part of the tile, whose F holds the share of the units before i."""
+    """The draw of unit i in a part of the tile; in the last sweep F lacks the units behind i."""
     pairs = _pairs(plan)
-    out(f"gather(F, of_J{pairs}_rows[i], part, i + 1, n)")
+    with out.block("if last:"):
+        out(f"gather(F, of_J{pairs}_rows[i], part, i + 1, n)")
     out("new = new_room[: end - at]")
     out(f"theta = theta_room[: {q} * (end - at)].reshape(({q}, end - at))")
     out("theta[:] = 0")
