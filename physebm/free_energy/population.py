@@ -33,8 +33,9 @@ as ``sqrt(rho_t / R)``, systematic ones as 1/R) and for a hundred families, ``S_
     families      fewer than `FAMILIES` effective ones, ``exp(-sum_ri omega_r n_ri log omega_r n_ri)``,
                   in all runs with weights omega_r proportional to Z_r: it is their average that is
                   reported. A single run with fewer than `FEWEST_FAMILIES` has failed
-    steps         one step leaves less than `STEP_SHARE` of a population (effective number): of weights
-                  that uneven the largest are seldom drawn, and families know only those that were
+    steps         one step leaves less than `STEP_SHARE` of a population (effective number, mean over
+                  runs): of weights that uneven the largest are seldom drawn, and families know only
+                  those that were
     scatter       the runs differ by more than their families allow
     drift         ends of the runs, swept at the target, change their mean energy by more than `DRIFT`
                   errors: a population that stands for the target keeps it, however slow sweeps are
@@ -201,7 +202,8 @@ def from_populations(
     share = np.exp(log_z - value) / runs
     stderr = float(np.sqrt(np.sum((share * kin.stderr) ** 2)))
     found = _family_findings(kin, share, R)
-    smallest = float(recorded.effective.min(initial=1.0))
+    # the mean over runs: in a single one a rare walker may have much of one step by chance
+    smallest = float(recorded.effective.mean(axis=0).min(initial=1.0))
     if smallest < STEP_SHARE:
         reason = f"a step leaves {smallest:.0%} of a population, {STEP_SHARE:.0%} needed: more rows"
         found.append(Finding(Verdict.SUSPECT, reason))

@@ -236,7 +236,7 @@ _TABLE = [
          "by blocks of neighbouring walkers",
          NEVER),
         ("smallest_step_share", "smallest effective share of a step", ONE,
-         "over all rows and runs, (sum w)^2 / sum w^2 / R of the weights of one step",
+         "over all rows, the mean over runs of (sum w)^2 / sum w^2 / R of the weights of one step",
          "below 0.5 suspect; rows are placed for 0.9"),
     ),
     *_of("mean-field tap bethe",
