@@ -63,12 +63,16 @@ def list_models(models) -> None:
     help="Update of the stages plan and numba.",
 )  # fmt: skip
 @click.option(
+    "--chains", type=click.IntRange(1), default=1, show_default=True,
+    help="Chains that are swept together, for the stages plan and numba: many have other plans.",
+)  # fmt: skip
+@click.option(
     "--set", "parameters", multiple=True, metavar="NAME=VALUE",
     help="Set a parameter of the model. May be repeated.",
 )  # fmt: skip
 @models_option
 @guarded
-def show(model, stage, method, parameters, models) -> None:
+def show(model, stage, method, chains, parameters, models) -> None:
     """Print MODEL as mathematics, as sweep plan, or as code."""
     from physebm.schema.expressions import parse
     from physebm.schema.load import load
@@ -83,4 +87,4 @@ def show(model, stage, method, parameters, models) -> None:
         chosen[name.strip()] = value.strip()
     given = {name: parse(held, f"--set {name}", InputError) for name, held in chosen.items()}
     declared = load_model(model, models=models).declaration
-    click.echo(describe(load(declared, given), stage, method))
+    click.echo(describe(load(declared, given), stage, method, chains))

@@ -106,7 +106,7 @@ def _no_figures(outcome: Outcome) -> str:
 def _summary(path: Path) -> None:
     from physebm.storage.netcdf import open_group, open_summary
     from physebm.study.estimator_summary import estimator_reasons, estimator_table
-    from physebm.study.run_summary import summary_tables, verdict_line
+    from physebm.study.run_summary import MEANING, summary_tables, verdict_line
 
     ds = open_summary(path)
     tables, reasons = summary_tables(ds, ds.attrs.get("title") or path.stem), []
@@ -115,7 +115,7 @@ def _summary(path: Path) -> None:
         tables.append(estimator_table(group))
         reasons = estimator_reasons(group)
     for each in tables:
-        print_table(each.heads, each.rows, each.title)
+        print_table(each.heads, each.rows, each.title, (MEANING,))
     for reason in reasons:
         click.echo(reason)
     click.echo(verdict_line(ds))

@@ -7,7 +7,7 @@ under way stands on the error stream: on a terminal one line that goes again, el
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import click
@@ -16,14 +16,22 @@ import click
 UNBOUNDED = 10_000
 
 
-def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
-    """Texts in columns, numbers to the right; the first column is folded where a terminal is narrow."""
+def print_table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    title: str | None = None,
+    words: Collection[str] = (),
+) -> None:
+    """Texts in columns, numbers to the right.
+
+    The first column and those whose heads are in `words` are folded where a terminal is narrow.
+    """
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
     for place, head in enumerate(heads):
-        if place:
+        if place and head not in words:
             table.add_column(head, justify="right", no_wrap=True, overflow="fold")
         else:
             table.add_column(head, overflow="fold")

@@ -2,7 +2,53 @@
 
 from __future__ import annotations
 
-from physebm.lowering.plan import BlockUpdate, SweepPlan, read_text, words_per_unit
+from physebm.lowering.plan import (
+    BlockUpdate,
+    Decision,
+    Layout,
+    Order,
+    SweepPlan,
+    read_text,
+    words_per_unit,
+)
+
+LAYOUTS = {
+    Layout.ROWS: "one lane is swept after another",
+    Layout.TILES: "up to 64 lanes of one instance go through products of matrices together",
+    Layout.PLANES: "one bit per lane, 32 lanes in a word; logic on words counts neighbours and draws",
+    Layout.VECTORS: "sixteen lanes of one instance side by side in vectors of the processor",
+    Layout.GATHERS: "all lanes at one Potts unit before the next; fields are gathered, not kept",
+}
+ORDERS = {
+    Order.COLOURED: "class by class; no two units of a class share a term",
+    Order.SEQUENTIAL: "unit after unit, as all of them interact",
+    Order.PARALLEL: "all units at once: given the other groups they are independent",
+}
+DECISIONS = {
+    Decision.WORD_TABLE: "local fields are whole numbers, which look up a threshold for a random word",
+    Decision.BIT_PLANES: "local fields are counts; the digits of a threshold are compared for 32 lanes at once",
+    Decision.REAL: "the local field is a real number; its probability is computed",
+}
+READS = {
+    "Constant": "fields, which no unit changes",
+    "Product": "local fields from the states of another group, as a product of matrices",
+    "Running": "local fields are kept and changed at every flip",
+    "Overlap": "overlaps with the patterns are kept and changed at every flip",
+    "Neighbours": "local fields are summed over the neighbours of a unit",
+    "Hyper": "local fields are summed over the groups of units that a unit stands in",
+    "Quadratic": "the precisions of continuous units",
+}
+
+
+def legend(plan: SweepPlan) -> str:
+    """What the words of a plan's table mean, a line each."""
+    blocks = [move for move in plan.moves if isinstance(move, BlockUpdate)]
+    lines = {"lane": "one chain at one temperature; how many are swept together decides the layout"}
+    lines |= {type(read).__name__: READS[type(read).__name__] for read in plan.terms}
+    lines[plan.layout] = LAYOUTS[plan.layout]
+    lines |= {move.order: ORDERS[move.order] for move in blocks}
+    lines |= {move.decision: DECISIONS[move.decision] for move in blocks}
+    return "\n".join(["legend", *(f"  {word:<12} {text}" for word, text in lines.items())]) + "\n"
 
 
 def plan_text(plan: SweepPlan) -> str:

@@ -24,13 +24,20 @@ from physebm.schema.declarations import ArrayDeclaration, ModelDeclaration
 from physebm.schema.expressions import Expression, parse
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Loaded:
     """A model at given parameter values: declaration, numbers and structure, nothing drawn yet."""
 
     declaration: ModelDeclaration
     overrides: dict[str, Expression]
     structure: Structure
+
+    def __repr__(self) -> str:
+        """``Loaded(ising_2d: 256 ising units s; L = 16, J = 1, h = 0)``."""
+        groups = [f"{g.size} {g.prior.kind} units {g.name}" for g in self.hamiltonian.groups]
+        parameters = ", ".join(f"{name} = {value:.6g}" for name, value in self.env.items())
+        parts = [", ".join(groups), *([parameters] if parameters else [])]
+        return f"Loaded({self.declaration.name}: {'; '.join(parts)})"
 
     @property
     def env(self) -> dict[str, float]:

@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from physebm.backends.numba_cpu.emit import emit
+from physebm.backends.numba_cpu.shown import source_of
 from physebm.errors import InputError
 from physebm.lowering.formula import TermText
 from physebm.lowering.note import PriorText, physics_note
+from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
 from physebm.lowering.plan import SweepPlan
-from physebm.lowering.show import plan_text
+from physebm.lowering.show import legend, plan_text
 from physebm.schema.load import Loaded
 from physebm.schema.words import STAGES
 
 _OPTIONS = ("value", "mean", "std", "low", "high", "p")
 
 
-def describe(loaded: Loaded, stage: str = "model", method: str = "heat-bath") -> str:
-    """One stage of a model as text: ``model`` (a physics note), ``plan`` or ``numba`` (source)."""
+def describe(loaded: Loaded, stage: str = "model", method: str = "heat-bath", chains: int = 1) -> str:
+    """One stage of a model as text: ``model`` (a physics note), ``plan`` or ``numba`` (source).
+
+    Plan and source are those for `chains` chains of one realisation that are swept together.
+    """
     match stage:
         case "model":
             return note_of(loaded)
         case "plan":
-            return plan_text(plan_of(loaded, method))
+            plan = plan_of(loaded, method, chains)
+            return f"{plan_text(plan)}\n{legend(plan)}"
         case "numba":
-            source = emit(plan_of(loaded, method))
+            params = loaded.params()
+            plan = plan_of(loaded, method, chains)
+            source = source_of(plan, bind(plan, loaded.hamiltonian, params), chains)
             name = loaded.hamiltonian.name
+            many = f" --chains {chains}" if chains > 1 else ""
             head = (
                 f"# {source.name}.py: shared by every model of this structure, here {name}\n"
-                f"# regenerate: physebm show {name} --stage numba --method {method}\n"
+                f"# regenerate: physebm show {name} --stage numba --method {method}{many}\n"
             )
             return head + source.text
         case _:
             raise InputError("--stage", got=stage, expected=STAGES)
 
 
-def plan_of(loaded: Loaded, method: str = "heat-bath") -> SweepPlan:
-    """The sweep plan of a model at its parameters."""
-    return lower(loaded.hamiltonian, Options(method, loaded.integer_slots))
+def plan_of(loaded: Loaded, method: str = "heat-bath", chains: int = 1) -> SweepPlan:
+    """The sweep plan of a model at its parameters, for the values of its first realisation."""
+    return lower(loaded.hamiltonian, Options.of(loaded.params(), method, chains))
 
 
 def note_of(loaded: Loaded) -> str:
@@ -74,8 +82,8 @@ def _absent(loaded: Loaded) -> list[str]:
     lines = []
     for i, term in enumerate(loaded.declaration.terms):
         if i not in loaded.structure.kept:
-            names = term.field if term.field is not None else ", ".join(term.couple)
-            text = f"{'h' if term.field is not None else 'J'} = {term.coupling.text}"
-            value = "" if term.coupling.constant is not None else " = 0"
-            lines.append(f"terms[{i}] of {names} is left out: {text}{value}")
+            what = f"field of {term.field}" if term.field else f"coupling of {', '.join(term.couple)}"
+            text = term.coupling.text
+            strength = "0" if term.coupling.constant is not None else f"{text} = 0"
+            lines.append(f"terms[{i}], a {what}, is left out: its strength is {strength}")
     return lines

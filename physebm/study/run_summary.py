@@ -17,6 +17,9 @@ from physebm.storage.free_energy import VERDICTS as FREE_ENERGY_VERDICTS
 from physebm.storage.training import of_training
 from physebm.storage.training_quantities import ESTIMATE_VERDICTS, VERDICTS
 
+MEANING = "meaning"
+"""Head of a column of words."""
+
 
 @dataclass(frozen=True)
 class SummaryTable:
@@ -42,7 +45,7 @@ def summary_tables(ds: xr.Dataset, title: str) -> list[SummaryTable]:
     error, tau = ("error", "_stderr", np.nanmedian), ("longest tau", "_tau", np.nanmax)
     tables = [
         _table(ds, title, "observable", observed, (error, tau)),
-        _table(ds, "training, last recorded age", "quantity", learned, (error,)),
+        _explained(ds, _table(ds, "training, last recorded age", "quantity", learned, (error,))),
     ]
     return [table for table in tables if table.rows]
 
@@ -109,6 +112,17 @@ def _table(ds: xr.Dataset, title: str, what: str, names: list[str], columns) -> 
             cells.append(number(pick, ds[name + tail]) if name + tail in ds else "")
         rows.append(tuple(cells))
     return SummaryTable(title, heads, tuple(rows))
+
+
+def _explained(ds: xr.Dataset, table: SummaryTable) -> SummaryTable:
+    """The table with what every quantity is, and its unit, in a last column."""
+    rows = []
+    for name, *cells in table.rows:
+        attrs = ds[name].attrs
+        unit = attrs.get("units", "1")
+        meaning = attrs.get("long_name", "") + (f" [{unit}]" if unit not in ("", "1") else "")
+        rows.append((name, *cells, meaning))
+    return SummaryTable(table.title, (*table.heads, MEANING), tuple(rows))
 
 
 def number(pick: Callable, values: xr.DataArray) -> str:

@@ -416,3 +416,14 @@ def test_the_error_of_a_worker_is_the_error_of_the_run(tmp_path):
     path = write(tmp_path, changed("chains  = 2", "chains = 2\ncolours = 2", text))
     status, message = physebm("run", path, "--out", tmp_path / "r.nc", "--workers", 2)
     assert status == 2 and "study.toml: sample.colours" in message
+
+
+def test_figures_of_another_study_are_refused_by_the_axes_of_the_result(tmp_path):
+    path, out = write(tmp_path, STUDY), tmp_path / "r.nc"
+    fixed = ("--set", "temperature=2.0", "--out", out)
+    assert physebm("run", path, *fixed)[0] == 0
+    other = write(
+        tmp_path, f'{STUDY}[plot]\ncurve = {{ x = "temperature", y = "energy" }}', "other.toml"
+    )
+    message = refused(tmp_path, "plot", out, "--study", other)
+    assert "plot.curve.x" in message and "this result has no axis temperature" in message

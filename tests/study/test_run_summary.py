@@ -37,6 +37,9 @@ def test_one_point_is_one_point_with_one_column_of_values():
     assert several.rows == (("energy", "0", "1", "0.1", "2"),)
 
 
+MEANT = "autocorrelation time of the chains [sweep]"
+
+
 def trained():
     histories = {
         "chain_tau": np.array([[1.0, 2.0, 3.0], [1.0, 5.0, np.nan]]),
@@ -55,6 +58,8 @@ def test_a_training_ends_with_the_verdict_on_its_chains_and_their_time():
         verdict_line(ds)
     )
     (table,) = summary_tables(ds, "a study")
-    assert table.rows == (("chain_tau", "3", "5", "0.4"),)
+    ((*row, meaning),) = table.rows
+    assert row == ["chain_tau", "3", "5", "0.4"] and meaning == MEANT
     (one,) = summary_tables(ds.isel(steps=[0]), "a study")
-    assert one.heads == ("quantity", "value", "error") and one.rows == (("chain_tau", "3", "0.3"),)
+    assert one.heads == ("quantity", "value", "error", "meaning")
+    assert one.rows == (("chain_tau", "3", "0.3", MEANT),)
