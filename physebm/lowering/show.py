@@ -26,7 +26,7 @@ ORDERS = {
 }
 DECISIONS = {
     Decision.WORD_TABLE: "local fields are whole numbers, which look up a threshold for a random word",
-    Decision.BIT_PLANES: "local fields are counts; the digits of a threshold are compared for 32 lanes at once",
+    Decision.BIT_PLANES: "local fields are counts; a threshold is compared for 32 lanes at once",
     Decision.REAL: "the local field is a real number; its probability is computed",
 }
 READS = {
