@@ -12,6 +12,7 @@ from physebm.lowering.plan import (
     CHUNK,
     TABLED,
     BlockUpdate,
+    Constant,
     Decision,
     Hyper,
     Layout,
@@ -19,6 +20,7 @@ from physebm.lowering.plan import (
     Order,
     Overlap,
     Product,
+    Rule,
     Running,
     SweepPlan,
     groups_read,
@@ -33,6 +35,7 @@ def verify(plan: SweepPlan) -> None:
     all_pair_blocks_are_sequential(plan)
     word_tables_have_two_states(plan)
     planes_are_one_coloured_block(plan)
+    gathers_are_one_sequential_block(plan)
 
 
 def every_group_is_updated_once(plan: SweepPlan) -> None:
@@ -88,6 +91,23 @@ def planes_are_one_coloured_block(plan: SweepPlan) -> None:
     alone = decisions == [Decision.BIT_PLANES] and plan.moves[0].order is Order.COLOURED
     if sliced != (plan.layout is Layout.PLANES) or (sliced and not alone):
         raise LoweringError(plan.name, got=f"layout {plan.layout}, {decisions}", hint=_bug())
+
+
+def gathers_are_one_sequential_block(plan: SweepPlan) -> None:
+    """Fields are gathered by one sequential heat bath of Potts units that has one coupling."""
+    if plan.layout is not Layout.GATHERS:
+        return
+    (group, *others), (move, *_) = plan.groups, plan.moves
+    couplings = [read for read in plan.terms if not isinstance(read, Constant)]
+    legal = (
+        not others
+        and group.prior.kind is UnitKind.POTTS
+        and isinstance(move, BlockUpdate)
+        and (move.order, move.rule) == (Order.SEQUENTIAL, Rule.HEAT_BATH)
+        and [type(read) for read in couplings] == [Running]
+    )
+    if not legal:
+        raise LoweringError(plan.name, got=f"layout {plan.layout}", hint=_bug())
 
 
 def no_term_within_a_class(order: np.ndarray, colour: np.ndarray, edges: np.ndarray, where: str):

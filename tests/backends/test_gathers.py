@@ -15,11 +15,12 @@ from small_models import Small, small
 from physebm.backends.base import Lanes, LaneState, launch
 from physebm.backends.numba_cpu import modules, potts_draw, potts_emit, potts_load, potts_rows
 from physebm.backends.numba_cpu.potts_load import GatherKernels
-from physebm.errors import StudyError
+from physebm.errors import LoweringError, StudyError
 from physebm.lowering.gathered import ALIGNMENT, couplings, padded_states
 from physebm.lowering.layout import GATHER_LANES, choose_layout
 from physebm.lowering.operands import bind, update
 from physebm.lowering.plan import Layout
+from physebm.lowering.verify import verify
 
 SIZES = ((9, 5), (6, 21), (4, 32))
 every_size = pytest.mark.parametrize(("L", "q"), SIZES)
@@ -227,6 +228,16 @@ def test_the_plan_chooses_by_lanes_states_and_method():
     for method, q in (("metropolis", 5), ("heat-bath", 4), ("heat-bath", 128)):
         other = small("potts_machine", method, L=3, q=q)
         assert choose_layout(other.plan, 64).layout is Layout.ROWS
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [("sk", "heat-bath"), ("potts_2d", "heat-bath"), ("potts_machine", "metropolis")],
+)
+def test_other_plans_cannot_gather(name, method):
+    plan = replace(small(name, method).plan, layout=Layout.GATHERS)
+    with pytest.raises(LoweringError, match="gathers"):
+        verify(plan)
 
 
 def test_sweeps_beyond_the_counter_are_refused():
