@@ -20,6 +20,12 @@ from physebm.storage.points import bad_points, metastable_points, point_values, 
 # Letters of names along the axes of a figure that do not touch each other.
 LETTERS = 45
 
+MEASURED = "measured"
+OPEN = {"markerfacecolor": "white", "markeredgewidth": 0.7}
+CROSS = {"marker": "x", "markersize": 4.5}
+LARGEST, LEAST = 8.5, 4.5
+"""Markers of estimators at the same place, the first and the last."""
+
 
 @styled
 def curve(
@@ -39,10 +45,11 @@ def curve(
     `theory` is either lines of their own (black), or a mapping from values of `by` to
     ``(xs, ys)`` or ``f``: those lines take the colour of their points and are called
     `theory_label` (under the key None it may hold lines of their own too); or a function that
-    gives either for the dataset of one panel. Points that failed or drift are open, those where only
-    starts or chains disagree half open; of a training those are open where its chains were out of
-    equilibrium; free energies are marked by their own verdicts, and estimators stand a little beside
-    each other, because they should agree. `log` names the logarithmic axes: "", "x", "y" or "xy".
+    gives either for the dataset of one panel. Points that failed or drift are crosses without error
+    bars, those where only starts or chains disagree are open; of a training crosses are where its
+    chains were out of equilibrium; free energies are marked by their own verdicts. Estimators should
+    agree: their markers lie within each other, the first one's is the largest. `log` names the
+    logarithmic axes: "", "x", "y" or "xy".
     """
     ds = select_points(ds, select)
     check_names(ds, x, y)
@@ -73,28 +80,31 @@ def curve(
             joined = {"linestyle": ""}
             if not lines and x_ticks is None:
                 joined = {"linestyle": "-", "linewidth": 0.5}
-            places = xs + (_beside(number, len(groups), xs) if by == "estimator" else 0.0)
-            ax.plot(places, value, color=colour, **joined)
-            looks = ((~bad & ~metastable, "full", ""), (metastable, "bottom", doubtful))
-            for flagged, fill, meaning in (*looks, (bad, "none", wrong)):
+            ax.plot(xs, value, color=colour, **joined)
+            look = {"linestyle": "", "marker": marker, "color": colour}
+            if by == "estimator":
+                look["markersize"] = _size(number, len(groups))
+            metastable &= ~bad
+            looks = ((~bad & ~metastable, {}, ""), (metastable, OPEN, doubtful), (bad, CROSS, wrong))
+            for flagged, fill, meaning in looks:
                 chosen = flagged & known
                 if not chosen.any():
                     continue
+                barred = error is not None and fill is not CROSS
                 ax.errorbar(
-                    places[chosen],
+                    xs[chosen],
                     value.values[chosen],
-                    None if error is None else error.values[chosen],
-                    fmt=marker,
-                    color=colour,
-                    fillstyle=fill,
-                    markerfacecoloralt="white",
+                    error.values[chosen] if barred else None,
                     elinewidth=0.8,
+                    **{**look, **fill},
                 )
                 if meaning:
-                    marks[meaning] = mark(meaning, marker="o", color="0.3", fillstyle=fill)
-            label = line_label(group[by]) if by else "measured"
+                    marks[meaning] = mark(meaning, **{"color": "0.3", "marker": "o", **fill})
+            label = line_label(group[by]) if by else ds[y].attrs.get("method", MEASURED)
             if known.any() or own is not None:
-                handles[label] = Line2D([], [], linestyle="", marker=marker, color=colour, label=label)
+                handles[label] = Line2D([], [], label=label, **look)
+            elif by == "estimator":
+                handles.setdefault(label, Line2D([], [], label=f"{label} (no value)", linestyle=""))
         for number, (label, line_x, line_y) in enumerate(ready_lines(black, xs)):
             dash = {"linestyle": DASHES[number % len(DASHES)], "color": "black", "linewidth": 0.9}
             ax.plot(line_x, line_y, zorder=1.5, **dash)
@@ -109,13 +119,12 @@ def curve(
         if panel:
             ax.set_title(value_text(part[panel]))
     axes[0].set_ylabel(axis_label(ds[y]))
-    if len(handles) + len(black_handles) > 1:
+    if len(handles) + len(black_handles) > 1 or set(handles) - {MEASURED}:
         legend(fig, list(handles.values()), list(black_handles.values()))
     explain(fig, list(marks.values()))
     return fig
 
 
-def _beside(number: int, lines: int, xs: np.ndarray) -> float:
-    """How far from its place a line's points are drawn: within a fifth of the least distance."""
-    gap = np.min(np.diff(np.sort(xs))) if len(xs) > 1 else 0.0
-    return 0.2 * gap * ((number + 0.5) / lines - 0.5)
+def _size(number: int, lines: int) -> float:
+    """The size of a line's markers, such that those drawn before it at the same place stand out."""
+    return LARGEST - (LARGEST - LEAST) * number / max(lines - 1, 1)

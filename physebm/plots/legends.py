@@ -81,7 +81,7 @@ def legend(fig: Figure, *groups: Sequence[Artist]) -> None:
 
 def mark(label: str, **look: Any) -> Line2D:
     """A marker alone, for a legend."""
-    return Line2D([], [], linestyle="", markerfacecoloralt="white", label=label, **look)
+    return Line2D([], [], linestyle="", label=label, **look)
 
 
 def explain(fig: Figure, handles: Sequence[Artist]) -> None:

@@ -7,6 +7,7 @@ apart by colour-blind readers and in grey.
 from __future__ import annotations
 
 import functools
+import textwrap
 from typing import Any
 
 import matplotlib as mpl
@@ -18,6 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Affine2D
 
 COLUMN, DOUBLE = 3.4, 7.0
+LETTERS = 14
+"""Letters of a title to an inch."""
+PAD = 0.08
+"""Between a legend and the axes below it, in inches."""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
@@ -39,6 +44,7 @@ STYLE = {
     "xtick.major.width": 0.7,
     "ytick.major.width": 0.7,
     "image.cmap": "viridis",
+    "axes.formatter.useoffset": False,
     "figure.dpi": 100,
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
@@ -64,20 +70,40 @@ def new_figure(width: float, height: float, layout: str | None = "constrained") 
 
 
 def entitled(fig: Figure, title: str) -> Figure:
-    """The figure with a title, above one that it has; axes placed by hand make room for it."""
+    """The figure with a title, above one that it has; long lines are broken.
+
+    The figure grows by the title: axes and legends below it keep their places and sizes.
+    """
     if not title:
         return fig
-    place = {}
-    if fig.get_layout_engine() is None:
-        before = fig.get_figheight()
-        fig.set_figheight(before + 0.2)
-        shrunk = Affine2D().scale(1.0, before / (before + 0.2))
+    across = int(LETTERS * fig.get_figwidth())
+    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, across)]
+    held = fig.get_suptitle().splitlines()
+    lines += held
+    before = fig.get_figheight()
+    height = before - _title_height(held) + _title_height(lines)
+    below = 1.0 - _title_height(lines) / height
+    engine = fig.get_layout_engine()
+    # the layout makes room for a title, or for a legend, but not for both
+    boxes = [(each, each.get_window_extent()) for each in fig.legends]
+    upper = [(each, box) for each, box in boxes if box.y0 + box.y1 > fig.bbox.height]
+    fig.set_figheight(height)
+    if engine is None:
+        shrunk = Affine2D().scale(1.0, before / height)
         for ax in fig.axes:
             ax.set_position(ax.get_position(original=True).transformed(shrunk))
-        place = {"y": 1.0 - 0.05 / fig.get_figheight(), "va": "top"}
-    text = "\n".join(filter(None, (title, fig.get_suptitle())))
-    fig.suptitle(text, fontsize=9, **place)
+    else:
+        tallest = max((box.height / fig.dpi + PAD for _, box in upper), default=0.0)
+        engine.set(rect=(0.0, 0.0, 1.0, below - tallest / height))
+        for each, _ in upper:
+            each.set_bbox_to_anchor((0.0, 0.0, 1.0, below), fig.transFigure)
+    heading = fig.suptitle("\n".join(lines), fontsize=9, y=1.0 - 0.05 / height, va="top")
+    heading.set_in_layout(False)
     return fig
+
+
+def _title_height(lines: list[str]) -> float:
+    return 0.05 + 0.15 * len(lines) if lines else 0.0
 
 
 def panels_in_rows(

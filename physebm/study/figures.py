@@ -29,6 +29,8 @@ from physebm.schema.plot_declarations import TRAINING_KINDS, PlotDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.schema.study_file import study_from_dict
 from physebm.storage.netcdf import lazily, open_summary
+from physebm.study.figure_axes import check_axes
+from physebm.study.figure_names import figure_names
 from physebm.study.figure_points import default_plots, points_of
 from physebm.study.figure_theory import TheoryOfFigures
 from physebm.study.theory_curves import addresses, check_theory, theory
@@ -50,7 +52,8 @@ def draw_figures(
 ) -> list[Path]:
     """Draw the figures of [plot] tables from a result; returns their paths.
 
-    Figures are called ``RESULT_SUBJECT.png``, after the quantity or array that they show, and stand in
+    Figures are called ``RESULT_SUBJECT.png``, after the quantity or array that they show, further ones
+    of the same after what they show otherwise too (``RESULT_SUBJECT_over_L.png``), and stand in
     `out_dir`, by default beside the result.
     Final states of units on a plane (``observe.states``) are drawn too, as ``RESULT_states.png``.
 
@@ -58,7 +61,7 @@ def draw_figures(
     ----------
     study
         Whose [plot] tables are drawn; None takes those that are stored in the result, and for free
-        energies without any `figure_points.default_plots`.
+        energies without any `figure_points.default_plots`, whose titles say what the study is.
     told
         Called with every file as soon as it is written.
 
@@ -76,6 +79,7 @@ def draw_figures(
         drawn.study = structs.replace(drawn.study, plots=study.plots, where=study.where)
     elif not drawn.study.plots:
         drawn.study = structs.replace(drawn.study, plots=default_plots(drawn.study))
+    names = figure_names(drawn.study.plots)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     problems: list[InputError] = []
@@ -85,21 +89,16 @@ def draw_figures(
             written.append(file)
             told(file)
 
-    for where, plot in addresses(drawn.study):
+    for (where, plot), name in zip(addresses(drawn.study), names):
         try:
+            check_axes(plot, drawn.study, where)
             check_theory(plot, where)
             figure = drawn.figure(plot, where)
         except InputError as problem:
             problems.append(_addressed(problem, where))
             continue
         plots.entitled(figure, plot.title)
-        stem = f"{path.stem}_{plot.subject}"
-        names = [each.stem for each in written]
-        name, number = stem, 1
-        while name in names:
-            number += 1
-            name = f"{stem}_{number}"
-        save(figure, name)
+        save(figure, f"{path.stem}_{name}")
     pictures = drawn.pictures()
     if pictures is not None:
         save(pictures, f"{path.stem}_states")

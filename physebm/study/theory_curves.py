@@ -117,7 +117,7 @@ def _even(loaded: Loaded, low: float, high: float) -> np.ndarray:
 
 THEORIES: dict[str, Theory] = {
     "ags": Theory(
-        "AGS",
+        "AGS, retrieval",
         hopfield_curves.RETRIEVAL,
         hopfield_curves.with_patterns,
         hopfield_curves.up_to_spinodal,
@@ -129,7 +129,7 @@ THEORIES: dict[str, Theory] = {
     "kaufman": Theory("Kaufman (exact)", spin_curves.KAUFMAN, spin_curves.on_the_square_lattice, _even),
     "onsager": Theory("Onsager", spin_curves.ONSAGER, spin_curves.on_the_square_lattice, _even),
     "curie-weiss": Theory("exact", spin_curves.CURIE_WEISS, spin_curves.all_coupled, _even),
-    "sk-rs": Theory("replica symmetric", spin_curves.SK_RS, spin_curves.glass, _even),
+    "sk-rs": Theory("replica symmetric, where stable", spin_curves.SK_RS, spin_curves.glass, _even),
     "parisi": Theory("Parisi", spin_curves.PARISI, spin_curves.glass_without_field, _even),
     "exact": Theory("exact sum", exact_curves.VALUES, exact_curves.summable, exact_curves.places),
 }

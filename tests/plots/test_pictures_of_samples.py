@@ -112,11 +112,3 @@ def test_no_name_leaves_the_figure_or_covers_another(shape, names, prior):
         np.testing.assert_allclose(ax.get_window_extent().bounds, place, rtol=1e-9)
     one, other = (label.get_window_extent() for label in fig.axes[0].get_yticklabels())
     assert not one.overlaps(other)
-
-
-def test_a_title_leaves_automatic_layouts_to_themselves():
-    fig = plots.couplings(np.eye(3))
-    size = fig.get_figheight()
-    assert plots.entitled(fig, "").get_suptitle() == ""
-    assert plots.entitled(fig, "couplings").get_suptitle() == "couplings"
-    assert fig.get_figheight() == size

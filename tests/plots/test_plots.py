@@ -160,14 +160,14 @@ def test_a_phase_diagram_has_labels_lines_crosses_and_a_panel_per_start(summary)
     np.testing.assert_allclose(left.get_xlim(), (0.025, 0.175), rtol=1e-13)
 
 
-def test_curves_have_the_stored_errors_and_open_markers_where_not_equilibrated(summary):
+def test_curves_have_the_stored_errors_and_crosses_where_not_equilibrated(summary):
     part = summary.isel(disorder=[2], start=[0])
     fig = plots.curve(part, "temperature", "retrieval_overlap", by="alpha", theory={0.05: np.cos})
     (ax,) = fig.axes
     assert ax.get_ylabel() == "retrieval overlap $m$" and fig.get_figwidth() == 3.4
     last_good, last_bad = ax.containers[-2:]
     assert last_bad.lines[0].get_xdata().tolist() == [2.0]
-    assert last_bad.lines[0].get_fillstyle() == "none"
+    assert last_bad.lines[0].get_marker() == "x" and not last_bad.has_yerr
     assert last_good.lines[0].get_xdata().tolist() == [0.5, 1.0, 1.5]
     (segments,) = last_good.lines[2]
     lengths = [np.ptp(segment[:, 1]) for segment in segments.get_segments()]
@@ -176,6 +176,26 @@ def test_curves_have_the_stored_errors_and_open_markers_where_not_equilibrated(s
     assert set(texts_of_legends(fig)) - {""} == {*named, "failed or still drifting"}
     theory = ax.get_lines()[0]
     np.testing.assert_array_equal(theory.get_ydata(), np.cos(theory.get_xdata()))
+
+
+def test_stationary_runs_that_disagree_are_open_and_hide_their_own_error_bars(summary):
+    part = summary.isel(disorder=2, start=0, alpha=0)
+    part["equilibration"] = part["equilibration"] * 0 + 2
+    part["equilibration_message"] = ("temperature", ["the two starts disagree"] * 4)
+    fig = plots.curve(part, "temperature", "retrieval_overlap")
+    (points,) = fig.axes[0].containers
+    assert points.lines[0].get_markerfacecolor() == "white" and points.has_yerr
+    assert texts_of_legends(fig) == ["stationary, but starts or chains disagree"]
+
+
+def test_large_numbers_close_to_each_other_are_written_out(summary):
+    part = summary.isel(disorder=0, alpha=2, start=1)[["retrieval_overlap"]]
+    part = part * 1e-4 + 34.34
+    fig = plots.curve(part, "temperature", "retrieval_overlap")
+    fig.canvas.draw()
+    ax = fig.axes[0]
+    assert ax.yaxis.get_offset_text().get_text() == ""
+    assert all(text.get_text().startswith("34.34") for text in ax.get_yticklabels())
 
 
 def test_a_histogram_is_a_density(summary):

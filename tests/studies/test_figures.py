@@ -106,7 +106,7 @@ def lines_of(ax):
 
 def test_a_result_is_drawn_from_its_file_alone_and_named_after_it(ising, tmp_path):
     files = draw_figures(ising, tmp_path / "new")
-    assert [file.name for file in files] == ["ising_energy.png", "ising_energy_2.png"]
+    assert [file.name for file in files] == ["ising_energy.png", "ising_energy_over_L.png"]
     assert all(imread(file).shape[0] > 400 for file in files)
 
 

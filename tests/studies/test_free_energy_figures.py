@@ -7,11 +7,14 @@ import pytest
 from click.testing import CliRunner
 from study_files import write
 
-from physebm import open_tree
+from physebm import open_tree, plots
 from physebm.cli import main
 from physebm.errors import InputError, StudyFileError
+from physebm.schema.plot_declarations import PlotDeclaration
 from physebm.schema.study_file import study_from_text
 from physebm.study.figure_checks import check_figures
+from physebm.study.figure_names import figure_names
+from physebm.study.figure_points import default_plots
 from physebm.study.figures import Drawn, draw_figures
 from physebm.study.grid import expand
 from physebm.study.models import models_of
@@ -99,7 +102,7 @@ def test_a_curve_per_estimator_with_its_errors_and_one_line_of_theory(result):
         y = np.concatenate([part[1] for part in parts])[np.argsort(x)]
         here = ds.sel(estimator=method)
         assert y == pytest.approx(here["free_energy"].values)
-        assert np.abs(np.sort(x) - at).max() < 0.1 * 0.3 + 1e-12
+        assert sorted(x) == at.tolist()
         if method == "bar":
             errors = np.sort(np.concatenate([part[2] for part in parts]))
             assert errors == pytest.approx(np.sort(here["free_energy_stderr"].values), rel=1e-6)
@@ -139,6 +142,54 @@ def test_what_was_reweighted_stands_over_its_temperatures_beside_the_theory(resu
     (line,) = [line for line in ax.get_lines() if line.get_color() == "black"]
     T, m = line.get_data()
     assert m == pytest.approx(curie_weiss.abs_magnetisation(1 / T, 12))
+
+
+def test_looks_say_which_estimates_are_worth_what(result):
+    ds = open_tree(result)["free_energies"].to_dataset()
+    ds = ds[["entropy", "entropy_stderr", "verdict"]].load()
+    ds["verdict"].loc[{"estimator": "bar"}] = 2
+    ds["entropy"].loc[{"estimator": "exact"}] = np.nan
+    fig = plots.curve(ds, "temperature", "entropy", by="estimator")
+    failed, approximate = fig.axes[0].containers
+    assert failed.lines[0].get_marker() == "x" and not failed.has_yerr
+    assert approximate.lines[0].get_markerfacecolor() == "white"
+    words = [text.get_text() for legend in fig.legends for text in legend.get_texts()]
+    assert words[:3] == ["bar", "exact (no value)", "mean-field"]
+    assert any("failed" in word for word in words)
+
+
+def test_unasked_figures_say_what_they_are_of_and_the_method_behind_points(result):
+    study = Drawn(result).study
+    (title,) = {plot.title for plot in default_plots(study)}
+    assert title.endswith("curie_weiss, N = 12")
+    drawn = Drawn(result)
+    for x, method in (("temperature", "bar"), ("reweighted_temperature", "reweighted")):
+        y = "free_energy" if x == "temperature" else "abs_magnetisation"
+        fig = drawn.figure(PlotDeclaration(kind="curve", x=x, y=y), "plot")
+        (legend,) = fig.legends[:1]
+        assert [text.get_text() for text in legend.get_texts()] == [method]
+
+
+def test_names_of_figures_say_what_differs():
+    shown = [
+        {"x": "T", "y": "energy", "by": "L"},
+        {"x": "L", "y": "energy", "panel": "T"},
+        {"x": "T", "y": "energy", "by": "h"},
+        {"x": "T", "y": "energy", "by": "L", "panel": "start"},
+        {"x": "T", "y": "energy", "by": "L"},
+        {"x": "T", "y": "entropy"},
+    ]
+    figures = [PlotDeclaration(kind="curve", **keys) for keys in shown]
+    figures.append(PlotDeclaration(kind="phase_diagram", x="T", y="h", z="energy"))
+    assert figure_names(figures) == [
+        "energy",
+        "energy_over_L",
+        "energy_by_h",
+        "energy_panels_start",
+        "energy_2",
+        "entropy",
+        "energy_phase_diagram",
+    ]
 
 
 @pytest.mark.parametrize(
