@@ -176,7 +176,10 @@ class Chains:
             self.kernels.prepare(self.state.configurations, self.state.lanes, self.inner.launch)
 
     def advance(self, number: int, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The chains of update `number`: k sweeps; their configurations ``{group: x[chain, unit]}``."""
+        """The chains of update `number`: k sweeps; their configurations ``{group: x[chain, unit]}``.
+
+        They are to be read before the next update, which overwrites them.
+        """
         method = self.options.method
         if method in ("cd", "rdm"):
             state = self.random_state((number,)) if method == "rdm" or not self._flat else None
@@ -186,7 +189,8 @@ class Chains:
             self.state = self.sampler.init(state, self._lanes)
             self.state.sweep = (number - 1) * self.options.steps
         self.state = self.sampler.step(self.state, self.options.steps)
-        return self.configurations()
+        tempered = method == "pt"
+        return self.configurations() if tempered else self.state.configurations.seen
 
     def at_target(self) -> np.ndarray:
         """The lanes that stand at the trained model (pt: those at factor 1)."""

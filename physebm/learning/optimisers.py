@@ -6,7 +6,7 @@
                step = rate m / (sqrt v + eps)
                D. P. Kingma, J. Ba, Adam: a method for stochastic optimization, ICLR (2015), alg. 1
 
-State and steps are dictionaries of float64 arrays by slot. Update numbers start at 1.
+State and directions are dictionaries of float64 arrays by slot. Update numbers start at 1.
 """
 
 from __future__ import annotations
@@ -66,18 +66,22 @@ class Optimiser:
 
     def step(
         self, state: dict[str, np.ndarray], gradient: Arrays, rate: float, update: int
-    ) -> dict[str, np.ndarray]:
-        """The step of update `update`; changes `state` in place."""
-        steps = {}
+    ) -> tuple[dict[str, np.ndarray], float]:
+        """Directions of update `update` and their factor: a step is their product.
+
+        Changes `state` in place; directions may be the very arrays of `state` or `gradient`.
+        """
+        if self.name == "sgd":
+            return dict(gradient), rate
+        if self.name == "adam":
+            rate /= 1.0 - self.beta1**update
+        directions = {}
         for slot, g in gradient.items():
-            if self.name == "sgd":
-                steps[slot] = rate * g
-                continue
             first = state[f"first/{slot}"]
             if self.name == "momentum":
                 first *= self.momentum
                 first += g
-                steps[slot] = rate * first
+                directions[slot] = first
                 continue
             second = state[f"second/{slot}"]
             first *= self.beta1
@@ -87,8 +91,8 @@ class Optimiser:
             spread = np.sqrt(second)
             spread /= np.sqrt(1.0 - self.beta2**update)
             spread += self.epsilon
-            steps[slot] = (rate / (1.0 - self.beta1**update)) * first / spread
-        return steps
+            directions[slot] = np.divide(first, spread, out=spread)
+        return directions, rate
 
 
 def clipped(gradient: Arrays, limit: float | None) -> dict[str, np.ndarray]:

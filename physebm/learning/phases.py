@@ -3,6 +3,9 @@
 In the data phase visible units stand at a minibatch and hidden ones are integrated through Gamma (deep
 machines: by mean field, or sampled); in the model phase all come from chains, or from an enumeration.
 With centred gradients both are taken about the same offsets, which follow the data phase.
+
+Where hidden units factorise, samples and chains differ in nothing but their weight: the difference of
+the two averages is one average over both, in which chains count negative.
 """
 
 from __future__ import annotations
@@ -99,9 +102,13 @@ class Phases:
             objective, averages = pseudo_likelihood(conditionals, batch, weights)
             found = self._statistics(conditionals, averages)
             return {slot: share * g for slot, g in found.items()}, objective
-        data = self._data_phase(conditionals, number, rows, batch, weights)
-        model = self._statistics(conditionals, self._model_phase(conditionals, number, batch, weights))
-        gradient = {slot: data[slot] - model[slot] for slot in self.slots}
+        if self.chains is not None and self.hidden and self.flat:
+            gradient = self._both_phases(conditionals, number, batch, weights)
+        else:
+            data = self._data_phase(conditionals, number, rows, batch, weights)
+            averages = self._model_phase(conditionals, number, batch, weights)
+            model = self._statistics(conditionals, averages)
+            gradient = {slot: data[slot] - model[slot] for slot in self.slots}
         if share != 1.0:
             gradient = {slot: share * g for slot, g in gradient.items()}
         return gradient, None
@@ -129,15 +136,35 @@ class Phases:
             averages = centring.CentredAverages(averages, hamiltonian, self.offsets)
         return statistics(hamiltonian, conditionals.params, averages, self.problem.row, self.slots)
 
+    def _both_phases(self, conditionals, number: int, batch, weights) -> dict[str, np.ndarray]:
+        """Data statistics minus model statistics: samples and chains as rows of one average."""
+        hamiltonian, samples = self.problem.hamiltonian, len(weights)
+        states = self.chains.advance(number, batch)
+        of_chains = self._chain_weights(weights)
+        if of_chains is None:
+            chains = len(next(iter(states.values())))
+            of_chains = np.full(chains, 1.0 / chains)
+        rows = {name: np.concatenate([x, states[name]]) for name, x in batch.items()}
+        moments = self.with_hidden(conditionals, rows)
+        if self.recipe.centred:
+            known = {group: moments[group].of_rows(slice(samples)) for group in self.hidden}
+            self._follow(RowAverages(hamiltonian, known, weights))
+        signed = np.concatenate([weights, -of_chains])
+        return self._statistics(conditionals, RowAverages(hamiltonian, moments, signed))
+
+    def _follow(self, data: Averages) -> None:
+        """Move the hidden groups' offsets towards their means in a data phase."""
+        for group in self.hidden:
+            now = data.mean(group)
+            old = self.offsets.get(group, now)
+            self.offsets[group] = old + centring.RATE * (now - old)
+
     def _data_phase(self, conditionals, number, rows, batch, weights) -> dict[str, np.ndarray]:
         if self._data_statistics is not None:
             return self._data_statistics
         averages = self._data_averages(conditionals, number, rows, batch, weights)
         if self.recipe.centred:
-            for group in self.hidden:
-                now = averages.mean(group)
-                old = self.offsets.get(group, now)
-                self.offsets[group] = old + centring.RATE * (now - old)
+            self._follow(averages)
         found = self._statistics(conditionals, averages)
         # without hidden units the phase of all data depends on nothing that moves, but for patterns
         moving = self.hidden or self._patterns or variance_slots(self.problem.hamiltonian)

@@ -157,6 +157,8 @@ class Trainer:
 
     def _climbed(self, number: int) -> dict[str, np.ndarray]:
         """The arrays after one step of the optimiser."""
+        from physebm.native import ascent
+
         recipe, arrays = self.recipe, {slot: self.params.arrays[slot][0] for slot in self.slots}
         conditionals = self.conditionals()
         gradient, objective = self.phases.gradient(conditionals, number)
@@ -169,11 +171,13 @@ class Trainer:
         self.info.gradient_norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradient.values())))
         self.info.rate = recipe.rate.rate(number, recipe.updates)
         gradient = clipped(gradient, recipe.clip)
-        steps = recipe.optimiser.step(self.optimiser_state, gradient, self.info.rate, number)
+        found, rate = recipe.optimiser.step(self.optimiser_state, gradient, self.info.rate, number)
         if recipe.centred:
-            steps = centring.uncentred(self._nearest(steps), conditionals, self.phases.offsets)
+            found = centring.uncentred(self._nearest(found), conditionals, self.phases.offsets)
         moved = {
-            slot: x * np.exp(steps[slot]) if slot in self.positive else x + steps[slot]
+            slot: x * np.exp(rate * found[slot])
+            if slot in self.positive
+            else ascent.moved(x, found[slot], rate)
             for slot, x in arrays.items()
         }
         # Adam's steps leave the gauge, rounding all others
@@ -221,10 +225,12 @@ class Trainer:
         return found.arrays
 
     def _check_finite(self, params: Params, number: int) -> None:
+        from physebm.native import ascent
+
         for slot in self.slots:
             x = params.arrays[slot]
-            largest = max(x.max(initial=0.0), -x.min(initial=0.0))
-            if not largest <= LARGEST:
+            if ascent.count_beyond(x, LARGEST):
+                largest = np.abs(x).max()
                 raise Divergence(
                     f"training diverged at update {number}: array '{slot}' reached {largest:.3g} "
                     f"(gradient norm {self.info.gradient_norm:.3g}); the snapshots up to update "

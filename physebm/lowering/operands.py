@@ -24,7 +24,7 @@ energies use them too), everything else float64 or integers.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -54,11 +54,15 @@ from physebm.model.units import UnitKind
 
 @dataclass(frozen=True)
 class Operands:
-    """Arrays by name (see the module's table) and, per word-table move, the range of each read."""
+    """Arrays by name (see the module's table) and, per word-table move, the range of each read.
+
+    `_free` holds the terms whose values `update` was found allowed to change.
+    """
 
     arrays: Mapping[str, np.ndarray]
     ranges: Mapping[int, tuple[int, ...]]
     instances: int
+    _free: set[int] = field(default_factory=set, compare=False, repr=False)
 
     @property
     def nbytes(self) -> int:
@@ -152,7 +156,9 @@ def _fill_dense(plan, t, states: bool, values, arrays) -> None:
     k, l = a.prior.features, b.prior.features
     J = out.reshape(len(out), a.size, k, b.size, l)
     values = np.ones((1, a.size, b.size)) if values is None else values
-    if states:
+    if k == l == 1:
+        J[:, :, 0, :, 0] = values.reshape(-1, a.size, b.size)
+    elif states:
         J[:] = values.reshape(-1, a.size, b.size, k, l).transpose(0, 1, 3, 2, 4)
     else:
         for f in range(k):
@@ -186,7 +192,9 @@ def update(
         name = array_of(hamiltonian.terms[t])
         if name not in slots:
             continue
-        _refuse_fixed(plan, t, name)
+        if t not in operands._free:
+            _refuse_fixed(plan, t, name)
+            operands._free.add(t)
         if f"J{t}_rows" in operands.arrays:
             rows = operands.arrays[f"J{t}_rows"]
             fill_rows(rows, params.arrays[name], hamiltonian.terms[t].states)

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Params:
 
     def with_arrays(self, **arrays: np.ndarray) -> Params:
         """A copy with some slots replaced; arrays as ``[instance, ...]``."""
-        return replace(self, arrays={**self.arrays, **arrays})
+        return Params({**self.arrays, **arrays}, self.edges, self.lower)
 
 
 def stack(parts: list[Params]) -> Params:

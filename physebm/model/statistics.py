@@ -190,6 +190,12 @@ class Moments:
         np.put_along_axis(first, self.states[..., None].astype(np.intp), 1, axis=-1)
         return first.reshape(self.rows, -1)
 
+    def of_rows(self, rows: slice) -> Moments:
+        """Those of some rows, as views."""
+        parts = ((x if x is None else x[rows]) for x in (self.values, self.second, self.states))
+        bits = None if self.bits is None else TwoStates(self.bits.x[rows], self.bits.low)
+        return Moments(*parts, self.q, self.dtype, bits)
+
     @property
     def factor(self) -> np.ndarray | TwoStates:
         """`first` as the left factor of a product."""

@@ -108,7 +108,8 @@ def mean(prior: Prior, theta, lam=0.0, variance=1.0, lower=0.0):
         case UnitKind.ISING:
             return np.tanh(theta)
         case UnitKind.BERNOULLI:
-            p = np.tanh(0.5 * theta)
+            p = 0.5 * theta
+            p = np.tanh(p, out=p if theta.ndim else None)
             p *= 0.5
             p += 0.5
             return p

@@ -24,8 +24,8 @@ import numpy as np
 # of a thread's block: large enough for the BLAS to run at full speed, small enough to share evenly.
 ROWS = 1024
 BLOCK = 128
-# Below this many multiplications a product runs where it stands: waking a thread costs more.
-SERIAL = 2_000_000
+# Below this many multiplications (0.3 ms) a product runs where it stands: waking threads takes as long.
+SERIAL = 10_000_000
 
 
 # Rows and columns of a product below which tables of subset sums do not pay.
@@ -134,9 +134,8 @@ def _two_state_times(A: TwoStates, J: np.ndarray) -> np.ndarray:
 def _two_state_cross(A: TwoStates, B: np.ndarray, weights, less) -> np.ndarray:
     from physebm.native.subset_sums import multiply_columns
 
-    scale = 1.0 / len(A) if weights is None else float(weights[0])
-    if weights is not None and np.any(weights != scale):
-        B, scale = B * weights[:, None].astype(np.float32), 1.0
+    scale = 1.0 / len(A) if weights is None else 1.0
+    w = np.ones(len(A), np.float32) if weights is None else weights.astype(np.float32)
     take, off = (np.zeros((0, 0)), np.zeros((0, 0))) if less is None else less
     units = A.x.shape[1]
     out = np.empty((units, B.shape[1]))
@@ -144,21 +143,21 @@ def _two_state_cross(A: TwoStates, B: np.ndarray, weights, less) -> np.ndarray:
 
     def block(start: int) -> None:
         stop = min(start + size, units)
-        multiply_columns(out, A.x, A.low, B, ROWS, scale, take, off, start, stop)
+        multiply_columns(out, A.x, A.low, B, w, ROWS, scale, take, off, start, stop)
 
     _each(block, range(0, units, size), out.size * len(A))
     return out
 
 
 def _share(lanes: int) -> int:
-    """Lanes of a block: as many for every thread, at most 512 of them, so that fields stay in cache."""
-    blocks = -(-lanes // 512)
+    """Lanes of a block: as many for every thread, at most 1024: their fields stay in cache."""
+    blocks = -(-lanes // 1024)
     blocks = -(-blocks // _threads()) * _threads()
     return max(-(-lanes // blocks), 16)
 
 
 def _each(block: Callable[[int], None], starts: range, work: int) -> None:
-    if work < SERIAL or len(starts) < 2:
+    if work < SERIAL or len(starts) < 2 or _threads() < 2:
         for start in starts:
             block(start)
         return

@@ -244,19 +244,24 @@ def multiply_rows(out, x, low, J, first, last):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def multiply_columns(out, x, low, B, rows, scale, take, off, first, last):
-    """Rows first to last-1 of ``out[i, j] = scale (x^T B)[i, j] - sum_k take[k, i] off[k, j]``.
+def multiply_columns(out, x, low, B, weights, rows, scale, take, off, first, last):
+    """``out[i, j] = scale sum_r x[r, i] w_r B[r, j] - sum_k take[k, i] off[k, j]``, first <= i < last.
 
     Sums over groups of `rows` rows of x and B are taken in single precision, the rest in double.
     """
     lanes, m = last - first, B.shape[1]
-    N = np.empty(((min(rows, len(x)) + SOURCES - 1) // SOURCES * NIBBLES, lanes), np.uint8)
+    sources = (min(rows, len(x)) + SOURCES - 1) // SOURCES * SOURCES
+    N = np.empty((sources // 4, lanes), np.uint8)
     F, room = field_room(lanes, COLUMNS), table_room()
+    part = np.zeros((sources, COLUMNS), np.float32)
     for row in range(0, len(x), rows):
+        size = min(len(x) - row, rows)
         _column_nibbles(N, x[row : row + rows], first, last)
         for j in range(0, m, COLUMNS):
             width = min(m - j, COLUMNS)
-            subset_product(F, N.T, B[row : row + rows, j : j + width], lanes, low, room)
+            for r in range(size):
+                _write_scaled(part[r, :width], B[row + r, j : j + width], weights[row + r])
+            subset_product(F, N.T, part[:size], lanes, low, room)
             for l in range(lanes):
                 if row > 0:
                     _add_scaled(out[first + l, j : j + width], F[l], scale)

@@ -14,7 +14,10 @@ def path(optimiser, gradient, rates, start=2.0):
     x = np.array([start])
     state, found = optimiser.start({"x": x}), []
     for update, rate in enumerate(rates, start=1):
-        x = x + optimiser.step(state, {"x": np.array([gradient(x[0], update)])}, rate, update)["x"]
+        direction, factor = optimiser.step(
+            state, {"x": np.array([gradient(x[0], update)])}, rate, update
+        )
+        x = x + factor * direction["x"]
         found.append(x[0])
     return np.array(found)
 

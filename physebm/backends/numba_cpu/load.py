@@ -119,10 +119,7 @@ class NumbaKernels:
         E = np.zeros((len(lanes), len(self.plan.terms)))
         if self._launch is not launch:
             self._launch, self._fixed = launch, self._fixed_arguments(launch)
-        arguments = [
-            self._fixed[name] if name in self._fixed else self._moving_argument(name, state, lanes)
-            for name in self._arguments
-        ]
+        arguments = self._array_arguments(state, lanes)
         shared = (
             first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
             launch.coefficients.value, E, *arguments,
@@ -168,13 +165,27 @@ class NumbaKernels:
             self._derived = derived_operands(self.plan, launch.operands)
         return fixed | self._derived
 
-    def _moving_argument(self, name: str, state: LaneState, lanes: Lanes) -> np.ndarray:
-        if name in self._signature.work:
-            return state.work[name]
-        if name.startswith("held"):
-            group = self.plan.groups[self.plan.moves[_number(name)].group]
-            return lanes.clamp.get(group.name, _NO_CLAMP)
-        return state.x[self.plan.groups[_number(name)].name]
+    @cached_property
+    def _sources(self) -> list[tuple[str, str]]:
+        """Of every array argument the kind, and the name by which that kind holds it."""
+
+        def source(name: str) -> tuple[str, str]:
+            if name in self._signature.work:
+                return "work", name
+            if name not in self._signature.x:
+                return "fixed", name
+            if name.startswith("held"):
+                return "held", self.plan.groups[self.plan.moves[_number(name)].group].name
+            return "x", self.plan.groups[_number(name)].name
+
+        return [source(name) for name in self._arguments]
+
+    def _array_arguments(self, state: LaneState, lanes: Lanes) -> list[np.ndarray]:
+        held = {
+            name: lanes.clamp.get(name, _NO_CLAMP) for kind, name in self._sources if kind == "held"
+        }
+        by_kind = {"fixed": self._fixed, "work": state.work, "x": state.x, "held": held}
+        return [by_kind[kind][name] for kind, name in self._sources]
 
 
 @cache
