@@ -26,6 +26,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from physebm import open_tree, plots, run_study
@@ -155,6 +156,11 @@ for method, pull in every.items():
 # %% The figure
 LINES = dict(zip(APPROXIMATIONS, ("--", ":", "-.")))
 FILLS = {0: "full", 1: "none", 2: "none"}
+KEY = {
+    "trusted": {"marker": "o", "fillstyle": "full"},
+    "suspect": {"marker": "o", "fillstyle": "none"},
+    "failed": {"marker": "x"},
+}
 with mpl.rc_context(plots.STYLE):
     fig = Figure(figsize=(plots.DOUBLE, 6.6), layout="constrained")
     axes = fig.subplots(3, len(MODELS), sharey="row")
@@ -190,7 +196,8 @@ with mpl.rc_context(plots.STYLE):
         middle.axhspan(-1, 1, color="0.9", zorder=0)
         names = ["mbar", "bar", "int", "step", "ais", "pop"]
         middle.set_xticks(range(len(SAMPLED)), names, fontsize=6)
-        middle.set(ylim=(-8, 8))
+        middle.set(ylim=(-8, 8), xlabel="each: budgets 1/64, 1/16, 1/4, 1")
+        middle.xaxis.label.set_size(6.5)
         for method in FAMILIES:
             number = SAMPLED.index(method)
             x = [cost[model, part][method] for part in PARTS]
@@ -205,9 +212,16 @@ with mpl.rc_context(plots.STYLE):
         for ax in (above, below):
             ax.xaxis.set_minor_formatter(NullFormatter())
             ax.xaxis.set_major_locator(LogLocator(numticks=9))
-    axes[0, 0].set_ylabel(r"error of $\log Z$ (nat)")
-    axes[1, 0].set_ylabel("pull")
-    axes[2, 0].set_ylabel(r"bracket less exact $\log Z$ (nat)")
+    axes[0, 0].set_ylabel("error of $\\log Z$ (nat)\nsymbols: made, lines: claimed")
+    axes[1, 0].set_ylabel("pull: error / claimed error")
+    axes[2, 0].set_ylabel("bracket less exact $\\log Z$ (nat)\nmedians of its ends")
+    for ax in axes[:, 0]:
+        ax.yaxis.label.set_size(8)
+    key = [
+        Line2D([], [], color="0.3", linestyle="", markersize=2.6, mew=0.5, label=word, **look)
+        for word, look in KEY.items()
+    ]
+    fig.legend(handles=key, loc="outside lower center", ncols=len(key), columnspacing=1.6)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside upper center", ncols=5, columnspacing=1.2)
     plots.save(fig, FIGURES / "free_energy_methods.png", dpi=200)
