@@ -18,15 +18,13 @@ are: they must be draws of the target. Where none are given, one half are ends o
 resampled by weight, and the other half random states; both halves are swept at the target as often
 as a forward chain, or more often if that is little, before they walk back. Where the forward chains
 never saw a phase that sweeps from random states find, or either sticks, the two directions disagree.
-Besides these, quenched and uniform states walk back (`cold`): they see phases that neither forward
+Quenched states, uniform ones and data walk back, too (`cold`): they see phases that neither forward
 chains nor random states enter, such as the ordered one beyond a first-order jump. They count for the
-verdict and the upper end of the bracket, not for the reverse value, which asks for draws of the target.
-A phase that none of them finds stays unseen; `bounded` may know of it. Given starts are taken as they
-are.
+verdict and the upper end of the bracket, not for the reverse value: that asks for draws of the target.
+A phase that none of them finds stays unseen; `bounded` may know of it. Given starts stay as they are.
 
-The weights are those of all units. Summing factorising hidden units out of them would lower their
-variance, but takes one more product of configurations and couplings per row, half as many again as
-a sweep has; rows are the better use of that time.
+The weights are those of all units. Summing factorising hidden units out of them lowers their variance,
+but takes half as many products again as a sweep; rows are the better use of that time.
 """
 
 from __future__ import annotations
@@ -120,12 +118,13 @@ def annealed(
     chains: int = 1000,
     sweeps: int = 1,
     start: States | None = None,
+    data: States | None = None,
     progress: Progress | None = None,
 ) -> Estimate:
     """The log Z of the last row of a path by annealed importance sampling, with its reverse.
 
     Memory: configurations of the chains and one number per row. Cost: ``rows * sweeps`` sweeps of all
-    chains, as much again for the reverse with its default starts and a quarter of that for cold ones.
+    chains, as much again for the reverse with its default starts, a quarter of that for cold ones.
 
     Parameters
     ----------
@@ -138,15 +137,17 @@ def annealed(
     start
         Draws of the last row ``{group: x[any, unit]}`` of all groups, as independent as they can be;
         fewer than the chains are repeated, and the error is that of their number.
+    data
+        Configurations of all groups at data, as `data_starts` gives them: one more kind of cold start.
     progress
-        Called with rows done and rows in all, first of the forward and then of the reverse walk.
+        Called with rows done and rows in all, forward and then in reverse.
 
     Returns
     -------
     Estimate
         `low` is the mean forward log-weight and `high` minus the mean reverse one, plus ``log Z_0`` and
-        two standard errors outwards; where cold starts lie higher, `high` reaches up to them. The
-        diagnostic `averages` gives energy and entropy (`averages.Averages.thermal`).
+        two errors outwards; where cold starts lie higher, `high` reaches up to them. The diagnostic
+        `averages` gives energy and entropy (`averages.Averages.thermal`).
 
     Raises
     ------
@@ -173,13 +174,14 @@ def annealed(
     begun = own_starts(path, backend, key_of(seed, "ais", *name, "starts"), there, sweeps)
     own = len(next(iter(begun.values())))
     count = max(FEWEST, chains // 8)
-    cold = cold_starts(path, backend, key_of(seed, "ais", *name, "cold"), count, path.rows * sweeps)
+    cold = key_of(seed, "ais", *name, "cold")
+    cold = cold_starts(path, backend, cold, count, path.rows * sweeps, data)
     begun = {group: np.concatenate([x, cold[group]]) for group, x in begun.items()}
     log_w = reverse(path, backend, key, begun, sweeps, progress).log_w
     beside = {} if own < 4 else {"random": log_w[own // 2 : own]}
     found = {
         kind: excess(log_w[: max(2, own // 2)], each)
-        for kind, each in (beside | kinds(log_w[own:])).items()
+        for kind, each in (beside | kinds(log_w[own:], count)).items()
     }
     return from_weights(path, there.log_w, log_w[:own], found, more)
 
@@ -234,14 +236,8 @@ def from_weights(
     """An estimate from log-weights ``[chain]`` of both directions, judged.
 
     Without the reverse there is no upper end of the bracket, and the verdict is suspect at best:
-    weights alone know nothing of what no chain has seen.
-
-    Parameters
-    ----------
-    cold
-        Excess of other kinds of starts by name; see `cold`.
-    more
-        Further diagnostics to keep.
+    weights alone know nothing of what no chain has seen. `cold` are excesses of other kinds of starts
+    by name, see the module `cold`; `more` are further diagnostics to keep.
     """
     base, there = path.base_log_z, log_mean(log_w)
     log_z = base + there.value

@@ -121,7 +121,8 @@ def of_runs(
     scale = omega * np.sqrt(blocks / (blocks - 1.0))
     of_energies = scale[:, None, None] * (sums / R + off[:, None] * excess[:, :, None])
     of_log_z = scale[:, None] * excess
-    return Averages(log_z, mean, of_log_z.reshape(-1), of_energies.reshape(-1, terms))
+    parts = runs * blocks
+    return Averages(log_z, mean, of_log_z.reshape(parts), of_energies.reshape(parts, terms))
 
 
 def _unknown(log_z: float, terms: int) -> Averages:

@@ -3,7 +3,9 @@
 Ends of forward chains know the phases that forward chains ended in. Walks back from there and walks
 forward agree, whatever else the model has. Cold starts come from elsewhere: half of them are *quenched*
 from random states by the heat bath of couplings `COLDER` times as strong, half are *uniform* states,
-all units of a group equal. Both are then swept at the target; those that no phase holds leave.
+all units of a group equal. Where there are data, their samples are a third kind (`data_starts`): a
+model that has learned some of them by heart may keep phases there that nothing else finds. All are then
+swept at the target; those that no phase holds leave.
 
 Let A be a phase in which walkers stay, Z_A its part of Z, and P_A the probability that a forward chain
 ends in it. Walks back from A have ``<w'> = (Z_0 / Z_A) P_A`` (G. E. Crooks, Phys. Rev. E 61, 2361
@@ -63,13 +65,21 @@ class Excess:
 
 
 def cold_starts(
-    path: Path, backend: Backend, key: tuple[int, int], count: int, sweeps: int
+    path: Path,
+    backend: Backend,
+    key: tuple[int, int],
+    count: int,
+    sweeps: int,
+    data: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """Starts ``{group: x[walker, unit]}``: even walkers quenched, odd ones uniform; see the module.
 
-    `sweeps` at the last row of the path, and no fewer than `RELAX`.
+    `sweeps` at the last row of the path, and no fewer than `RELAX`. Behind these `count` walkers come
+    half as many (rounded up) at `data`, configurations ``{group: x[any, unit]}`` of all groups, one
+    after another from the first.
     """
-    walkers = Walkers(path, backend, key, count)
+    beside = 0 if data is None else (count + 1) // 2
+    walkers = Walkers(path, backend, key, count + beside)
     walkers.scatter()
     walkers.follow(_colder(path))
     walkers.move(0, QUENCH)
@@ -84,7 +94,10 @@ def cold_starts(
         else:
             edge = path.params.lower.get(group.name)
             uniform = initial.all_up(group, len(number), 0.0 if edge is None else edge[0])
-        x[group.name][1::2] = uniform[: count // 2]
+        x[group.name][1:count:2] = uniform[: count // 2]
+        if data is not None:
+            given = data[group.name]
+            x[group.name][count:] = given[np.arange(beside) % len(given)]
     walkers.follow(path)
     walkers.place(x)
     walkers.move(path.rows - 1, max(sweeps, RELAX))
@@ -102,9 +115,11 @@ def _colder(path: Path) -> Path:
     return replace(path, coefficients=row)
 
 
-def kinds(log_w: np.ndarray) -> dict[str, np.ndarray]:
-    """Log-weights ``[walker]`` of walks from `cold_starts` by kind."""
-    return {"quenched": log_w[::2], "uniform": log_w[1::2]}
+def kinds(log_w: np.ndarray, count: int | None = None) -> dict[str, np.ndarray]:
+    """Log-weights ``[walker]`` of walks from `cold_starts` by kind; those behind `count` are data."""
+    cold, data = np.split(log_w, [len(log_w) if count is None else count])
+    found = {"quenched": cold[::2], "uniform": cold[1::2]}
+    return found | {"data": data} if len(data) else found
 
 
 def excess(ends: np.ndarray, kind: np.ndarray) -> Excess:

@@ -107,7 +107,9 @@ def estimate(
 def _energies(found: Search, hamiltonian: Hamiltonian, row: Coefficients) -> np.ndarray:
     """``<du/dbeta> [fixed point]``, the priors that depend on temperature included."""
     points = found.points
-    E_lt = np.array([point.term_energies for point in points]).reshape(-1, len(hamiltonian.terms))
+    E_lt = np.array([point.term_energies for point in points]).reshape(
+        len(points), len(hamiltonian.terms)
+    )
     return energy_derivatives(hamiltonian, row, E_lt, np.zeros(len(points), dtype=int))[0]
 
 

@@ -96,6 +96,7 @@ def population_annealing(
     population: int = 1000,
     runs: int = 8,
     sweeps: int = 1,
+    data: States | None = None,
     progress: Progress | None = None,
 ) -> Estimate:
     """The log Z of the last row of a path by population annealing, with a reverse walk of its ends.
@@ -113,6 +114,8 @@ def population_annealing(
         R, and the number of independent runs that are averaged.
     sweeps
         Heat-bath sweeps at every row.
+    data
+        Configurations of all groups at data, as `data_starts` gives them: one more kind of cold start.
     progress
         Called with rows done and rows in all.
 
@@ -139,7 +142,7 @@ def population_annealing(
     )
     count = len(next(iter(begun.values())))
     back = populations(path, backend, key("reverse"), 1, count, sweeps, start=begun)
-    found = _cold(path, backend, key("cold"), begun, sweeps)
+    found = _cold(path, backend, key("cold"), begun, sweeps, data)
     return from_populations(path, recorded, back, found, drift, {"sweeps": sweeps})
 
 
@@ -160,14 +163,15 @@ def _ends(path, backend, key, recorded: Populations, count: int, sweeps: int):
     return walkers.state.x, (float(change.mean()), float(error))
 
 
-def _cold(path, backend, key, ends: States, sweeps: int) -> dict[str, Excess]:
+def _cold(path, backend, key, ends: States, sweeps: int, data: States | None) -> dict[str, Excess]:
     """Walks back without resampling, from half of the ends and from as many cold starts."""
     half = {group: x[::2] for group, x in ends.items()}
     ends = len(next(iter(half.values())))
-    cold = cold_starts(path, backend, key, max(FEWEST, ends), path.rows * sweeps)
+    count = max(FEWEST, ends)
+    cold = cold_starts(path, backend, key, count, path.rows * sweeps, data)
     begun = {group: np.concatenate([x, cold[group]]) for group, x in half.items()}
     log_w = reverse(path, backend, key, begun, sweeps).log_w
-    return {kind: excess(log_w[:ends], each) for kind, each in kinds(log_w[ends:]).items()}
+    return {kind: excess(log_w[:ends], each) for kind, each in kinds(log_w[ends:], count).items()}
 
 
 def from_populations(

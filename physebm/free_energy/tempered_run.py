@@ -3,8 +3,8 @@
 Ladders of replicas stand at the rows of a path and exchange neighbours; each of the *chains* is one
 ladder, independent of the others. Row 0 is recorded from walkers of its own that take no part in the
 exchange: one sweep there is an exact and independent draw, whatever the ladder does. Every other chain
-starts cold, from a quench (or from given configurations), so that a phase which the random starts never
-find, or cannot leave, shows as a disagreement.
+starts cold, from a quench or, every second of them, from given configurations (data, patterns), so that
+a phase which the random starts never find, or cannot leave, shows as a disagreement.
 """
 
 from __future__ import annotations
@@ -96,9 +96,8 @@ def record(
     sweeps, discard, every
         Sweeps after the discarded ones, and between two draws.
     starts
-        Configurations ``{group: x[any, unit]}`` for the cold chains, such as data or a pattern; groups
-        without one keep the states of a random start.
-
+        Configurations ``{group: x[any, unit]}``, such as data or a pattern, for the first, third, ...
+        of the cold chains; groups without one keep the states of the quench.
     measure
         ``{group: x[row, chain, unit]} -> [row, chain]``, taken with every draw.
 
@@ -112,7 +111,9 @@ def record(
     ladders, slots, lanes = _layout(rows, chains, key_of(seed, "tempered", *name))
     sampler = ParallelTempering(inner, ladders, table)
     cold = np.arange(chains) % 2 == 1
-    configurations, spent = _started(inner, lanes, path, cold[ladders.chain[ladders.ladder]], starts)
+    chain = ladders.chain[ladders.ladder]
+    given = cold & (np.arange(chains) % 4 == 1)
+    configurations, spent = _started(inner, lanes, path, cold[chain], given[chain], starts)
     state = sampler.init(configurations, lanes)
     state.sweep = spent
     early = np.empty((chains, discard))
@@ -162,8 +163,11 @@ def _layout(rows: int, chains: int, key) -> tuple[Ladders, np.ndarray, Lanes]:
     return ladders, slots, lanes
 
 
-def _started(inner: PlanSampler, lanes: Lanes, path: Path, cold: np.ndarray, starts):
-    """Configurations of all lanes, exact draws of row 0 or cold, and the sweeps spent on them."""
+def _started(inner: PlanSampler, lanes: Lanes, path: Path, cold, given, starts):
+    """Configurations of all lanes, exact draws of row 0 or cold, and the sweeps spent on them.
+
+    `cold` lanes are quenched, and those of them that are `given` go to the starts, where there are any.
+    """
     plan = inner.kernels.plan
     state = initial.empty(plan, len(lanes))
     for g, group in enumerate(plan.groups):
@@ -172,12 +176,11 @@ def _started(inner: PlanSampler, lanes: Lanes, path: Path, cold: np.ndarray, sta
         state.x[group.name][:] = initial.random(plan, lanes, g, slice(None), 1.0, lower)
     lanes.rung[:] = 0
     chain = inner.step(inner.init(state, lanes), 1)
-    if starts is None:
-        lanes.rung[cold] = path.rows
-        chain = inner.step(chain, QUENCH)
+    lanes.rung[cold] = path.rows
+    chain = inner.step(chain, QUENCH)
     x = chain.configurations.x
-    for name, given in (starts or {}).items():
-        x[name][cold] = given[np.arange(cold.sum()) % len(given)]
+    for name, states in (starts or {}).items():
+        x[name][given] = states[np.arange(given.sum()) % len(states)]
     return chain.configurations, chain.sweep
 
 

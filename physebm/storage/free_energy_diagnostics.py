@@ -140,6 +140,13 @@ _TABLE = [
         ("excess_uniform_stderr", "standard error of the excess of uniform starts", NAT,
          "of the difference of both means over walks, uniform starts",
          "above 0.125: 4 errors hide an excess of 0.5"),
+        ("excess_data", "excess of starts at data", NAT,
+         "mean -log w' of walks back from swept samples of the data, less that of walks from forward "
+         "ends",
+         "above 0.5 and 4 errors suspect: forward chains missed a phase, or one is left slowly"),
+        ("excess_data_stderr", "standard error of the excess of starts at data", NAT,
+         "of the difference of both means over walks, starts at data",
+         "above 0.125: 4 errors hide an excess of 0.5"),
         ("rows", "rows", ONE,
          "models on the path, both ends included",
          NEVER),

@@ -15,11 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from physebm.backends.select import select
-from physebm.free_energy.likelihood import visible_potential
 from physebm.lowering.positive import check_positive_form
-from physebm.model.conditionals import Conditionals
 from physebm.model.params import Params
-from physebm.model.roles import factorises, hidden_groups
 from physebm.native.products import single_threaded_blas
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.free_energy_declarations import FreeEnergyDeclaration
@@ -27,6 +24,7 @@ from physebm.schema.load import Loaded
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays, write_arrays
 from physebm.study import free_energy_methods
+from physebm.study.free_energy_data import seen
 from physebm.study.free_energy_findings import Findings
 from physebm.study.grid import FreeEnergies, Training
 from physebm.study.setup import params_of
@@ -86,15 +84,17 @@ def estimated(
 ) -> dict[str, np.ndarray]:
     """Everything that is known of a subject, ``{METHOD/NAME: [temperature, ...]}``.
 
-    The folder keeps the estimates of each method; those that are there are not made again.
+    The folder keeps the estimates of each method; those that are there are not made again. Mean reduced
+    potentials of the data's parts stand beside them, ``-log p - log Z`` at every temperature.
     """
-    arrays = {}
+    arrays, known = {}, seen(subject)
     for number, method in enumerate(asked.method):
         kept = _kept(folder / f"{method}.npz", digest)
         if kept is None:
-            progress(number / len(asked.method), f"free energies: {method}")
+            count = len(asked.method)
+            progress(number / count, f"free energies: {method} (method {number + 1} of {count})")
             with single_threaded_blas():
-                found = free_energy_methods.run(method, asked, subject, select(backend))
+                found = free_energy_methods.run(method, asked, subject, select(backend), known)
             for name, each in found.items():
                 write_arrays(folder / f"{name}.npz", _arrays(each), {"study": digest})
             kept = _kept(folder / f"{method}.npz", digest)
@@ -102,7 +102,8 @@ def estimated(
     arrays["temperature"] = np.array(subject.temperatures)
     units = subject.loaded.hamiltonian.counted_units
     arrays["n_units"] = np.full(len(subject.temperatures), units)
-    return arrays | _scores(subject)
+    scores = {f"{known.kind}/{part}": u for part, u in known.potentials.items()}
+    return arrays | scores
 
 
 def _subject(study, part: FreeEnergies, training, models, backend, trained) -> Subject:
@@ -156,21 +157,3 @@ def _arrays(found: Findings) -> dict[str, np.ndarray]:
             placed[(k, *(slice(0, n) for n in x.shape))] = x
         arrays[f"diagnostics/{name}"] = placed
     return arrays | dict(found.more)
-
-
-def _scores(subject: Subject) -> dict[str, np.ndarray]:
-    """Mean reduced potentials of the data's parts, ``-log p - log Z`` at every temperature."""
-    if subject.data is None:
-        return {}
-    hamiltonian = subject.loaded.hamiltonian
-    hidden = hidden_groups(hamiltonian)
-    kind = "potential" if factorises(hamiltonian, hidden) else "potential_bound"
-    rows = subject.loaded.coefficients(subject.temperatures)
-    found = {}
-    for part, (states, weights) in subject.data.parts.items():
-        values = []
-        for k in range(rows.rungs):
-            conditionals = Conditionals(hamiltonian, rows.value[k], subject.params)
-            values.append(weights @ visible_potential(conditionals, states, hidden))
-        found[f"{kind}/{part}"] = np.array(values)
-    return found

@@ -19,12 +19,14 @@ from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients
 from physebm.observables import order
 from physebm.observables.derived import DERIVED
+from physebm.rng.streams import key_of
 from physebm.schema.free_energy_declarations import (
     ENERGETIC,
     LADDER_METHODS,
     FreeEnergyDeclaration,
     ReweightDeclaration,
 )
+from physebm.study.free_energy_data import starts
 from physebm.study.free_energy_findings import Energies, Findings
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ def by_ladder(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) 
         sweeps=declared.sweeps,
         discard=declared.discard,
         every=declared.every,
+        starts=starts(subject, rows, key_of(subject.seed, *name)),
         measure=_magnetisation(loaded.hamiltonian) if magnetic else None,
     )
     estimates = from_rows(path, run, methods)
@@ -77,7 +80,7 @@ def by_ladder(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) 
     means = run.energies[at].mean(axis=2)
     rungs = np.repeat(np.arange(rows.rungs), declared.chains)
     of_chains, _ = energy_derivatives(
-        loaded.hamiltonian, rows, means.reshape(-1, means.shape[-1]), rungs
+        loaded.hamiltonian, rows, means.reshape(len(rungs), means.shape[-1]), rungs
     )
     of_chains = of_chains.reshape(rows.rungs, declared.chains)
     error = of_chains.std(axis=1, ddof=1) / np.sqrt(declared.chains)
@@ -134,9 +137,9 @@ def _moments(
     names: tuple[str, ...], hamiltonian: Hamiltonian, row: Coefficients, run: TemperedRun
 ) -> np.ndarray:
     """The named moments of every draw at one temperature, ``[row, chain, draw, moment]``."""
-    E = run.energies
+    E, draws = run.energies, int(np.prod(run.energies.shape[:-1]))
     first, second = energy_derivatives(
-        hamiltonian, row, E.reshape(-1, E.shape[-1]), np.zeros(E[..., 0].size, dtype=int)
+        hamiltonian, row, E.reshape(draws, E.shape[-1]), np.zeros(draws, dtype=int)
     )
     first, second = first.reshape(E.shape[:-1]), second.reshape(E.shape[:-1])
     m = np.zeros(E.shape[:-1]) if run.measured is None else run.measured

@@ -7,6 +7,8 @@ sum, or those of a fixed point; NaN where none is known.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +19,7 @@ from physebm.free_energy.averages import Thermal
 from physebm.free_energy.bethe import estimate_bethe
 from physebm.free_energy.bounded import held_against, lower_bounds
 from physebm.free_energy.data_base import path_from_data
+from physebm.free_energy.data_bound import likelihoods_held
 from physebm.free_energy.estimate import Estimate
 from physebm.free_energy.naive import estimate_mean_field
 from physebm.free_energy.path import placed, scaled_path
@@ -26,6 +29,7 @@ from physebm.free_energy.tap import estimate_tap
 from physebm.rng.streams import key_of
 from physebm.schema.free_energy_declarations import LADDER_METHODS, FreeEnergyDeclaration
 from physebm.study.exact_energies import exact_energies
+from physebm.study.free_energy_data import Seen, starts
 from physebm.study.free_energy_findings import Energies, Findings
 from physebm.study.free_energy_ladder import by_ladder
 
@@ -37,22 +41,38 @@ Found = dict[str, Findings]
 FIXED_POINTS = {"mean-field": estimate_mean_field, "tap": estimate_tap, "bethe": estimate_bethe}
 
 
-def run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:
+def run(
+    method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: Backend, known: Seen
+) -> Found:
     """What each method found at every temperature, hottest first.
 
-    Besides `method` itself the other methods that the same run serves, where they are asked for. What
-    was sampled is held against a rigorous lower bound.
+    Besides `method` itself the other methods that the same run serves, where they are asked for. All is
+    held against rigorous lower bounds: that of mean field, and that of `known`, the data.
     """
     found = _run(method, asked, subject, backend)
-    if method == "exact" or method in FIXED_POINTS:
-        return found
-    rows = subject.loaded.coefficients(subject.temperatures)
-    key = key_of(subject.seed, "bound", *subject.name)
-    bounds = lower_bounds(subject.loaded.hamiltonian, subject.params, rows, key)
+    bounds = {} if known.bounds is None else {"data": known.bounds}
+    if method == "mean-field":
+        return {name: each._replace(estimates=_raised(each, bounds)) for name, each in found.items()}
+    if method != "exact":
+        rows = subject.loaded.coefficients(subject.temperatures)
+        key = key_of(subject.seed, "bound", *subject.name)
+        mean_field = lower_bounds(subject.loaded.hamiltonian, subject.params, rows, key)
+        bounds = {"mean field": mean_field, **bounds}
     return {
-        name: each._replace(estimates=held_against(each.estimates, bounds))
+        name: each._replace(estimates=_held(each.estimates, bounds, known))
         for name, each in found.items()
     }
+
+
+def _held(estimates: list[Estimate], bounds: Mapping[str, np.ndarray], known: Seen) -> list[Estimate]:
+    held = held_against(estimates, bounds)
+    return likelihoods_held(held, known.potentials) if "data" in bounds else held
+
+
+def _raised(found: Findings, bounds: Mapping[str, np.ndarray]) -> list[Estimate]:
+    """Bounds themselves, which others may exceed: then the bracket begins at those."""
+    better = bounds.get("data", np.full(len(found.estimates), np.nan))
+    return [replace(each, low=float(np.fmax(each.low, b))) for each, b in zip(found.estimates, better)]
 
 
 def _run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:
@@ -89,7 +109,10 @@ def _annealing(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend)
         factors = equal_speed(path, backend, declared.temperatures, subject.seed, name)
         path = placed(path, factors)
         chains, sweeps = declared.chains, declared.sweeps
-        estimates.append(annealed(path, backend, subject.seed, name, chains=chains, sweeps=sweeps))
+        data = starts(subject, row, key_of(subject.seed, *name))
+        estimates.append(
+            annealed(path, backend, subject.seed, name, chains=chains, sweeps=sweeps, data=data)
+        )
     return _weighted(subject, estimates)
 
 
@@ -110,6 +133,7 @@ def _population(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend
                 population=declared.size,
                 runs=declared.runs,
                 sweeps=declared.sweeps,
+                data=starts(subject, row, key_of(subject.seed, *name)),
             )
         )
     return _weighted(subject, estimates)

@@ -222,7 +222,7 @@ class Recorder:
 
     def _energies(self, state: ChainState, lanes_of) -> dict[str, np.ndarray]:
         E = state.energies[lanes_of]
-        flat = E.reshape(-1, E.shape[-1])
+        flat = E.reshape(lanes_of.size, E.shape[-1])
         first, second = energy_derivatives(
             self.subject.hamiltonian, self.coefficients, flat, self._rung_of
         )
