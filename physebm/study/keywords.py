@@ -20,7 +20,10 @@ def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
     InputError
         with the arguments there are.
     """
-    legal = list(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return function  # it takes tables by name and answers unknown ones itself
+    legal = list(parameters)
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
