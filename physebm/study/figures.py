@@ -37,8 +37,10 @@ from physebm.study.theory_curves import addresses, check_theory, theory
 from physebm.study.trained_groups import TrainedGroups
 from physebm.study.training_figures import training_figure
 
-# Overlaps with a stored pattern: the scale of a phase diagram is that of retrieval, 0 to 1.
+# Overlaps with a stored pattern: the scale of a phase diagram is that of retrieval, 0 to 1, or -1 to 1
+# where runs end in the reversed pattern, beyond what is noise.
 _FROM_ZERO_TO_ONE = ("retrieval_overlap", "max_pattern_overlap", "abs_magnetisation")
+_NOISE = 0.1
 
 MOST_ROWS, MOST_COLUMNS = 24, 12
 
@@ -175,9 +177,8 @@ class Drawn:
                 lines = [
                     line for name in plot.theory for line in self._theory.boundaries(plot, name, where)
                 ]
-                limits = (0.0, 1.0) if plot.z in _FROM_ZERO_TO_ONE else None
                 return plots.phase_diagram(
-                    ds, plot.x, plot.y, plot.z, lines, panel=plot.panel, limits=limits
+                    ds, plot.x, plot.y, plot.z, lines, panel=plot.panel, **_scale(ds[str(plot.z)])
                 )
             case "curve":
                 label = ", ".join(theory(name, where).label for name in plot.theory)
@@ -212,6 +213,14 @@ class Drawn:
         ]
         cells = states.values.reshape(-1, *states.shape[-2:])[:, :MOST_COLUMNS]
         return plots.images(cells, group.shape, row_titles=rows if axes else None)
+
+
+def _scale(shown: xr.DataArray) -> dict[str, Any]:
+    """Limits and colours of an overlap in a phase diagram; none for anything else."""
+    if shown.name not in _FROM_ZERO_TO_ONE:
+        return {}
+    least = shown.mean([dim for dim in shown.dims if dim == "disorder"]).min()
+    return {"limits": (-1.0, 1.0), "cmap": "PRGn"} if least < -_NOISE else {"limits": (0.0, 1.0)}
 
 
 def _called(name: str, value: Any) -> str:

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from physebm.errors import ResultFileError, StudyFileError
+from physebm.schema.plot_declarations import PlotDeclaration
 from physebm.schema.study_file import study_from_text
 from physebm.storage.dataset import summary_dataset
 from physebm.storage.netcdf import write_tree
@@ -166,6 +167,17 @@ def test_lines_of_a_phase_diagram_cross_every_column_at_its_realised_load(memory
         x, y = spinodal.get_data()
         crossing = np.interp(alpha, x[: x.argmax()], y[: x.argmax()])
         assert crossing == pytest.approx(hopfield.spinodal_temperature(load), abs=2e-3)
+
+
+@pytest.mark.parametrize("least, limits", [(-0.05, (0.0, 1.0)), (-0.6, (-1.0, 1.0))])
+def test_reversed_patterns_have_colours_of_their_own(memory, least, limits):
+    drawn = Drawn(memory)
+    drawn.summary = drawn.summary.load().copy(deep=True)
+    drawn.summary["retrieval_overlap"][:] = np.abs(drawn.summary["retrieval_overlap"])
+    drawn.summary["retrieval_overlap"][{"alpha": 0, "temperature": 0}] = least
+    keys = {"x": "alpha", "y": "temperature", "z": "retrieval_overlap", "panel": "start"}
+    figure = drawn.figure(PlotDeclaration(kind="phase_diagram", **keys), "plot")
+    assert figure.axes[0].collections[0].get_clim() == limits
 
 
 def test_a_theory_that_is_the_same_for_all_sizes_is_one_black_line(tmp_path):
