@@ -42,7 +42,7 @@ class Estimate:
     low, high
         The bracket: numbers between which an independent argument puts log Z; NaN where there is none.
     verdict, reason
-        `Verdict`, and why it is not better (empty when trusted).
+        `Verdict`, and why it is not better; when trusted empty, or what beside log Z is not known.
     diagnostics
         Named numbers and arrays of the method.
     """

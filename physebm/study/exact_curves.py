@@ -52,9 +52,8 @@ def _values(name: str) -> Values:
         if name in ("log_z", "free_energy"):
             log_z = exact_log_z(loaded.hamiltonian, params, loaded.coefficients(T), where)
             return log_z if name == "log_z" else -T * log_z / units
-        estimates, total = exact_energies(loaded, params, T, where)
-        log_z = np.array([each.log_z for each in estimates])
-        return (total if name == "energy" else log_z + total / T) / units
+        found = exact_energies(loaded, params, T, where)
+        return (found.energy if name == "energy" else found.entropy) / units
 
     return values
 

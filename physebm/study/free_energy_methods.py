@@ -91,8 +91,9 @@ def _run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: B
 
 def _exact(subject: Subject) -> Findings:
     temperatures, where = subject.temperatures, "free_energy.method"
-    estimates, energy = exact_energies(subject.loaded, subject.params, temperatures, where)
-    return Findings(estimates, Energies(energy, np.where(np.isnan(energy), np.nan, 0.0)))
+    found = exact_energies(subject.loaded, subject.params, temperatures, where)
+    more = {"entropy": found.entropy, "entropy_stderr": found.entropy_stderr}
+    return Findings(found.estimates, Energies(found.energy, found.energy_stderr), more)
 
 
 def _annealing(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Findings:

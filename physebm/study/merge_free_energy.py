@@ -128,7 +128,7 @@ def _of_method(
         "free_energy_stderr": temperatures * stderr / n,
         "energy": own["energy"] / n,
         "energy_stderr": own["energy_stderr"] / n,
-        "entropy": (log_z + own["energy"] / temperatures) / n,
+        "entropy": own.get("entropy", log_z + own["energy"] / temperatures) / n,
         # where the two errors are not known together, their sum bounds that of the sum
         "entropy_stderr": own.get("entropy_stderr", stderr + own["energy_stderr"] / temperatures) / n,
         "verdict": own["verdict"],
