@@ -38,7 +38,14 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
     failed are tried again; those that are done are not.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     from physebm.study.figures import draw_figures
     from physebm.study.runner import run_study
@@ -50,6 +57,7 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
+        TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
@@ -129,7 +137,7 @@ def _summary(path: Path) -> None:
 def status(study, overrides, out) -> None:
     """How far STUDY is, also while it runs.
 
-    Of a result (a .nc file) in place of STUDY: whether it is complete, and the command that wrote it.
+    Of a result (a .nc file) in place of STUDY: the command that wrote it, and its summary again.
     """
     if Path(study).suffix == ".nc":
         _told_result(Path(study))
@@ -175,11 +183,10 @@ def status(study, overrides, out) -> None:
 
 
 def _told_result(path: Path) -> None:
-    """Title, command, date and verdicts of a result."""
+    """Title, command, date and summary of a result."""
     from physebm.storage.dataset import record_of
     from physebm.storage.netcdf import open_group, open_summary
     from physebm.study.paths import check_result_path
-    from physebm.study.run_summary import verdict_line
     from physebm.study.workfolder import complete
 
     check_result_path(path)
@@ -190,7 +197,7 @@ def _told_result(path: Path) -> None:
     for name in ("command", "date"):
         if record.get(name):
             click.echo(f"{name:<8} {record[name]}")
-    click.echo(verdict_line(ds))
+    _summary(path)
 
 
 @click.command(context_settings=CONTEXT)

@@ -19,7 +19,6 @@ from physebm.schema.load import Loaded
 from physebm.study.free_energy import Subject, estimated
 from physebm.study.free_energy_refusals import check_methods, check_reweighting
 from physebm.study.grid import FreeEnergies, Grid, Point
-from physebm.study.keywords import known_keywords
 from physebm.study.merge_free_energy import FreeEnergyOutcome, free_energy_group
 from physebm.study.trained import Trained
 from physebm.study.training_data import PARTS, TrainingData
@@ -28,7 +27,6 @@ from physebm.study.visible_data import visible_states
 _WHERE = "free_energies"
 
 
-@known_keywords
 def free_energies(
     model: Loaded | Trained,
     method: str | Sequence[str] = "bar",

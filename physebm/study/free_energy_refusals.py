@@ -44,10 +44,12 @@ def check_methods(
     found = []
     impossible = _impossible(hamiltonian, file)
     working = ", ".join(name for name in FREE_ENERGY_METHODS if name not in impossible)
+    kept = [name for name in asked.method if name not in impossible]
+    if len(kept) < len(asked.method) - 1:
+        kept = []  # one message about several says what is left in its head
     for i, method in enumerate(asked.method):
         if method in impossible:
             where = f"{file}: free_energy.method" + (f"[{i}]" if len(asked.method) > 1 else "")
-            kept = [name for name in asked.method if name not in impossible]
             found.append(_addressed(impossible[method], where, working, method, kept))
     if "ais" in asked.method and asked.annealing.base == "data" and not data:
         hint = (

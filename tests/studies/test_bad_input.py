@@ -321,6 +321,7 @@ def test_status_of_a_result_says_whose_it_is(tmp_path):
     assert physebm("run", path, "--set", "L=3", "--out", out)[0] == 0
     status, text = physebm("status", out)
     assert status == 0 and text.startswith("complete: ") and "2 points; equilibrated" in text
+    assert "median error" in text
     message = refused(tmp_path, "status", path, "--out", out)
     assert f"physebm status {out}" in message and "set.L = 3 -> 4" in message
     assert "--restart" not in message

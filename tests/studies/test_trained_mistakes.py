@@ -441,7 +441,8 @@ def test_results_of_another_study_name_the_keys_that_differ(tmp_path):
     before = out.read_bytes()
     for name in ("run", "status"):
         status, text = command(name, path, "--out", out, *OTHER, "--set", "seed=4", "--set", "Nh=3")
-        assert status == 2 and "result of another study" in text and "--restart" in text, text
+        assert status == 2 and "result of another study" in text, text
+        assert ("--restart" if name == "run" else f"physebm status {out}") in text, text
         for words in ("train.learning_rate = 0.1 -> 0.06", "seed = 0 -> 4", "set.Nh = 2 -> 3"):
             assert words in text, text
     np.save(tmp_path / "x.npy", np.zeros((4, 4), np.int8))

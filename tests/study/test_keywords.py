@@ -10,8 +10,6 @@ def test_an_unknown_keyword_is_answered_with_the_nearest():
     model = physebm.load_model("ising_2d", L=4)
     with pytest.raises(InputError, match=r'physebm\.sample\n  got +"sweep"\n.*did you mean sweeps\?'):
         physebm.sample(model, 2.0, sweep=400)
-    with pytest.raises(InputError, match=r"physebm\.free_energies\n.*\n.*did you mean method\?"):
-        physebm.free_energies(model, methd="exact")
 
 
 def test_one_observable_may_be_named_alone():
