@@ -26,6 +26,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from physebm.native.prefetch import fetch_strip
+
 __all__ = ["field_room", "nibble_room", "source_nibbles", "subset_product", "table_room"]
 
 
@@ -149,6 +151,9 @@ def product_by_subsets(vector: int):
                     J_k, dJ = edge.ctypes.data, _ROW
                 for g in range(NIBBLES):
                     fill(T + 16 * _ROW * g, J_k + 4 * dJ * g, dJ, low < 0)
+                below = k + SOURCES < n
+                next_k, next_j = (k + SOURCES, j) if below else (0, j + COLUMNS)
+                fetch_strip(J, next_k, next_k + SOURCES, next_j, min(m - next_j, COLUMNS))
                 N_k = N.ctypes.data + N.strides[1] * (k // 4)
                 for lane in range(lanes):
                     add(F_0 + 4 * F.shape[1] * lane, T, N_k + N.strides[0] * lane, N.strides[1])

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.special import ndtri
+from numba import njit
+from scipy.special import ndtr, ndtri
 
 from physebm.backends.numba_cpu import library, normal_rows
 
@@ -34,6 +35,17 @@ def test_normal_scores_are_exact_from_the_centre_to_the_last_uniform():
     p = p[(p > 0) & (p < 1)]
     np.testing.assert_allclose(draws(p, "gaussian"), ndtri(p), rtol=5e-15, atol=1e-16)
     assert (np.minimum(p, 1 - p) < 1.4e-11).sum() > 1000
+
+
+def test_upper_tails_are_exact_up_to_the_last_edge():
+    """Far below the edge, where ``1 - Q`` is asked for, down to where it is 1."""
+
+    @njit
+    def tails(edge):
+        return [normal_rows._upper_tail(each) for each in edge]
+
+    edge = np.concatenate([np.linspace(-9, 5, 20_001), [-1e300, -np.inf, -0.0, 0.0]])
+    np.testing.assert_allclose(tails(edge), ndtr(-edge), rtol=1e-14)
 
 
 def test_uniforms_are_those_of_two_words():

@@ -111,14 +111,14 @@ def test_a_product_has_the_bits_of_its_definition(shape):
     """Sources in increasing order by fused multiply-adds, for all register shapes and remainders."""
     product = products.product_in_blocks(*shape)
     rng = np.random.default_rng(14)
-    for n, m in ((1, 1), (3, 15), (2, 16), (7, 47), (5, 48), (9, 71), (33, 130)):
+    for n, m in ((1, 1), (3, 15), (2, 16), (7, 47), (5, 48), (9, 71), (33, 130), (290, 100)):
         X = np.zeros((TILE, n), np.float32)
         F = np.full((TILE, m), np.nan, np.float32)
         J = rng.normal(size=(n, m)).astype(np.float32)
         X[:] = rng.normal(size=X.shape)
         for lanes in (1, 4, 13, TILE):
             product(F, X, J, lanes)
-            assert np.allclose(F[:lanes], X[:lanes].astype(np.float64) @ J, rtol=1e-5, atol=1e-5)
+            assert np.allclose(F[:lanes], X[:lanes].astype(np.float64) @ J, rtol=1e-5, atol=3e-5)
         # one and zero are exact factors: the sum of the rows of J in order, at any shape
         X[:] = rng.random(X.shape) < 0.4
         product(F, X, J, TILE)

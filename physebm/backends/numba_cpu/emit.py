@@ -47,7 +47,7 @@ LIBRARY = (
     "lane_fields",
     "lane_dense",
 )
-NATIVE = ("subset_sums",)
+NATIVE = ("subset_sums", "prefetch")
 
 
 def emit(plan: SweepPlan) -> Source:

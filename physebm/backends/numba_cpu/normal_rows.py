@@ -4,14 +4,16 @@ The same numbers as `library.heat_bath_gaussian` and `library.heat_bath_truncate
 the last bits of a logarithm: inverse normal distributions of 52-bit uniforms in double precision, with
 the rational functions of M. J. Wichura, Algorithm AS 241 (PPND16), Appl. Stat. 37, 477 (1988). Those of
 the centre, 85 % of all draws, run over the row in vectors; places in the tails are listed, and theirs
-run over the list with a logarithm that vectorises too. Below p = 1.4e-11 and beyond an edge of 3
-deviations the scalar functions answer.
+run over the list with a logarithm that vectorises too. A truncated unit takes p from the upper tail
+beyond its edge, by a quotient of polynomials and an exponential that vectorise. Below p = 1.4e-11 and
+beyond an edge of 5 deviations the scalar functions answer.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 from llvmlite import ir
 from numba import float64, int64, njit, types
 from numba.extending import intrinsic
@@ -20,14 +22,19 @@ from physebm.backends.numba_cpu.library import ndtri, tail_excess, uniform53
 
 __all__ = ["draw_gaussian_row", "draw_truncated_row", "uniform_row"]
 
-_SQRT_HALF = math.sqrt(0.5)
+# Sums of products may be rounded once: row by row the same bits, in whatever tile.
+_CONTRACTED = {"contract"}
+_LOG2_E = 1.0 / math.log(2.0)
+_LOG_2_HIGH = 0.693147180369123816490  # its last 21 bits are 0: exact times a small integer
+_LOG_2_LOW = 1.90821492927058770002e-10
 _LOG_2 = math.log(2.0)
 _MANTISSA = int64((1 << 52) - 1)
 _ONE_BITS = int64(1023 << 52)
 _HALF_SQRT = int64(0x6A09E667F3BCD)  # mantissa of sqrt 2
 _CENTRE = 0.425
 _FAR = math.exp(-25.0)  # r = 5
-_EDGE = 3.0
+_EDGE = 5.0
+_LAST_EDGE = 8.5  # the lower tail beyond is below 2^-53
 
 
 @intrinsic
@@ -77,7 +84,50 @@ def _log(x):
     return e * _LOG_2 + 2.0 * (t + t * s * p)
 
 
-@njit(error_model="numpy")
+@njit(inline="always")
+def _exp(y):
+    """``exp y`` for -700 < y <= 0, relative error 3e-16: ``2^n`` times a Taylor sum in |f| < 0.35."""
+    n = np.floor(y * _LOG2_E + 0.5)
+    f = (y - n * _LOG_2_HIGH) - n * _LOG_2_LOW
+    p = 1 / 6227020800.0
+    p = 1 / 479001600.0 + f * p
+    p = 1 / 39916800.0 + f * p
+    p = 1 / 3628800.0 + f * p
+    p = 1 / 362880.0 + f * p
+    p = 1 / 40320.0 + f * p
+    p = 1 / 5040.0 + f * p
+    p = 1 / 720.0 + f * p
+    p = 1 / 120.0 + f * p
+    p = 1 / 24.0 + f * p
+    p = 1 / 6.0 + f * p
+    p = 0.5 + f * p
+    p = 1.0 + f * p
+    p = 1.0 + f * p
+    return p * _of_bits((int64(n) + int64(1023)) << int64(52))
+
+
+@njit(inline="always")
+def _upper_tail(edge):
+    """``Q(edge)``, the normal probability above an edge up to 5; relative error below 2e-15.
+
+    ``exp(-x^2/2) P(x) / R(x)`` for x >= 0, and ``1 - Q(-x)`` below. The quotient is the best of its
+    degrees for ``erfcx(x / sqrt 2) / 2`` on [0, 5.1], relative error 3e-17 (fitted in 40 digits);
+    further out, where only ``1 - Q`` is asked for, it errs by 1e-9.
+    """
+    x = min(abs(edge), _LAST_EDGE)
+    num = (((((((1.77050323161804165e-5 * x + 4.07966005935578334e-4) * x
+            + 4.40415927107610809e-3) * x + 2.86955080931090632e-2) * x
+            + 0.121815127227999361) * x + 0.339092424102156108) * x
+            + 0.581683988217022912) * x + 0.499999999999999983)  # fmt: skip
+    den = ((((((((4.43799713842770034e-5 * x + 1.02261697417226537e-3) * x
+            + 1.10840311583352926e-2) * x + 7.29504698617401618e-2) * x
+            + 0.316311022701407351) * x + 0.919708589264592165) * x
+            + 1.74303796750131814) * x + 1.96125253723690421) * x + 1.0)  # fmt: skip
+    beyond = _exp(-0.5 * x * x) * num / den
+    return beyond if edge > 0.0 else 1.0 - beyond
+
+
+@njit(error_model="numpy", fastmath=_CONTRACTED)
 def _normal_row(z, p, tails, beyond):
     """``z = ndtri(p)`` of a row; `tails` and `beyond` are room for places in the tails and their p."""
     for i in range(p.shape[0]):
@@ -132,14 +182,21 @@ def draw_gaussian_row(x, held, mean, scale, u, z, tails, beyond):
     _keep(x, held, z)
 
 
+@njit(error_model="numpy", fastmath=_CONTRACTED)
+def _tail_row(u, mean, lower, scale):
+    """Writes the edges in deviations over the means, and ``u Q(edge)`` over u up to the last edge."""
+    for i in range(lower.shape[0]):
+        edge = (lower[i] - mean[i]) / scale[i]
+        q = _upper_tail(edge)
+        mean[i] = edge
+        u[i] = u[i] if edge >= _EDGE else u[i] * q
+
+
 @njit(error_model="numpy")
 def draw_truncated_row(x, held, lower, mean, scale, u, z, tails, beyond):
     """The same, conditioned on ``x >= lower``."""
     n = x.shape[0]
-    for i in range(n):
-        edge = (lower[i] - mean[i]) / scale[i]
-        mean[i] = edge
-        u[i] = u[i] if edge >= _EDGE else u[i] * 0.5 * math.erfc(edge * _SQRT_HALF)
+    _tail_row(u, mean, lower, scale)
     _normal_row(z, u[:n], tails, beyond)
     for i in range(n):
         z[i] = lower[i] + scale[i] * max(-z[i] - mean[i], 0.0)
