@@ -317,8 +317,9 @@ def test_a_result_and_a_study_are_told_apart(tmp_path, monkeypatch):
 
 
 def test_status_of_a_result_says_whose_it_is(tmp_path):
-    path, out = write(tmp_path, STUDY), tmp_path / "r.nc"
-    assert physebm("run", path, "--set", "L=3", "--out", out)[0] == 0
+    path, out = write(tmp_path, STUDY), tmp_path / "new" / "r.nc"
+    status, text = physebm("run", path, "--set", "L=3", "--out", out)
+    assert status == 0 and f"{out.parent} was made for it" in text and "[plot] asks for none" in text
     status, text = physebm("status", out)
     assert status == 0 and text.startswith("complete: ") and "2 points; equilibrated" in text
     assert "median error" in text

@@ -18,6 +18,7 @@ from physebm.study.estimate import estimate_study
 from physebm.study.estimate_exact import exact_cost
 from physebm.study.estimate_free_energy import runs_of
 from physebm.study.free_energy import Subject
+from physebm.study.free_energy_data import Seen
 from physebm.study.models import load_model
 from physebm.study.runner import open_study
 
@@ -45,7 +46,7 @@ def made(method, temperatures, **tables):
     subject = Subject(loaded, loaded.params(3, 0), temperatures, 3, ("counted",))
     counting = Counting()
     asked = FreeEnergyDeclaration(method=(method,), **tables)
-    estimates = free_energy_methods.run(method, asked, subject, counting)[method][0]
+    estimates = free_energy_methods.run(method, asked, subject, counting, Seen())[method][0]
     return counting.sweeps, estimates
 
 
