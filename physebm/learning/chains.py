@@ -25,6 +25,7 @@ from physebm.backends.base import Backend, Lanes, LaneState, launch
 from physebm.free_energy.path import scaled
 from physebm.lowering.operands import bind, update
 from physebm.lowering.pipeline import Options, lower
+from physebm.lowering.plan import Product
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
 from physebm.model.roles import factorises, hidden_groups
@@ -174,6 +175,15 @@ class Chains:
         self._scale = self._prior_scales(params)
         if self.state is not None and self.state.configurations.work:
             self.kernels.prepare(self.state.configurations, self.state.lanes, self.inner.launch)
+
+    def couplings(self) -> dict[int, np.ndarray]:
+        """Couplings between two groups as the kernels read them, by term ``[width_a, width_b]``.
+
+        Of terms with coefficient 1 at the trained model, up to the next `follow`.
+        """
+        c = self.coefficients.value[0]
+        products = (t for t, read in enumerate(self.plan.terms) if isinstance(read, Product))
+        return {t: self.operands.arrays[f"J{t}_to_b"][0] for t in products if c[t] == 1.0}
 
     def advance(self, number: int, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The chains of update `number`: k sweeps; their configurations ``{group: x[chain, unit]}``.

@@ -113,11 +113,11 @@ class Trainer:
                     self.chains.begin(problem.data if recipe.chains.start == "data" else None)
         self.phases = Phases(problem, recipe, self.slots, self.chains, seed, name)
 
-    def conditionals(self, params: Params | None = None) -> Conditionals:
+    def conditionals(self, params: Params | None = None, operators=None) -> Conditionals:
         """Fields and moments at the present arrays (or others), in the recipe's precision."""
         problem = self.problem
         held = self.params if params is None else params
-        return Conditionals(problem.hamiltonian, problem.row, held, self.recipe.precision)
+        return Conditionals(problem.hamiltonian, problem.row, held, self.recipe.precision, operators)
 
     def run(self, until: int) -> None:
         """Go on to update number `until`.
@@ -160,7 +160,9 @@ class Trainer:
         from physebm.native import ascent
 
         recipe, arrays = self.recipe, {slot: self.params.arrays[slot][0] for slot in self.slots}
-        conditionals = self.conditionals()
+        # from the second update on the chains hold the couplings of these very arrays
+        held = self.chains.couplings() if self.chains is not None and number > 1 else None
+        conditionals = self.conditionals(operators=held)
         gradient, objective = self.phases.gradient(conditionals, number)
         if objective is not None:
             self.info.objective = objective

@@ -31,16 +31,23 @@ class Conditionals:
         ``c_t``, one row ``[term]``.
     dtype
         Precision of fields and moments; potentials are summed in float64.
+    operators
+        By term what `operator` would build, where someone holds it already.
     """
 
     def __init__(
-        self, hamiltonian: Hamiltonian, coefficients: np.ndarray, params: Params, dtype=np.float64
+        self,
+        hamiltonian: Hamiltonian,
+        coefficients: np.ndarray,
+        params: Params,
+        dtype=np.float64,
+        operators: Mapping[int, np.ndarray] | None = None,
     ):
         self.hamiltonian = hamiltonian
         self.coefficients = np.asarray(coefficients, dtype=np.float64)
         self.params = params
         self.dtype = np.dtype(dtype)
-        self._built: dict[int, object] = {}
+        self._built: dict[int, object] = dict(operators or {})
 
     def operator(self, t: int):
         """The matrix of a pair or low-rank term, built at first use; see `_operator`."""
