@@ -28,6 +28,7 @@ from physebm.errors import LoweringError
 from physebm.free_energy.bethe_stability import bethe_smallest_eigenvalue
 from physebm.free_energy.fixed_points import Search, State, search
 from physebm.free_energy.judged_search import StationaryEstimate, estimate
+from physebm.free_energy.limits import value_findings
 from physebm.free_energy.meanfield import TermEnergies
 from physebm.free_energy.messages import MESSAGES, Messages, log_sum, normalised
 from physebm.free_energy.naive import unmarked
@@ -183,7 +184,8 @@ def estimate_bethe(
     """
     hamiltonian = unmarked(hamiltonian)
     check_bethe(hamiltonian, hamiltonian.name)
-    approximation = Bethe(Conditionals(hamiltonian, row.value[0], params))
+    conditionals = Conditionals(hamiltonian, row.value[0], params)
+    approximation = Bethe(conditionals)
     found = bethe_fixed_points(approximation, key, starts, random, **options)
     return estimate(
         METHOD,
@@ -192,4 +194,5 @@ def estimate_bethe(
         row,
         exact=approximation.is_forest,
         lower_bound=approximation.is_attractive,
+        findings=value_findings(found.best.log_z, conditionals) if found.best else [],
     )

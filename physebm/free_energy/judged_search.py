@@ -2,7 +2,8 @@
 
 `trusted` only where the method is exact for the model (which each method knows); `suspect` otherwise:
 there is a number, maybe with a bound of known direction, but nothing in the method tells how far off it
-is; `failed` without a stable, converged fixed point with a finite log Z.
+is; `failed` without a stable, converged fixed point with a finite log Z, and where that is beyond what
+discrete units can have (`limits`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from physebm.free_energy.estimate import Estimate, Finding, Verdict, judged
 from physebm.free_energy.fixed_points import Search
+from physebm.free_energy.limits import entropy_findings
 from physebm.model.energy import energy_derivatives
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients
@@ -65,6 +67,7 @@ def estimate(
     """
     table = _table(found) | dict(more or {})
     findings, best = list(findings), found.best
+    energy = _energies(found, hamiltonian, row)
     chosen = next((k for k, point in enumerate(found.points) if point is best), 0)
     if best is not None:
         value = best.log_z
@@ -85,9 +88,10 @@ def estimate(
         value = found.best_unconverged if lower_bound else float("nan")
         text = f"none of {found.unconverged} starts converged (smallest residual {found.residual:.3g})"
         findings.append(Finding(Verdict.FAILED, text))
+    if found.points:
+        findings += entropy_findings(value, float(row.beta[0] * energy[chosen]), hamiltonian)
     verdict, reason = judged(findings)
     log_z = np.array([point.log_z for point in found.points])
-    energy = _energies(found, hamiltonian, row)
     trusted = exact and verdict is Verdict.TRUSTED
     return StationaryEstimate(
         method,

@@ -32,6 +32,8 @@ from physebm.free_energy.tempered_run import TemperedRun, check_finite, record
 METHODS = ("mbar", "bar", "integration", "stepping-stone")
 # Standard errors beyond its sides to which a bracket reaches.
 PADDING = 2.0
+# Diagnostics that are part of an error.
+SYSTEMATIC = ("discretisation", "from_bar")
 
 
 def tempered(
@@ -69,7 +71,9 @@ def from_rows(
 
     log Z is absolute, row 0 being exact. The bracket of a row is spanned by both directions of the
     stepping-stones and by all estimators that were asked for, `PADDING` standard errors beyond each:
-    it tells how far readings of one run differ. The error of integration contains its discretisation.
+    it tells how far readings of one run differ. The error of integration contains its discretisation,
+    that of stepping-stones their distance from BAR: a mean of two exponential averages whose biases are
+    unlike is off by that, and BAR reads the same draws without such averages.
 
     Parameters
     ----------
@@ -94,7 +98,7 @@ def from_rows(
             case "integration":
                 found[method] = integrated_rows(w_F, w_R)
             case "stepping-stone":
-                found[method] = stones
+                found[method] = _beside(stones, pairs)
             case _:
                 raise ValueError(f"method {method!r}: expected some of {METHODS}")
     sides = (forward, backward, *found.values())
@@ -124,7 +128,8 @@ def from_rows(
     for method, each in found.items():
         stderr = influence_error(each.influence)
         findings = of_estimator(each, stderr)
-        stderr = np.hypot(stderr, each.per_row.get("discretisation", 0.0))
+        for name in SYSTEMATIC:
+            stderr = np.hypot(stderr, each.per_row.get(name, 0.0))
         estimates[method] = [
             _estimate(
                 path, method, k, each, stderr, low, high, shared[k] + findings[k], per_row, of_all
@@ -132,6 +137,12 @@ def from_rows(
             for k in range(path.rows)
         ]
     return estimates
+
+
+def _beside(stones: Rows, pairs: Rows) -> Rows:
+    """Stepping-stones with their distance from BAR; 0 where BAR has no value."""
+    apart = np.nan_to_num(np.abs(stones.log_z - pairs.log_z))
+    return replace(stones, per_row={**stones.per_row, "from_bar": apart})
 
 
 def works(path: Path, energies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ Findings; what a row says holds for all rows above it:
                    estimator's influence, the series whose mean is its error; `CHAINS` are needed
     agreement      integration and mbar differ by more than `SIGMAS` errors and the discretisation
     discretisation of integration is larger than its statistical error
+    from bar       stepping-stones are further from BAR than their statistical error
     weights        one weight has more than `SHARE` of a stepping-stone
     identity       the energies of a row are not the slope of log Z, by more than `IDENTITY` errors:
                    `bennett.slope_pull`
@@ -121,6 +122,10 @@ def of_estimator(each: Rows, stderr: np.ndarray) -> list[list[Finding]]:
     wrong = each.per_row.get("discretisation", np.zeros(rows))
     for k in np.flatnonzero(wrong > np.maximum(stderr, NEGLIGIBLE)):
         text = f"discretisation error {wrong[k]:.1g} above the statistical {stderr[k]:.1g}: more rows"
+        findings[k].append(Finding(Verdict.SUSPECT, text))
+    apart = each.per_row.get("from_bar", np.zeros(rows))
+    for k in np.flatnonzero(apart > np.maximum(stderr, NEGLIGIBLE)):
+        text = f"stepping-stones lie {apart[k]:.2g} from bar, the error is {stderr[k]:.1g}: more rows"
         findings[k].append(Finding(Verdict.SUSPECT, text))
     share = each.per_row.get("largest_share", np.zeros(rows))
     for k in np.flatnonzero(share > SHARE):

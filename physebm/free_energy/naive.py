@@ -30,7 +30,7 @@ from physebm.free_energy.starts import start_configurations
 from physebm.model.conditionals import Conditionals
 from physebm.model.energy import hyperedges
 from physebm.model.hamiltonian import Hamiltonian
-from physebm.model.independent import is_independent
+from physebm.model.independent import is_uncoupled
 from physebm.model.params import Coefficients, Params
 from physebm.model.statistics import Moments
 from physebm.model.terms import Field, Many, Square
@@ -218,5 +218,5 @@ def estimate_mean_field(
     hamiltonian = unmarked(hamiltonian)
     conditionals = Conditionals(hamiltonian, row.value[0], params)
     found = fixed_points(NaiveMeanField(conditionals), key, starts, random, **options)
-    exact = is_independent(hamiltonian, row.value[0])
+    exact = is_uncoupled(conditionals)
     return estimate(METHOD, found, hamiltonian, row, exact=exact, lower_bound=True)

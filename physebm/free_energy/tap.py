@@ -43,6 +43,7 @@ from physebm.errors import LoweringError
 from physebm.free_energy.estimate import Finding, Verdict
 from physebm.free_energy.fixed_points import NOT_NEGATIVE, State
 from physebm.free_energy.judged_search import StationaryEstimate, estimate
+from physebm.free_energy.limits import value_findings
 from physebm.free_energy.naive import NaiveMeanField, fixed_points, unmarked
 from physebm.free_energy.onsager import Onsager
 from physebm.free_energy.tap_stability import continuous_factor, expansion, onsager_curvature
@@ -50,7 +51,7 @@ from physebm.model import units
 from physebm.model.conditionals import Conditionals
 from physebm.model.energy import square_weights
 from physebm.model.hamiltonian import Hamiltonian
-from physebm.model.independent import is_independent
+from physebm.model.independent import is_uncoupled
 from physebm.model.params import Coefficients, Params
 from physebm.model.statistics import Moments
 from physebm.model.terms import LowRank, Many, Pair
@@ -218,9 +219,9 @@ def estimate_tap(
     conditionals = Conditionals(hamiltonian, row.value[0], params)
     approximation = Tap(conditionals)
     found = fixed_points(approximation, key, starts, random, **options)
-    exact = is_independent(hamiltonian, row.value[0])
+    exact = is_uncoupled(conditionals)
     margin = approximation.expansion(found.best.state) if found.best else float("nan")
-    findings = []
+    findings = value_findings(found.best.log_z, conditionals) if found.best else []
     if margin < NOT_NEGATIVE:
         text = f"couplings too strong for the expansion (1 - eigenvalue of V J^2 V = {margin:.3g})"
         findings.append(Finding(Verdict.SUSPECT, text))

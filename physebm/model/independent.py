@@ -12,9 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from physebm.model.conditionals import Conditionals
+from physebm.model.energy import hyperedges
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
-from physebm.model.terms import Field, Square
+from physebm.model.terms import Field, LowRank, Many, Pair, Square
 from physebm.model.units import Prior, UnitKind
 
 
@@ -24,6 +25,30 @@ def is_independent(hamiltonian: Hamiltonian, coefficients: np.ndarray) -> bool:
         isinstance(term, Field | Square) or c == 0.0
         for term, c in zip(hamiltonian.terms, coefficients, strict=True)
     )
+
+
+def is_uncoupled(conditionals: Conditionals) -> bool:
+    """Whether all couplings are 0, by their coefficients or by their numbers; one unit has none."""
+    hamiltonian, c = conditionals.hamiltonian, conditionals.coefficients
+    for t, term in enumerate(hamiltonian.terms):
+        if isinstance(term, Field | Square) or c[t] == 0.0:
+            continue
+        if isinstance(term, Many):
+            w = hyperedges(hamiltonian, conditionals.params, t, 0)[1]
+        elif isinstance(term, LowRank):
+            several = hamiltonian.group(term.group).size > 1
+            w = conditionals.operator(t) if several else np.zeros(1)
+        else:
+            w = abs(conditionals.operator(t)).max() if _pairs(hamiltonian, term) else 0.0
+        if np.any(w != 0.0):
+            return False
+    return True
+
+
+def _pairs(hamiltonian: Hamiltonian, term: Pair) -> int:
+    """Pairs of units that a term may couple."""
+    a, b = hamiltonian.group(term.a).size, hamiltonian.group(term.b).size
+    return a * (a - 1) if term.a == term.b else a * b
 
 
 def independent_log_z(hamiltonian: Hamiltonian, params: Params, coefficients: np.ndarray) -> float:

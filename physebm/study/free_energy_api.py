@@ -13,6 +13,7 @@ from physebm.data.raw import native_numbers, refuse_non_finite
 from physebm.errors import InputError
 from physebm.lowering.positive import check_positive_form
 from physebm.model.params import Params
+from physebm.schema.axes import LEAST_TEMPERATURE
 from physebm.schema.convert import convert
 from physebm.schema.free_energy_declarations import FreeEnergyDeclaration, decode_free_energy
 from physebm.schema.load import Loaded
@@ -129,13 +130,19 @@ def _data(loaded: Loaded, params: Params, given: object) -> TrainingData:
 
 
 def _temperatures(given: object) -> np.ndarray:
-    """Ascending, each once."""
+    """Ascending, each once, in the range of studies."""
     try:
-        values = np.atleast_1d(np.array(given, dtype=float))
-    except (TypeError, ValueError):
-        values = np.empty((0, 0))
-    text = isinstance(given, str)
-    if text or values.ndim != 1 or not len(values) or not np.all(np.isfinite(values) & (values > 0)):
-        where = f"{_WHERE}: temperature"
+        plain = np.atleast_1d(np.array(given))
+    except ValueError:  # rows of several lengths
+        plain = np.empty((0, 0))
+    where = f"{_WHERE}: temperature"
+    # numpy makes numbers of truth values that stand among numbers
+    truth = isinstance(given, list | tuple) and any(isinstance(each, bool) for each in given)
+    if plain.dtype.kind not in "iuf" or truth or plain.ndim != 1 or not len(plain):
         raise InputError(where, got=given, expected="a number above 0, or a list of them")
-    return np.unique(values)
+    least, most = LEAST_TEMPERATURE, 1.0 / LEAST_TEMPERATURE
+    for value in plain.tolist():
+        if not least <= value <= most:
+            expected = f"a temperature above 0 ({least:g} to {most:g})"
+            raise InputError(where, got=value, expected=expected)
+    return np.unique(plain.astype(np.float64))
