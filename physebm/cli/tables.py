@@ -14,6 +14,8 @@ import click
 
 # No table is this wide: where nobody looks at a terminal nothing is cut or folded.
 UNBOUNDED = 10_000
+# Columns of words keep this many characters, columns of numbers their longest; heads may be folded.
+LEAST_WORDS = 12
 
 
 def print_table(
@@ -24,20 +26,28 @@ def print_table(
 ) -> None:
     """Texts in columns, numbers to the right.
 
-    The first column and those whose heads are in `words` are folded where a terminal is narrow.
+    The first column and those whose heads are in `words` are folded where a terminal is narrow; numbers
+    are whole at any width that has room for them.
     """
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
+    rows = [list(row) for row in rows]
+    console = Console(width=None if sys.stdout.isatty() else UNBOUNDED)
     table = Table(title=title, title_justify="left")
     for place, head in enumerate(heads):
-        if place and head not in words:
-            table.add_column(head, justify="right", no_wrap=True, overflow="fold")
-        else:
-            table.add_column(head, overflow="fold")
+        number = bool(place) and head not in words
+        longest = max((len(row[place]) for row in rows), default=0)
+        width = longest if number else min(longest, LEAST_WORDS)
+        justify = "right" if number else "left"
+        table.add_column(head, justify=justify, overflow="fold", min_width=width)
     for row in rows:
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else UNBOUNDED).print(table)
+    unbounded = console.options.update(width=UNBOUNDED)
+    if console.measure(table, options=unbounded).minimum > console.width:
+        table.box, table.padding = box.SIMPLE_HEAD, 0
+    console.print(table)
 
 
 @contextmanager
