@@ -99,6 +99,7 @@ class _Job:
     params: Params
     temperatures: tuple[float, ...]
     backend: Backend
+    data: bool
 
     @property
     def rows(self) -> Coefficients:
@@ -121,7 +122,7 @@ class _Job:
         return sum(x.nbytes + 8 * x.size for x in initial.empty(plan, 1).x.values()) + 64
 
     def with_bound(self, cost: Cost) -> Cost:
-        """What was sampled is held against the mean-field bound of every temperature."""
+        """Estimates are held against the mean-field bound of every temperature."""
         groups = self.loaded.hamiltonian.groups
         if sum(group.size * group.prior.features for group in groups) > WIDEST:
             return cost
@@ -162,7 +163,8 @@ def estimate_free_energies(
         for kind, part in first.items():
             point = part.points[0]
             params = params_of(opened.study, point, {})
-            job = _Job(asked, point.loaded, params, part.temperatures, select(backend))
+            data = bool(opened.grid.trainings)
+            job = _Job(asked, point.loaded, params, part.temperatures, select(backend), data)
             total = _added(total, job, cost_of(job, methods), alike[kind])
         rows.append(total)
     return rows
@@ -195,7 +197,8 @@ def cost_of(job: _Job, methods: tuple[str, ...]) -> Cost:
                 return job.with_bound(_population(job))
             case (method,) if method in FIXED_POINTS:
                 declared = job.asked.fixed_points
-                return _fixed_points(job, method, declared.starts, 1.0 - declared.damping, ALL_PASSES)
+                cost = _fixed_points(job, method, declared.starts, 1.0 - declared.damping, ALL_PASSES)
+                return cost if method == "mean-field" else job.with_bound(cost)
             case _:
                 return job.with_bound(_ladder(job, methods))
 
@@ -248,7 +251,7 @@ def _annealing(job: _Job) -> Cost:
 
     rows, seconds = grown(walk, 2, declared.temperatures)
     rate = seconds / costs.walk_sweeps(chains, rows, declared.sweeps)
-    sweeps = temperatures * costs.annealing_sweeps(declared)
+    sweeps = temperatures * costs.annealing_sweeps(declared, data=job.data)
     nbytes = 8 * declared.temperatures * len(job.loaded.hamiltonian.terms)
     nbytes += 4 * chains * job.lane_bytes() + sum(x.nbytes for x in job.params.arrays.values())
     return Cost(chains, sweeps, 0.0, nbytes, rate * sweeps)
@@ -267,7 +270,7 @@ def _population(job: _Job) -> Cost:
 
     rows, seconds = grown(anneal, 2, max(all_rows))
     rate = seconds / costs.walk_sweeps(walkers, rows, declared.sweeps)
-    sweeps = sum(costs.population_sweeps(declared, rows) for rows in all_rows)
+    sweeps = sum(costs.population_sweeps(declared, rows, job.data) for rows in all_rows)
     nbytes = 2 * walkers * job.lane_bytes() + sum(x.nbytes for x in job.params.arrays.values())
     return Cost(walkers, sweeps, 0.0, nbytes, rate * sweeps)
 

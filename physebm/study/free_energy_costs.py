@@ -59,7 +59,9 @@ def pilot_sweeps(rows: int) -> int:
 
 
 def annealing_sweeps(
-    declared: AnnealingDeclaration | LikelihoodDeclaration, given: int | None = None
+    declared: AnnealingDeclaration | LikelihoodDeclaration,
+    given: int | None = None,
+    data: bool = False,
 ) -> int:
     """Annealing to one model, its reverse and their pilot.
 
@@ -68,6 +70,8 @@ def annealing_sweeps(
     given
         Draws of the model from which the reverse starts; None: it makes its own, half as many as
         chains, and cold ones.
+    data
+        Whether there are data that walks back start from, too.
     """
     chains, rows, sweeps = declared.chains, declared.temperatures, declared.sweeps
     total = pilot_sweeps(rows) + walk_sweeps(chains, rows, sweeps)
@@ -75,17 +79,22 @@ def annealing_sweeps(
         back = min(given, chains) * max(1, chains // given)
         return total + back * (rows - 1) * sweeps
     back, cold = max(2, -(-chains // 2)), max(FEWEST, chains // 8)
+    cold += (cold + 1) // 2 if data else 0
     relaxed = max(rows * sweeps, RELAX)
     return total + back * relaxed + cold * (QUENCHED + relaxed) + (back + cold) * (rows - 1) * sweeps
 
 
-def population_sweeps(declared: PopulationDeclaration, rows: int) -> int:
-    """Population annealing to one model over `rows` rows, back again, cold starts, and the pilot."""
+def population_sweeps(declared: PopulationDeclaration, rows: int, data: bool = False) -> int:
+    """Population annealing to one model over `rows` rows, back again, cold starts, and the pilot.
+
+    `data` as in `annealing_sweeps`.
+    """
     walkers, walked = declared.runs * declared.size, (rows - 1) * declared.sweeps
     relaxed = max(rows * declared.sweeps, RELAX)
     back = min(walkers, max(BACK, walkers // 8))
     half = -(-back // 2)
     cold = max(FEWEST, half)
+    cold += (cold + 1) // 2 if data else 0
     total = PILOT_POPULATION * rows + walk_sweeps(walkers, rows, declared.sweeps)
     total += back * (relaxed + walked)
     return total + cold * (QUENCHED + relaxed) + (half + cold) * walked

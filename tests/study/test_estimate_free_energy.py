@@ -18,9 +18,10 @@ from physebm.study.estimate import estimate_study
 from physebm.study.estimate_exact import exact_cost
 from physebm.study.estimate_free_energy import runs_of
 from physebm.study.free_energy import Subject
-from physebm.study.free_energy_data import Seen
+from physebm.study.free_energy_data import Seen, seen
 from physebm.study.models import load_model
 from physebm.study.runner import open_study
+from physebm.study.training_data import TrainingData
 
 MODELS = Path(__file__).parents[2] / "models.toml"
 STUDY = f"""
@@ -131,3 +132,22 @@ def test_a_transfer_matrix_counts_its_multiplications():
         cost = exact_cost(model.hamiltonian, model.params(0, 0), model.coefficients([1.0]))
         counts.append(cost.states)
     assert 1.8 < counts[1] / counts[0] < 2.2
+
+
+@pytest.mark.parametrize("method", ["ais", "population-annealing"])
+def test_starts_at_data_are_counted(method):
+    loaded = load_model("rbm", Nv=6, Nh=2, sigma=0.1)
+    v = np.random.default_rng(0).integers(0, 2, (20, 6)).astype(np.int8)
+    data = TrainingData({"train": ({"v": v}, np.full(20, 0.05))}, (6,), {}, 20.0)
+    subject = Subject(loaded, loaded.params(3, 0), (1.0,), 3, ("counted",), data)
+    counting = Counting()
+    annealing = AnnealingDeclaration(chains=31, temperatures=20, sweeps=2, base="uniform")
+    population = PopulationDeclaration(size=50, runs=3, sweeps=2)
+    table = {"annealing": annealing} if method == "ais" else {"population": population}
+    asked = FreeEnergyDeclaration(method=(method,), **table)
+    (estimate,) = free_energy_methods.run(method, asked, subject, counting, seen(subject))[method][0]
+    if method == "ais":
+        assert counting.sweeps == costs.annealing_sweeps(annealing, data=True)
+    else:
+        rows = estimate.diagnostics["rows"]
+        assert counting.sweeps == costs.population_sweeps(population, rows, data=True)
