@@ -241,7 +241,7 @@ def test_given_starts_reach_the_cold_chains():
     model = declared(COMPLETE.format(prior='prior = "ising"', J="3 / N"))
     path = path_of(model, 1.0, [0.0, 0.9, 1.0])
     down = {"s": -np.ones((1, 24), dtype=np.int8)}
-    run = record(path, NUMBA, chains=4, sweeps=1, discard=0, starts=down)
+    run = record(path, NUMBA, 1, chains=4, sweeps=1, discard=0, starts=down)
     E = path.potentials(run.energies[-1])[:, 0, -1]
     ground = -3.0 * 23 / 2
     assert np.all(E[run.cold] < 0.8 * ground) and np.all(E[~run.cold] > E[run.cold].max())
