@@ -266,7 +266,7 @@ def test_runs_repeat_and_depend_on_seed_and_name():
 
 
 def test_memory_does_not_grow_with_the_number_of_rows():
-    """Threshold tables of all 4096 rows would take 1.3 MB more; two blocks of rows are held at a time."""
+    """Tables of all 4096 rows would take 1.3 MB more; two blocks of rows are held at a time."""
     model = ising_4x4(0.44)
     peaks = []
     for rows in (1024, 4096):
