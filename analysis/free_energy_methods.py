@@ -5,12 +5,8 @@ Claim: the sampled estimators err as 1/sqrt(cost), pilot runs apart, and by as m
 nothing that they call trusted is off by more than four of their errors. Approximations cost next to
 nothing, and have errors from 0.7 to 12 nats that no budget cures.
 
-The cost counts updates of single units, pilot runs and reverse walks included, so that it is the same
-on every machine:
-
-    ladder       N chains (rows + 1) (pilot + discard + sweeps)
-    ais          N (2 rows chains + pilot)                  starts and reverse of half the chains
-    population   N rows (9/8 sweeps size runs + pilot)      a reverse of one eighth of the walkers
+The cost counts updates of single units, pilot runs, reverse walks and cold starts included, as
+`physebm estimate` counts them, so that it is the same on every machine.
 
 Four budgets, each a quarter of the next: sweeps of the ladder, temperatures of the annealing and size
 of the populations. Eight repetitions each (SK: sixteen samples), of their own random numbers; a dot is
@@ -30,7 +26,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from physebm import open_tree, plots, run_study
-from physebm.free_energy.schedule import PILOT_ROWS, ROUNDS
+from physebm.study.free_energy_costs import annealing_sweeps, ladder_sweeps, population_sweeps
 from physebm.theory import curie_weiss, ising2d
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,8 +36,6 @@ LADDER = ("mbar", "bar", "integration", "stepping-stone")
 SAMPLED = (*LADDER, "ais", "population-annealing")
 APPROXIMATIONS = ("mean-field", "tap", "bethe")
 FAMILIES = ("bar", "ais", "population-annealing")
-# Draws of the pilot runs: sweeps of `ladder.equalised`, walkers of the two of `schedule`.
-LADDER_PILOT, SPEED_PILOT, ADAPTIVE_PILOT = 1024, 128, 1024
 MODELS = {
     "curie_weiss": ("Curie-Weiss, N = 64, T = 0.7", 64, lambda: curie_weiss.log_z(1 / 0.7, 64)),
     "ising_2d": ("Ising 16 x 16, T = 2.0", 256, lambda: ising2d.torus_log_z(1 / 2.0, 16)),
@@ -52,7 +46,7 @@ MODELS = {
 
 # %% Run what is not there yet
 def found(model: str, part: int):
-    """The free energies of a study at 1/part of its budget, and its table [free_energy]."""
+    """The free energies of a study at 1/part of its budget, and the study."""
     name = f"free_energy_methods_{model}"
     budget = {
         "ladder.sweeps": 16384,
@@ -65,21 +59,18 @@ def found(model: str, part: int):
     smaller = [*smaller, f"seed={part}"] if part > 1 else []
     out = ROOT / "results" / (f"{name}_part{part}.nc" if part > 1 else f"{name}.nc")
     done = run_study(ROOT / "studies" / f"{name}.toml", smaller, out=out)
-    return open_tree(done.result)["free_energies"].to_dataset(), done.study.free_energy
+    return open_tree(done.result)["free_energies"].to_dataset(), done.study
 
 
-def costs(ds, asked, units: int) -> dict[str, float]:
+def costs(ds, study, units: int) -> dict[str, float]:
     """Updates of single units per estimate, mean over repetitions."""
     matrix = ds["overlap_matrix"].sel(estimator="mbar")
-    rows = float(np.isfinite(matrix).any("row_to").sum("row").mean())
-    ladder, annealing, population = asked.ladder, asked.annealing, asked.population
-    swept = LADDER_PILOT + ladder.discard + ladder.sweeps
-    cost = dict.fromkeys(LADDER, ladder.chains * (rows + 1) * swept)
-    steps = float(ds["rows"].sel(estimator="population-annealing").mean())
-    walked = 9 / 8 * population.sweeps * population.size * population.runs + ADAPTIVE_PILOT
-    cost["population-annealing"] = steps * walked
-    walked = 2 * annealing.temperatures * annealing.sweeps * annealing.chains
-    cost["ais"] = walked + ROUNDS * PILOT_ROWS * SPEED_PILOT
+    rows = round(float(np.isfinite(matrix).any("row_to").sum("row").mean()))
+    steps = round(float(ds["rows"].sel(estimator="population-annealing").mean()))
+    asked, data = study.free_energy, study.train is not None
+    cost = dict.fromkeys(LADDER, ladder_sweeps(asked.ladder, 1, rows))
+    cost["population-annealing"] = population_sweeps(asked.population, steps, data)
+    cost["ais"] = annealing_sweeps(asked.annealing, data=data)
     return {method: units * each for method, each in cost.items()}
 
 
@@ -87,13 +78,13 @@ def costs(ds, asked, units: int) -> dict[str, float]:
 error, stderr, low, high, verdict, cost = ({} for _ in range(6))
 for model, (_, units, exact) in MODELS.items():
     for part in PARTS:
-        ds, asked = found(model, part)
+        ds, study = found(model, part)
         truth = exact() if exact else ds["log_z"].sel(estimator="exact")
         ds, at = ds.sel(estimator=list(SAMPLED + APPROXIMATIONS)), (model, part)
         error[at], stderr[at] = ds["log_z"] - truth, ds["log_z_stderr"]
         low[at], high[at] = ds["log_z_low"] - truth, ds["log_z_high"] - truth
         verdict[at] = ds["verdict"]
-        cost[at] = costs(ds, asked, units)
+        cost[at] = costs(ds, study, units)
 
 
 def rms(held, method: str) -> float:
