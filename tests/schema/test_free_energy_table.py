@@ -59,7 +59,11 @@ WRONG = {
     "twice": ('method = ["ais", "ais"]', "free_energy.method[1]", "stands in the list already"),
     "no list": ("method = 3", "free_energy.method", "or a list of names"),
     "empty": ("method = []", "free_energy.method", "or a list of names"),
-    "unread": ('method = "ais"\nladder = { chains = 3 }', "free_energy.ladder", "it is read by mbar, bar"),
+    "unread": (
+        'method = "ais"\nladder = { chains = 3 }',
+        "free_energy.ladder",
+        "it is read by mbar, bar",
+    ),
     "a key": ("ladder = { chain = 3 }", "free_energy.ladder", "did you mean chains?"),
     "draws": ("ladder = { sweeps = 100 }", "free_energy.ladder.sweeps", "at least 64 draws"),
     "rate": ("ladder = { acceptance = 1.5 }", "free_energy.ladder.acceptance", "between 0 and 1"),
