@@ -13,8 +13,12 @@ import pytest
 from small_models import Small, small
 
 from physebm.backends.base import Lanes, LaneState, launch
-from physebm.backends.numba_cpu import modules, potts_draw, potts_emit, potts_load, potts_rows
-from physebm.backends.numba_cpu.potts_load import GatherKernels
+from physebm.backends.numba_cpu import modules
+from physebm.backends.numba_cpu.potts import draw as potts_draw
+from physebm.backends.numba_cpu.potts import emit as potts_emit
+from physebm.backends.numba_cpu.potts import load as potts_load
+from physebm.backends.numba_cpu.potts import rows as potts_rows
+from physebm.backends.numba_cpu.potts.load import GatherKernels
 from physebm.errors import LoweringError, StudyError
 from physebm.lowering.gathered import ALIGNMENT, couplings, padded_states
 from physebm.lowering.layout import GATHER_LANES, choose_layout

@@ -5,7 +5,8 @@ import pytest
 from numba import njit
 from scipy.special import ndtr, ndtri
 
-from physebm.backends.numba_cpu import library, normal_rows
+from physebm.backends.numba_cpu import library
+from physebm.backends.numba_cpu.tiles import normal_rows
 
 
 def room(n: int) -> list[np.ndarray]:

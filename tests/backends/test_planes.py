@@ -13,9 +13,9 @@ from small_models import loaded
 from physebm.backends import base, reference
 from physebm.backends.base import Lanes, LaneState
 from physebm.backends.numba_cpu import load, modules
-from physebm.backends.numba_cpu.planes_load import PlanesKernels
-from physebm.backends.numba_cpu.planes_vectors import widths
-from physebm.backends.numba_cpu.planes_words import Words, width_for, words_of
+from physebm.backends.numba_cpu.planes.load import PlanesKernels
+from physebm.backends.numba_cpu.planes.vectors import widths
+from physebm.backends.numba_cpu.planes.words import Words, width_for, words_of
 from physebm.errors import LoweringError, StudyError
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower

@@ -9,8 +9,9 @@ from scipy.special import expit
 from small_models import ZOO, Small, bound, small
 
 from physebm.backends.base import Lanes, LaneState, launch
-from physebm.backends.numba_cpu import load, products, rows
-from physebm.backends.numba_cpu.tiles import SUBSET_TILE, TILE, is_tiled
+from physebm.backends.numba_cpu import load
+from physebm.backends.numba_cpu.tiles import products, rows
+from physebm.backends.numba_cpu.tiles.emit import SUBSET_TILE, TILE, is_tiled
 from physebm.lowering.layout import choose_layout
 from physebm.model.params import stack
 from physebm.schema.load import load as load_declared

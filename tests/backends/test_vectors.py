@@ -12,7 +12,8 @@ import pytest
 from small_models import Small, small
 
 from physebm.backends.base import Lanes, LaneState, launch
-from physebm.backends.numba_cpu import lane_noise, load
+from physebm.backends.numba_cpu import load
+from physebm.backends.numba_cpu.vectors import noise as lane_noise
 from physebm.lowering.layout import VECTOR_LANES, choose_layout
 from physebm.lowering.plan import Layout, Rule
 from physebm.rng.philox import philox4x32

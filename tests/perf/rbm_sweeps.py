@@ -19,8 +19,8 @@ from numba import njit
 from threadpoolctl import threadpool_limits
 
 from physebm.backends.base import Lanes, launch
-from physebm.backends.numba_cpu.products import tile_product
-from physebm.backends.numba_cpu.rows import fill_row
+from physebm.backends.numba_cpu.tiles.products import tile_product
+from physebm.backends.numba_cpu.tiles.rows import fill_row
 from physebm.backends.select import select
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower

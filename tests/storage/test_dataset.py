@@ -26,7 +26,8 @@ def estimates():
 
 def test_every_reported_name_of_the_conventions_is_described():
     names = """energy specific_heat specific_heat_within_chains magnetisation abs_magnetisation
-    susceptibility binder pattern_overlap retrieval_overlap max_pattern_overlap replica_overlap q_edwards_anderson
+    susceptibility binder pattern_overlap retrieval_overlap max_pattern_overlap replica_overlap
+    q_edwards_anderson
     replica_overlap_squared overlap_distribution binder_overlap sg_susceptibility
     correlation_length_over_L log_z log_likelihood free_energy entropy swap_acceptance round_trips
     barrier""".split()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from physebm.backends.numba_cpu import overlap_blocks, run_places
+from physebm.backends.numba_cpu.runs import places
+from physebm.backends.numba_cpu.vectors import overlap_blocks
 from physebm.lowering.operands import Operands
 from physebm.lowering.plan import Layout, SweepPlan
 
@@ -13,11 +14,11 @@ def derived_names(plan: SweepPlan) -> list[str]:
     """Their names, in the order of the arguments."""
     if plan.layout is Layout.VECTORS:
         return overlap_blocks.derived_names(plan)
-    return run_places.derived_names(plan) if run_places.is_in_runs(plan) else []
+    return places.derived_names(plan) if places.is_in_runs(plan) else []
 
 
 def derived_operands(plan: SweepPlan, operands: Operands) -> dict[str, np.ndarray]:
     """Their values by name, the instance first."""
     if plan.layout is Layout.VECTORS:
         return overlap_blocks.derived_operands(plan, operands)
-    return run_places.derived_operands(plan, operands) if run_places.is_in_runs(plan) else {}
+    return places.derived_operands(plan, operands) if places.is_in_runs(plan) else {}

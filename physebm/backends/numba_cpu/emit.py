@@ -2,9 +2,9 @@
 
 One module per plan structure. Without products between groups it holds two functions: ``sweep_lane``
 (one lane through all its sweeps, so that a lane stays in cache) and ``sweep`` (a slice of the lanes;
-threads take a slice each); with products see `physebm.backends.numba_cpu.tiles`. Names are canonical
-(group index, term index, move index), so that models of one structure share the text and the compiled
-code.
+threads take a slice each); with products see `physebm.backends.numba_cpu.tiles.emit`. Names are
+canonical (group index, term index, move index), so that models of one structure share the text and the
+compiled code.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 
 from physebm.backends.numba_cpu.blocks import draws_of, emit_block, row_drawn, title
 from physebm.backends.numba_cpu.derived import derived_names
-from physebm.backends.numba_cpu.emit_runs import emit_run_lane
 from physebm.backends.numba_cpu.energies import emit_energy
-from physebm.backends.numba_cpu.run_places import is_in_runs
+from physebm.backends.numba_cpu.runs.emit import emit_run_lane
+from physebm.backends.numba_cpu.runs.places import is_in_runs
 from physebm.backends.numba_cpu.signature import Signature, signature
-from physebm.backends.numba_cpu.tiles import emit_tiles, is_tiled, takes_subsets
-from physebm.backends.numba_cpu.vectors import emit_vectors
+from physebm.backends.numba_cpu.tiles.emit import emit_tiles, is_tiled, takes_subsets
+from physebm.backends.numba_cpu.vectors.emit import emit_vectors
 from physebm.backends.source import Source, Writer
 from physebm.lowering.plan import (
     CHUNK,
@@ -37,15 +37,15 @@ LIBRARY = (
     "library",
     "exponential",
     "clusters",
-    "products",
-    "rows",
-    "normal_rows",
-    "runs",
-    "lane_code",
-    "lane_noise",
-    "lane_tile",
-    "lane_fields",
-    "lane_dense",
+    "vector_code",
+    "tiles/products",
+    "tiles/rows",
+    "tiles/normal_rows",
+    "runs/sweep",
+    "vectors/noise",
+    "vectors/tile",
+    "vectors/fields",
+    "vectors/dense",
 )
 NATIVE = ("subset_sums", "prefetch")
 
@@ -66,17 +66,17 @@ def emit(plan: SweepPlan) -> Source:
     if any(isinstance(move, ClusterMove) for move in plan.moves):
         out("from physebm.backends.numba_cpu.clusters import *")
     if is_tiled(plan):
-        out("from physebm.backends.numba_cpu.products import *")
-        out("from physebm.backends.numba_cpu.rows import *")
+        out("from physebm.backends.numba_cpu.tiles.products import *")
+        out("from physebm.backends.numba_cpu.tiles.rows import *")
         if any(row_drawn(plan, m) and not plan.groups[m.group].prior.discrete for m in plan.moves):
-            out("from physebm.backends.numba_cpu.normal_rows import *")
+            out("from physebm.backends.numba_cpu.tiles.normal_rows import *")
         if takes_subsets(plan):
             out("from physebm.native.subset_sums import *")
     if is_in_runs(plan):
-        out("from physebm.backends.numba_cpu.runs import *")
+        out("from physebm.backends.numba_cpu.runs.sweep import *")
     if plan.layout is Layout.VECTORS:
         for part in ("noise", "tile", "fields", "dense"):
-            out(f"from physebm.backends.numba_cpu.lane_{part} import *")
+            out(f"from physebm.backends.numba_cpu.vectors.{part} import *")
     out()
     out()
     if is_tiled(plan):
@@ -88,7 +88,7 @@ def emit(plan: SweepPlan) -> Source:
         out()
         out()
         _emit_driver(out, plan, names)
-    library = [Path(__file__).with_name(f"{name}.py") for name in LIBRARY]
+    library = [Path(__file__).parent / f"{name}.py" for name in LIBRARY]
     library += [Path(__file__).parents[2] / "native" / f"{name}.py" for name in NATIVE]
     return Source("sweep_numba", out.text(), tuple(path.read_text() for path in library))
 

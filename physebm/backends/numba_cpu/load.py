@@ -18,16 +18,16 @@ import numpy as np
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.numba_cpu.derived import derived_names, derived_operands
 from physebm.backends.numba_cpu.emit import emit
-from physebm.backends.numba_cpu.lane_code import LANES
-from physebm.backends.numba_cpu.planes_emit import is_sliced
-from physebm.backends.numba_cpu.planes_load import PlanesKernels
-from physebm.backends.numba_cpu.potts_emit import is_gathered
-from physebm.backends.numba_cpu.potts_load import GatherKernels
-from physebm.backends.numba_cpu.run_places import is_in_runs, threshold_list
+from physebm.backends.numba_cpu.planes.emit import is_sliced
+from physebm.backends.numba_cpu.planes.load import PlanesKernels
+from physebm.backends.numba_cpu.potts.emit import is_gathered
+from physebm.backends.numba_cpu.potts.load import GatherKernels
+from physebm.backends.numba_cpu.runs.places import is_in_runs, threshold_list
 from physebm.backends.numba_cpu.signature import Signature, signature
-from physebm.backends.numba_cpu.tiles import is_tiled, tile_size
+from physebm.backends.numba_cpu.tiles.emit import is_tiled, tile_size
 from physebm.backends.numba_cpu.tiling import tiles_of
-from physebm.backends.numba_cpu.vectors import LANES_OF_A_TILE
+from physebm.backends.numba_cpu.vector_code import LANES
+from physebm.backends.numba_cpu.vectors.emit import LANES_OF_A_TILE
 from physebm.backends.reference_clusters import refuse_invalid
 from physebm.backends.source import Source, write_once
 from physebm.errors import StudyError

@@ -8,11 +8,11 @@ degree of the graph, which the operands have.
 from __future__ import annotations
 
 from physebm.backends.numba_cpu.emit import emit
-from physebm.backends.numba_cpu.planes_emit import Sliced, emit_planes, is_sliced
-from physebm.backends.numba_cpu.planes_graph import Graph
-from physebm.backends.numba_cpu.planes_vectors import widths
-from physebm.backends.numba_cpu.planes_words import width_for
-from physebm.backends.numba_cpu.potts_emit import emit_gathers, is_gathered
+from physebm.backends.numba_cpu.planes.emit import Sliced, emit_planes, is_sliced
+from physebm.backends.numba_cpu.planes.graph import Graph
+from physebm.backends.numba_cpu.planes.vectors import widths
+from physebm.backends.numba_cpu.planes.words import width_for
+from physebm.backends.numba_cpu.potts.emit import emit_gathers, is_gathered
 from physebm.backends.source import Source
 from physebm.lowering.operands import Operands
 from physebm.lowering.plan import SweepPlan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from physebm.backends.numba_cpu.run_places import is_in_runs
+from physebm.backends.numba_cpu.runs.places import is_in_runs
 from physebm.lowering.plan import (
     ClusterMove,
     Constant,

@@ -19,7 +19,7 @@ from physebm.model.units import UnitKind
 from physebm.rng.streams import Purpose, last_word
 
 # Hand-written modules that the text imports.
-LIBRARY = ("planes", "planes_pack", "planes_philox", "planes_sums", "planes_vectors", "planes_rows")
+LIBRARY = ("update", "pack", "philox", "sums", "vectors", "rows")
 
 _ARGUMENTS = (
     "begin, end, refresh, first, count, x, thresholds, stream, lane_of, rung, table, entries, graph, "
@@ -83,8 +83,8 @@ def emit_planes(plan: SweepPlan, width: int, degree: int) -> Source:
     out("import numpy as np")
     out("from numba import njit")
     out()
-    for name in ("planes", "planes_pack", "planes_rows", "planes_sums"):
-        out(f"from physebm.backends.numba_cpu.{name} import *")
+    for name in ("update", "pack", "rows", "sums"):
+        out(f"from physebm.backends.numba_cpu.planes.{name} import *")
     out()
     shape = f"{width}, {degree}, {told.stride}, {told.last}, {told.signed}, {told.metropolis}"
     out(f"update = unit_update({shape})")

@@ -12,8 +12,8 @@ import numpy as np
 from numba import float32, int32, njit, types, uint32
 from numba.extending import intrinsic
 
-from physebm.backends.numba_cpu.lane_code import SINGLE, WORD
 from physebm.backends.numba_cpu.library import philox4x32
+from physebm.backends.numba_cpu.vector_code import SINGLE, WORD
 
 __all__ = [
     "fill_lane_words",

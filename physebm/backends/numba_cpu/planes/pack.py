@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from physebm.backends.numba_cpu.planes_vectors import BIT, INT32
+from physebm.backends.numba_cpu.planes.vectors import BIT, INT32
 
 __all__ = ["RUN", "give_units", "take_units"]
 

@@ -1,7 +1,7 @@
 """Colour classes of one lane in runs of sixteen units, with integer fields; for generated sweeps.
 
 The states of a lane stand in visiting order, ``y[position]``, with places of zero behind the end. See
-`physebm.backends.numba_cpu.run_places` for the tables.
+`physebm.backends.numba_cpu.runs.places` for the tables.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from numba import int32, int64, njit, types, uint64
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from physebm.backends.numba_cpu.lane_code import INDEX, WORD, load, place, spread, store
-from physebm.backends.numba_cpu.run_places import RUN
+from physebm.backends.numba_cpu.runs.places import RUN
+from physebm.backends.numba_cpu.vector_code import INDEX, WORD, load, place, spread, store
 
 __all__ = [
     "add_fields",
@@ -162,7 +162,7 @@ def _decide_run(typing, y, index, words, places, bounds, count, low, high):
 
 @njit
 def decide(y, index, words, chunk, places, bounds, low, high):
-    """New states of the 64 positions of a chunk, see `physebm.backends.numba_cpu.run_places`."""
+    """New states of the 64 positions of a chunk, see `physebm.backends.numba_cpu.runs.places`."""
     for block in range(4):
         start = RUN * block
         _decide_run(

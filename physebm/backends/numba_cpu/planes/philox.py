@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from physebm.backends.numba_cpu.planes_vectors import INT32, INT64, Words
+from physebm.backends.numba_cpu.planes.vectors import INT32, INT64, Words
 from physebm.rng.philox import MULTIPLIER_0, MULTIPLIER_1, ROUNDS, WEYL_0, WEYL_1
 
 LOW = 0xFFFFFFFF

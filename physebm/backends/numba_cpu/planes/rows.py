@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from physebm.backends.numba_cpu.planes_sums import PAIRS
+from physebm.backends.numba_cpu.planes.sums import PAIRS
 
 __all__ = [
     "gather",

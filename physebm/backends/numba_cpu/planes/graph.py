@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from physebm.backends.base import Launch
-from physebm.backends.numba_cpu.planes_emit import Sliced
-from physebm.backends.numba_cpu.planes_sums import PAIRS
+from physebm.backends.numba_cpu.planes.emit import Sliced
+from physebm.backends.numba_cpu.planes.sums import PAIRS
 from physebm.errors import LoweringError
 from physebm.lowering.operands import Operands
 

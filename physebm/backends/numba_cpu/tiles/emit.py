@@ -2,7 +2,7 @@
 
 Bipartite and deep models spend their time in ``F = X J`` between two groups, which is fast as a product
 of matrices: some lanes of one instance, a tile, go through a sweep together. For each move, one product
-per Product read (`physebm.backends.numba_cpu.products` or, for sources of two states,
+per Product read (`physebm.backends.numba_cpu.tiles.products` or, for sources of two states,
 `physebm.native.subset_sums`), then every lane by itself: ``draw{m}`` takes rows of lane arrays and of
 the tile's fields. A generated module holds
 

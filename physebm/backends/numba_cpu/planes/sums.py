@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from physebm.backends.numba_cpu.planes_vectors import INT32, INT64, WORD_BYTES, Words
+from physebm.backends.numba_cpu.planes.vectors import INT32, INT64, WORD_BYTES, Words
 
 __all__ = ["PAIRS", "add_pairs", "transpose"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, njit
 
-from physebm.backends.numba_cpu.lane_code import LANES
+from physebm.backends.numba_cpu.vector_code import LANES
 
 __all__ = [
     "lane_coefficients",

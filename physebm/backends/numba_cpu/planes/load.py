@@ -9,11 +9,11 @@ import numpy as np
 
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.numba_cpu.modules import imported, in_slices, threads_for
-from physebm.backends.numba_cpu.planes import DIGITS
-from physebm.backends.numba_cpu.planes_emit import Sliced, emit_planes
-from physebm.backends.numba_cpu.planes_graph import Graph, signs_by_word
-from physebm.backends.numba_cpu.planes_vectors import widths
-from physebm.backends.numba_cpu.planes_words import Words, width_for, words_of
+from physebm.backends.numba_cpu.planes.emit import Sliced, emit_planes
+from physebm.backends.numba_cpu.planes.graph import Graph, signs_by_word
+from physebm.backends.numba_cpu.planes.update import DIGITS
+from physebm.backends.numba_cpu.planes.vectors import widths
+from physebm.backends.numba_cpu.planes.words import Words, width_for, words_of
 from physebm.errors import StudyError
 from physebm.lowering.operands import Operands
 from physebm.lowering.plan import SweepPlan

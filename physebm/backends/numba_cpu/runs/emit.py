@@ -1,4 +1,4 @@
-"""The text of the sweep of one lane in runs of sixteen units: see `physebm.backends.numba_cpu.runs`."""
+"""The text of the sweep of one lane in runs of sixteen units, whose steps stand in ``sweep.py``."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ A generated module holds
 
 Within a tile states are ``S[unit, lane]``; at its ends they are copied from and to the configurations.
 Units of a colour class are drawn 64 at a time; the units of a dense model in blocks of 32 with delayed
-updates. See the modules ``lane_*`` for the steps.
+updates. See the other modules of this folder for the steps.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from __future__ import annotations
 from physebm.backends.numba_cpu.blocks import title
 from physebm.backends.numba_cpu.derived import derived_names
 from physebm.backends.numba_cpu.signature import Signature
-from physebm.backends.numba_cpu.tiles import _emit_call as emit_call
-from physebm.backends.numba_cpu.tiles import _emit_energies as emit_energies
+from physebm.backends.numba_cpu.tiles.emit import _emit_call as emit_call
+from physebm.backends.numba_cpu.tiles.emit import _emit_energies as emit_energies
 from physebm.backends.source import Writer
 from physebm.lowering.plan import (
     REBUILD_EVERY,

@@ -17,7 +17,7 @@ from numba import float32, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from physebm.backends.numba_cpu.lane_code import (
+from physebm.backends.numba_cpu.vector_code import (
     INDEX,
     LANES,
     SINGLE,

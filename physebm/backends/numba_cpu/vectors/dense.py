@@ -12,7 +12,8 @@ from numba import float32, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from physebm.backends.numba_cpu.lane_code import (
+from physebm.backends.numba_cpu.tiles.products import registers
+from physebm.backends.numba_cpu.vector_code import (
     INDEX,
     LANES,
     SINGLE,
@@ -26,7 +27,6 @@ from physebm.backends.numba_cpu.lane_code import (
     spread,
     store,
 )
-from physebm.backends.numba_cpu.products import registers
 
 __all__ = [
     "add_flips",

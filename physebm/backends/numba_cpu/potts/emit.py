@@ -23,12 +23,12 @@ from physebm.rng.streams import Purpose, last_word
 LIBRARY = (
     "library",
     "exponential",
-    "products",
-    "lane_code",
-    "lane_noise",
-    "lane_tile",
-    "potts_rows",
-    "potts_draw",
+    "vector_code",
+    "tiles/products",
+    "vectors/noise",
+    "vectors/tile",
+    "potts/rows",
+    "potts/draw",
 )
 # Lanes of a tile: so many that reading the couplings of a unit from the third cache is a small part of
 # the work; their states stay in the second. Fields are made and used for a part of them at a time.
@@ -70,7 +70,7 @@ def emit_gathers(plan: SweepPlan) -> Source:
     out("import numpy as np")
     out("from numba import njit")
     out()
-    for name in ("library", "lane_noise", "lane_tile", "potts_rows", "potts_draw"):
+    for name in ("library", "vectors.noise", "vectors.tile", "potts.rows", "potts.draw"):
         out(f"from physebm.backends.numba_cpu.{name} import *")
     out()
     out(f"PART, gather, draw = {LANES_OF_A_PART}, gatherer({q}), drawer({q})")
@@ -85,7 +85,7 @@ def emit_gathers(plan: SweepPlan) -> Source:
     ):
         with out.block("for tile in range(begin, end):"):
             _emit_tile(out, plan, q)
-    library = [Path(__file__).with_name(f"{name}.py").read_text() for name in LIBRARY]
+    library = [(Path(__file__).parents[1] / f"{name}.py").read_text() for name in LIBRARY]
     return Source("potts_numba", out.text(), tuple(library))
 
 

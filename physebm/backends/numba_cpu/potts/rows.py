@@ -19,8 +19,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from physebm.backends.numba_cpu.lane_code import INDEX, SINGLE, load, place, store
-from physebm.backends.numba_cpu.products import registers
+from physebm.backends.numba_cpu.tiles.products import registers
+from physebm.backends.numba_cpu.vector_code import INDEX, SINGLE, load, place, store
 from physebm.lowering.gathered import ALIGNMENT, padded_states
 from physebm.native.factories import made_for
 

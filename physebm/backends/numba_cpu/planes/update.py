@@ -21,8 +21,8 @@ from __future__ import annotations
 from numba import types
 from numba.extending import intrinsic
 
-from physebm.backends.numba_cpu.planes_philox import philox
-from physebm.backends.numba_cpu.planes_vectors import INT32, INT64, WORD_BYTES, Words
+from physebm.backends.numba_cpu.planes.philox import philox
+from physebm.backends.numba_cpu.planes.vectors import INT32, INT64, WORD_BYTES, Words
 
 __all__ = ["DIGITS", "unit_update"]
 
