@@ -51,10 +51,10 @@ def test_models_of_one_structure_share_one_source():
 def test_a_second_process_compiles_nothing(tmp_path, name, size):
     code = (
         "import physebm\n"
-        "from physebm.backends.numba_cpu import load\n"
+        "from physebm.backends.numba_cpu import modules\n"
         f"m = physebm.load_model('{name}', {size})\n"
         "physebm.sample(m, 2.0, sweeps=64, discard=0)\n"
-        "(module,) = load._modules.values()\n"
+        "(module,) = modules._modules.values()\n"
         "stats = module.sweep.stats\n"
         "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))"
     )

@@ -9,7 +9,7 @@ from scipy.special import expit
 from small_models import ZOO, Small, bound, small
 
 from physebm.backends.base import Lanes, LaneState, launch
-from physebm.backends.numba_cpu import load
+from physebm.backends.numba_cpu import modules, tiling
 from physebm.backends.numba_cpu.tiles import products, rows
 from physebm.backends.numba_cpu.tiles.emit import SUBSET_TILE, TILE, is_tiled
 from physebm.lowering.layout import choose_layout
@@ -70,7 +70,7 @@ def test_bits_of_a_lane_do_not_depend_on_the_other_lanes(name, clamped, together
 @pytest.mark.parametrize("together", [1, 500])
 def test_threads_change_no_bit_of_large_calls(monkeypatch, together):
     """Tiles are cut differently for each number of threads; small calls too take several here."""
-    monkeypatch.setattr(load, "SERIAL_UPDATES", 0)
+    monkeypatch.setattr(modules, "SERIAL_UPDATES", 0)
     model = model_of("rbm", together)
     lanes = model.lanes(150, seed=13)
     start, threads = model.random_state(lanes), numba.get_num_threads()
@@ -91,14 +91,14 @@ def test_threads_change_no_bit_of_large_calls(monkeypatch, together):
 def test_tiles_hold_every_lane_once_and_one_instance_each(lanes, threads, most):
     instance = np.random.default_rng(lanes).integers(0, 3, lanes)
     for which in (np.zeros(lanes, dtype=np.int64), instance):
-        tiles = load.tiles_of(which, threads, most)
+        tiles = tiling.tiles_of(which, threads, most)
         assert tiles.shape[1] == most
         assert np.array_equal(np.sort(tiles[tiles >= 0]), np.arange(lanes))
         for tile in tiles:
             size = np.sum(tile >= 0)
             assert size > 0 and np.all(tile[:size] >= 0)
             assert len(set(which[tile[:size]])) == 1
-    tiles = load.tiles_of(np.zeros(lanes, dtype=np.int64), threads, most)
+    tiles = tiling.tiles_of(np.zeros(lanes, dtype=np.int64), threads, most)
     cuts = [len(tiles) * i // threads for i in range(threads + 1)]
     busiest = max(np.sum(tiles[a:b] >= 0) for a, b in zip(cuts, cuts[1:]))
     assert busiest <= -(-lanes // threads) + 8 * -(-len(tiles) // threads)

@@ -12,7 +12,7 @@ import pytest
 from small_models import Small, small
 
 from physebm.backends.base import Lanes, LaneState, launch
-from physebm.backends.numba_cpu import load
+from physebm.backends.numba_cpu import modules
 from physebm.backends.numba_cpu.vectors import noise as lane_noise
 from physebm.lowering.layout import VECTOR_LANES, choose_layout
 from physebm.lowering.plan import Layout, Rule
@@ -108,7 +108,7 @@ def test_bits_of_a_lane_do_not_depend_on_the_other_lanes(name):
 
 @every_model
 def test_threads_change_no_bit(monkeypatch, name):
-    monkeypatch.setattr(load, "SERIAL_UPDATES", 0)
+    monkeypatch.setattr(modules, "SERIAL_UPDATES", 0)
     model = model_of(name)
     lanes = model.lanes(150, seed=13)
     start, threads = model.random_state(lanes), numba.get_num_threads()

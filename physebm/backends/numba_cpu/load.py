@@ -1,23 +1,16 @@
-"""Source file -> numba kernels, and the seam's three functions on top of them.
-
-The generated module is imported by path from the cache directory, so that numba's own on-disk cache
-works; one module serves every plan of the same structure.
-"""
+"""Plan -> numba kernels of its layout; the seam's functions for rows, tiles and vectors of lanes."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 
-import numba
 import numpy as np
 
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.numba_cpu.derived import derived_names, derived_operands
 from physebm.backends.numba_cpu.emit import emit
+from physebm.backends.numba_cpu.modules import imported, in_slices, threads_for
 from physebm.backends.numba_cpu.planes.emit import is_sliced
 from physebm.backends.numba_cpu.planes.load import PlanesKernels
 from physebm.backends.numba_cpu.potts.emit import is_gathered
@@ -29,18 +22,11 @@ from physebm.backends.numba_cpu.tiling import tiles_of
 from physebm.backends.numba_cpu.vector_code import LANES
 from physebm.backends.numba_cpu.vectors.emit import LANES_OF_A_TILE
 from physebm.backends.reference_clusters import refuse_invalid
-from physebm.backends.source import Source, write_once
 from physebm.errors import StudyError
 from physebm.lowering.operands import Operands
 from physebm.lowering.plan import ClusterMove, Layout, Overlap, Running, SweepPlan, Weights
 
 name = "numba"
-
-# Below this many unit updates a call runs on one thread: waking the others costs more. No bit depends
-# on the number of threads. (numba's own parallel loops take a third longer to compile, and spin.)
-SERIAL_UPDATES = 100_000
-
-_modules: dict[str, object] = {}
 
 
 def compile(plan: SweepPlan) -> NumbaKernels | PlanesKernels | GatherKernels:
@@ -49,18 +35,7 @@ def compile(plan: SweepPlan) -> NumbaKernels | PlanesKernels | GatherKernels:
         return PlanesKernels(plan)
     if is_gathered(plan):
         return GatherKernels(plan)
-    return NumbaKernels(plan, _import(emit(plan)))
-
-
-def _import(source: Source):
-    if source.name not in _modules:
-        path = write_once(source, ".py")
-        spec = importlib.util.spec_from_file_location(source.name, path)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[source.name] = module
-        spec.loader.exec_module(module)
-        _modules[source.name] = module
-    return _modules[source.name]
+    return NumbaKernels(plan, imported(emit(plan)))
 
 
 class NumbaKernels:
@@ -125,19 +100,13 @@ class NumbaKernels:
             launch.coefficients.value, E, *arguments,
         )  # fmt: skip
         updates = len(lanes) * sum(group.size for group in self.plan.groups) * max(count, 1)
-        threads = 1 if updates < SERIAL_UPDATES else min(numba.get_num_threads(), len(lanes))
+        threads = threads_for(updates, len(lanes))
         items = len(lanes)
         if self._tiled or self._vectors:
             tiles = self._tiles_of(lanes.instance, threads)
             shared, items = (tiles, *shared), len(tiles)
             threads = min(threads, items)
-        if threads == 1:
-            self._sweep(0, items, *shared)
-            return E
-        cuts = [items * i // threads for i in range(threads + 1)]
-        parts = [_pool().submit(self._sweep, a, b, *shared) for a, b in zip(cuts, cuts[1:])]
-        for part in parts:
-            part.result()
+        in_slices(self._sweep, items, threads, *shared)
         return E
 
     def _tiles_of(self, instance: np.ndarray, threads: int) -> np.ndarray:
@@ -186,12 +155,6 @@ class NumbaKernels:
         }
         by_kind = {"fixed": self._fixed, "work": state.work, "x": state.x, "held": held}
         return [by_kind[kind][name] for kind, name in self._sources]
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    """Threads that take slices of the lanes; the kernels release the interpreter's lock."""
-    return ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS, thread_name_prefix="sweep")
 
 
 def _number(name: str) -> int:
