@@ -46,6 +46,8 @@ LIBRARY = (
     "vectors/tile",
     "vectors/fields",
     "vectors/dense",
+    "vectors/decide",
+    "vectors/flips",
 )
 NATIVE = ("subset_sums", "prefetch")
 
@@ -75,7 +77,7 @@ def emit(plan: SweepPlan) -> Source:
     if is_in_runs(plan):
         out("from physebm.backends.numba_cpu.runs.sweep import *")
     if plan.layout is Layout.VECTORS:
-        for part in ("noise", "tile", "fields", "dense"):
+        for part in ("noise", "tile", "fields", "dense", "decide", "flips"):
             out(f"from physebm.backends.numba_cpu.vectors.{part} import *")
     out()
     out()

@@ -7,8 +7,8 @@ A generated module holds
 ``sweep``        some tiles; threads take a range each
 
 Within a tile states are ``S[unit, lane]``; at its ends they are copied from and to the configurations.
-Units of a colour class are drawn 64 at a time; the units of a dense model in blocks of 32 with delayed
-updates. See the other modules of this folder for the steps.
+Units of a colour class are drawn 64 at a time; the units of a dense model in blocks with delayed
+updates, of 64 with couplings, of 32 with patterns. See the other modules of this folder for the steps.
 """
 
 from __future__ import annotations
@@ -56,21 +56,25 @@ def _emit_tile(out: Writer, plan: SweepPlan, arguments: list[str], energies: lis
         out("words = np.empty((64, width), np.uint32)")
         out("noise = np.empty((64, width), np.float32)")
         out("gap = np.empty((64, width), np.float32)")
-        out("S = np.empty((x0.shape[1], width), np.float32)")
+        out("S = state_room(x0.shape[1], width)")
         out("lanes_in(S, x0, lanes, size)")
         for t in dense:
-            out("H = np.empty((32, width), np.float32)")
-            out("D = np.zeros((32, width), np.float32)")
             if isinstance(plan.terms[t], Running):
-                out("moved, steps = np.empty(32, np.int32), np.empty(32, np.float32)")
+                out("moved, ups = np.empty(width, np.uint64), np.empty(width, np.uint64)")
+                out(f"states = np.array([{low}, {high}], np.float32)")
+                out(f"steps = np.array([{low - high}, {high - low}], np.float32)")
+                out(f"F = fields_in(work{t}, lanes, size, width)")
             else:
+                out("H = np.empty((32, width), np.float32)")
+                out("D = np.zeros((32, width), np.float32)")
                 out(f"M = overlaps_in(work{t}, lanes, size, width)")
             with out.block("if rebuild:"):
                 _emit_rebuild(out, plan, t)
         with out.block("for t in range(first, first + count):"):
             for t in dense:
                 with out.block(f"if t % {REBUILD_EVERY} == 0:"):
-                    out("lanes_out(x0, S, lanes, size)")
+                    if isinstance(plan.terms[t], Overlap):
+                        out("lanes_out(x0, S, lanes, size)")
                     _emit_rebuild(out, plan, t)
             out(f"# move 0: {title(plan, 0)}")
             with out.block("for chunk in range(order0.shape[0] // 64):"):
@@ -79,12 +83,15 @@ def _emit_tile(out: Writer, plan: SweepPlan, arguments: list[str], energies: lis
                 out("logistic_noise(noise, words)")
                 if plan.moves[0].order is Order.COLOURED:
                     _emit_class(out, plan, low, high)
+                elif isinstance(plan.terms[dense[0]], Running):
+                    _emit_running(out, plan, dense[0], low, high)
                 else:
                     _emit_blocks(out, plan, dense[0], low, high)
         out("lanes_out(x0, S, lanes, size)")
         for t in dense:
-            if isinstance(plan.terms[t], Overlap):
-                out(f"overlaps_out(work{t}, M, lanes, size)")
+            out_of = "overlaps_out" if isinstance(plan.terms[t], Overlap) else "fields_out"
+            held = "M" if isinstance(plan.terms[t], Overlap) else "F"
+            out(f"{out_of}(work{t}, {held}, lanes, size)")
         with out.block("for place in range(size):"):
             out("lane = lanes[place]")
             per_lane = [name for name in energies if name.startswith(("x", "work"))]
@@ -96,14 +103,13 @@ def _emit_tile(out: Writer, plan: SweepPlan, arguments: list[str], energies: lis
 
 
 def _emit_rebuild(out: Writer, plan: SweepPlan, t: int) -> None:
+    if isinstance(plan.terms[t], Running):
+        out(f"fields_of(F, S, strips{t}, size, states, moved, ups)")
+        return
     with out.block("for place in range(size):"):
         out("lane = lanes[place]")
-        if isinstance(plan.terms[t], Running):
-            out(f"product_field(work{t}[lane], J{t}, x0[lane], 0)")
-        else:
-            out(f"rebuild_overlap(work{t}[lane], xi{t}, x0[lane], 0)")
-    if isinstance(plan.terms[t], Overlap):
-        out(f"M = overlaps_in(work{t}, lanes, size, width)")
+        out(f"rebuild_overlap(work{t}[lane], xi{t}, x0[lane], 0)")
+    out(f"M = overlaps_in(work{t}, lanes, size, width)")
 
 
 def _emit_class(out: Writer, plan: SweepPlan, low: float, high: float) -> None:
@@ -129,8 +135,24 @@ def _emit_constants(out: Writer, plan: SweepPlan, gap: str, i: str) -> None:
             out(f"axpy({gap}, np.float32({h}), c[{t}])")
 
 
+def _emit_running(out: Writer, plan: SweepPlan, t: int, low: float, high: float) -> None:
+    """A chunk of units with running fields; sequential order numbers the units as the file does."""
+    out("start = 64 * chunk")
+    out("units = min(64, S.shape[0] - start)")
+    out(f"margins_of(gap, F, noise, c[{t}], start)")
+    for other in plan.moves[0].reads:
+        read = plan.terms[other]
+        if isinstance(read, Constant):
+            h = "np.float32(1.0)" if read.weights is Weights.UNIT else f"h{other}"
+            name = "add_constant" if read.weights is Weights.UNIT else "add_constants"
+            out(f"{name}(gap, {h}, c[{other}], start, units)")
+    states = f"np.float32({low}), np.float32({high})"
+    out(f"decide_units(S, gap, c[{t}], strips{t}[chunk, chunk], start, units, {states}, moved, ups)")
+    out(f"add_flips(F, strips{t}, chunk, moved, ups, size, units, steps)")
+
+
 def _emit_blocks(out: Writer, plan: SweepPlan, t: int, low: float, high: float) -> None:
-    """The two blocks of a chunk; sequential order numbers the units as the file does."""
+    """The two blocks of a chunk that is read by overlaps."""
     with out.block("for part in range(2):"):
         out("start = 64 * chunk + 32 * part")
         out("units = min(32, S.shape[0] - start)")
@@ -141,11 +163,6 @@ def _emit_blocks(out: Writer, plan: SweepPlan, t: int, low: float, high: float) 
             out("negative(base[b], noise[32 * part + b])")
             _emit_constants(out, plan, "base[b]", "start + b")
         states = f"np.float32({low}), np.float32({high})"
-        if isinstance(plan.terms[t], Running):
-            out(f"take_fields(H, work{t}, lanes, size, start, units)")
-            out(f"decide_block(S, H, D, base, c[{t}], J{t}[start:, start:], start, units, {states})")
-            out(f"add_flips(work{t}, J{t}, D, lanes, size, start, units, moved, steps)")
-            return
         out("block = start // 32")
         out(f"own_part(H, S, d{t}, start)")
         out(f"add_product(H, rows{t}[start : start + 32], M, M.shape[0])")

@@ -1,0 +1,178 @@
+"""Running fields of a tile, and the flips of a block of 64 units added to them, lane by lane.
+
+Fields are rows of a lane, ``F[lane, unit]``: few units of a lane move at once (a quarter of them in the
+SK model at T = 1), and others in each lane. Sums over the flips of a block stay in registers; every
+field is read and written once per block. The order of the additions is that of the units in every
+lane, so no bit of a lane depends on the others of its tile.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types, uint64
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from physebm.backends.numba_cpu.tiles.products import registers
+from physebm.backends.numba_cpu.vector_code import (
+    INDEX,
+    LANES,
+    SINGLE,
+    load,
+    multiply_add,
+    place,
+    spread,
+    store,
+)
+from physebm.native.prefetch import fetch_strip
+
+__all__ = ["add_flips", "fields_in", "fields_of", "fields_out"]
+
+_STRIP = 64  # columns of one piece of the couplings
+_PIECE = 4 * 64 * _STRIP  # its bytes
+_LINE = 64
+# Strips at a time, so that their sums fill half of the registers: eight chains of dependent additions
+# are as many as a processor with two adders can have under way.
+AT_ONCE = 2 if registers()[2] == 16 else 1
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+FAR = 512  # units from which the couplings do not stay in the second cache
+
+
+@njit(nogil=True, error_model="numpy")
+def fields_in(work, lanes, size, width):
+    """``F[lane, unit]`` of a tile, zero for further lanes and for units up to a multiple of 64.
+
+    Rows are an odd number of cache lines long: of a power of two, all rows would fall on the same few
+    places of the cache.
+    """
+    numbers = _LINE // 4
+    row = (work.shape[1] + 63) // 64 * 64 + numbers
+    room = np.zeros(width * row + numbers, np.float32)
+    skip = (-room.ctypes.data // 4) % numbers
+    F = room[skip : skip + width * row].reshape(width, row)
+    for place_ in range(size):
+        fields = work[lanes[place_]]
+        for i in range(fields.shape[0]):
+            F[place_, i] = fields[i]
+    return F
+
+
+@njit(nogil=True, error_model="numpy")
+def fields_out(work, F, lanes, size):
+    """The fields of the first `size` lanes."""
+    for place_ in range(size):
+        fields = work[lanes[place_]]
+        for i in range(fields.shape[0]):
+            fields[i] = F[place_, i]
+
+
+@contextmanager
+def _set_bits(builder, word):
+    """A loop over the numbers of the bits that are set in a word of 64, the lowest first."""
+    left = cgutils.alloca_once_value(builder, word)
+    test, body, end = (builder.append_basic_block(name) for name in ("test", "body", "end"))
+    builder.branch(test)
+    with builder.goto_block(test):
+        builder.cbranch(builder.icmp_unsigned("!=", builder.load(left), INDEX(0)), body, end)
+    with builder.goto_block(body):
+        bits = builder.load(left)
+        builder.store(builder.and_(bits, builder.sub(bits, INDEX(1))), left)
+        yield builder.cttz(bits, ir.IntType(1)(1))
+        builder.branch(test)
+    builder.position_at_end(end)
+
+
+def _added_rows(strips: int):
+    """An intrinsic for ``f += sum_b (new_b - old_b) J[b]`` of one lane over some strips.
+
+    Addresses of f and of the first strip's row 0; words of 64 bits that say which units moved and which
+    are up now; and the address of two steps, down and up.
+    """
+    vectors = _STRIP // LANES
+    offsets = [
+        (4 * (_STRIP * s + LANES * v), _PIECE * s + 4 * LANES * v)
+        for s in range(strips)
+        for v in range(vectors)
+    ]
+
+    def code(context, builder, signature, arguments):
+        f, J, moved, ups, steps = arguments
+        sums = [
+            cgutils.alloca_once_value(builder, load(builder, place(builder, f, at)))
+            for at, _ in offsets
+        ]
+        with _set_bits(builder, moved) as unit:
+            up = builder.and_(builder.lshr(ups, unit), INDEX(1))
+            step = load(builder, place(builder, steps, builder.mul(up, INDEX(4))), SINGLE)
+            step = spread(builder, step)
+            row = place(builder, J, builder.mul(unit, INDEX(4 * _STRIP)))
+            for (_, offset), sum_ in zip(offsets, sums):
+                J_part = load(builder, place(builder, row, offset))
+                builder.store(multiply_add(builder, J_part, step, builder.load(sum_)), sum_)
+        for (at, _), sum_ in zip(offsets, sums):
+            store(builder, builder.load(sum_), place(builder, f, at))
+        return context.get_dummy_value()
+
+    @intrinsic
+    def rows(typing, f, J, moved, ups, steps):
+        return types.void(types.intp, types.intp, types.uint64, types.uint64, types.intp), code
+
+    return rows
+
+
+_one_strip, _two_strips = _added_rows(1), _added_rows(2)
+
+
+@njit(nogil=True, error_model="numpy")
+def add_flips(F, strips, block, moved, ups, size, count, steps):
+    """``F[lane] += sum_b (new - old)[b, lane] J[64 block + b]``: all flips of a block.
+
+    Parameters
+    ----------
+    F
+        Fields of a tile `[lane, unit]`, of which the first `size` lanes are changed.
+    strips
+        Couplings ``[block, strip, b, column]``.
+    moved, ups
+        Words of 64 bits ``[lane]``: whether unit b moved, and whether it is up now.
+    count
+        Units of the block.
+    steps
+        What an up unit has changed by if it moved, after what a down one has.
+    """
+    units = _ALL >> uint64(64 - count)
+    far, every = 64 * strips.shape[1] > FAR, strips.reshape(-1, _STRIP)
+    share = (64 * AT_ONCE + size - 1) // size
+    for strip in range(0, strips.shape[1], AT_ONCE):
+        together = min(AT_ONCE, strips.shape[1] - strip)
+        J = strips[block, strip].ctypes.data
+        following = 64 * (block * strips.shape[1] + strip + AT_ONCE)
+        for place_ in range(size):
+            if far:
+                fetch_strip(every, following, following + share, 0, _STRIP)
+                following += share
+            bits = moved[place_] & units
+            if bits == 0:
+                continue
+            f = F.ctypes.data + F.strides[0] * place_ + 4 * _STRIP * strip
+            if together == 2:
+                _two_strips(f, J, bits, ups[place_], steps.ctypes.data)
+            else:
+                _one_strip(f, J, bits, ups[place_], steps.ctypes.data)
+
+
+@njit(nogil=True, error_model="numpy")
+def fields_of(F, S, strips, size, states, moved, ups):
+    """``F[lane] = sum_j S[j, lane] J[j]`` anew; `moved` and `ups` are scratch, words of the lanes."""
+    F[:] = 0
+    for block in range(strips.shape[0]):
+        count = min(64, S.shape[0] - 64 * block)
+        ups[:] = 0
+        for b in range(count):
+            for place_ in range(size):
+                ups[place_] |= uint64(S[64 * block + b, place_] == states[1]) << uint64(b)
+        moved[:] = _ALL
+        add_flips(F, strips, block, moved, ups, size, count, states)
