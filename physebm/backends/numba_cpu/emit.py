@@ -48,6 +48,8 @@ LIBRARY = (
     "vectors/dense",
     "vectors/decide",
     "vectors/flips",
+    "vectors/overlap_sums",
+    "vectors/pattern_draws",
 )
 NATIVE = ("subset_sums", "prefetch")
 
@@ -77,8 +79,9 @@ def emit(plan: SweepPlan) -> Source:
     if is_in_runs(plan):
         out("from physebm.backends.numba_cpu.runs.sweep import *")
     if plan.layout is Layout.VECTORS:
-        for part in ("noise", "tile", "fields", "dense", "decide", "flips"):
-            out(f"from physebm.backends.numba_cpu.vectors.{part} import *")
+        for part in LIBRARY:
+            if part.startswith("vectors/"):
+                out(f"from physebm.backends.numba_cpu.{part.replace('/', '.')} import *")
     out()
     out()
     if is_tiled(plan):

@@ -67,7 +67,8 @@ def _emit_tile(out: Writer, plan: SweepPlan, arguments: list[str], energies: lis
             else:
                 out("H = np.empty((32, width), np.float32)")
                 out("D = np.zeros((32, width), np.float32)")
-                out(f"M = overlaps_in(work{t}, lanes, size, width)")
+                out(f"M = overlaps_in(work{t}, lanes, size, width, kind{t})")
+                out(f"sums = sum_room(width, kind{t})")
             with out.block("if rebuild:"):
                 _emit_rebuild(out, plan, t)
         with out.block("for t in range(first, first + count):"):
@@ -86,7 +87,7 @@ def _emit_tile(out: Writer, plan: SweepPlan, arguments: list[str], energies: lis
                 elif isinstance(plan.terms[dense[0]], Running):
                     _emit_running(out, plan, dense[0], low, high)
                 else:
-                    _emit_blocks(out, plan, dense[0], low, high)
+                    _emit_pattern_blocks(out, plan, dense[0], low, high)
         out("lanes_out(x0, S, lanes, size)")
         for t in dense:
             out_of = "overlaps_out" if isinstance(plan.terms[t], Overlap) else "fields_out"
@@ -109,7 +110,7 @@ def _emit_rebuild(out: Writer, plan: SweepPlan, t: int) -> None:
     with out.block("for place in range(size):"):
         out("lane = lanes[place]")
         out(f"rebuild_overlap(work{t}[lane], xi{t}, x0[lane], 0)")
-    out(f"M = overlaps_in(work{t}, lanes, size, width)")
+    out(f"M = overlaps_in(work{t}, lanes, size, width, kind{t})")
 
 
 def _emit_class(out: Writer, plan: SweepPlan, low: float, high: float) -> None:
@@ -127,12 +128,12 @@ def _emit_class(out: Writer, plan: SweepPlan, low: float, high: float) -> None:
     out(f"draw_independent(S, order0, 64 * chunk, gap, noise, np.float32({low}), np.float32({high}))")
 
 
-def _emit_constants(out: Writer, plan: SweepPlan, gap: str, i: str) -> None:
+def _emit_constants(out: Writer, plan: SweepPlan, gap: str, i: str, sign: str = "") -> None:
     for t in plan.moves[0].reads:
         read = plan.terms[t]
         if isinstance(read, Constant):
             h = "1.0" if read.weights is Weights.UNIT else f"h{t}[{i}]"
-            out(f"axpy({gap}, np.float32({h}), c[{t}])")
+            out(f"axpy({gap}, np.float32({sign}{h}), c[{t}])")
 
 
 def _emit_running(out: Writer, plan: SweepPlan, t: int, low: float, high: float) -> None:
@@ -151,24 +152,24 @@ def _emit_running(out: Writer, plan: SweepPlan, t: int, low: float, high: float)
     out(f"add_flips(F, strips{t}, chunk, moved, ups, size, units, steps)")
 
 
-def _emit_blocks(out: Writer, plan: SweepPlan, t: int, low: float, high: float) -> None:
+def _emit_pattern_blocks(out: Writer, plan: SweepPlan, t: int, low: float, high: float) -> None:
     """The two blocks of a chunk that is read by overlaps."""
     with out.block("for part in range(2):"):
         out("start = 64 * chunk + 32 * part")
         out("units = min(32, S.shape[0] - start)")
         with out.block("if units <= 0:"):
             out("break")
-        out("base = gap[32 * part : 32 * (part + 1)]")
-        with out.block("for b in range(units):"):
-            out("negative(base[b], noise[32 * part + b])")
-            _emit_constants(out, plan, "base[b]", "start + b")
-        states = f"np.float32({low}), np.float32({high})"
-        out("block = start // 32")
-        out(f"own_part(H, S, d{t}, start)")
-        out(f"add_product(H, rows{t}[start : start + 32], M, M.shape[0])")
-        out(f"decide_block(S, H, D, base, c[{t}], within{t}[block], start, units, {states})")
-        with out.block("if any_step(D, units):"):
-            out(f"add_product(M, columns{t}[block], D, units)")
+        out("block, needed = start // 32, noise[32 * part : 32 * (part + 1)]")
+        if any(isinstance(plan.terms[read], Constant) for read in plan.moves[0].reads):
+            with out.block("for b in range(units):"):
+                _emit_constants(out, plan, "needed[b]", "start + b", sign="-")
+        out(f"pattern_sums(H, rows{t}[block], M, sums)")
+        out(
+            f"moved = draw_block(S, H, D, needed, c[{t}], own{t}[block], within{t}[block], start, units, "
+            f"np.float32({low}), np.float32({high}))"
+        )
+        with out.block("if moved:"):
+            out(f"add_steps_to_overlaps(M, columns{t}[block], D, units, sums)")
 
 
 def _emit_driver(out: Writer, plan: SweepPlan, names: Signature, arguments: list[str]) -> None:

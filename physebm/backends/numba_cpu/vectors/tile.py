@@ -68,12 +68,16 @@ def lanes_out(x, S, lanes, size):
 
 
 @njit(nogil=True, error_model="numpy")
-def overlaps_in(work, lanes, size, width):
-    """``M[pattern, lane]`` in float32, exact below 2^24; patterns padded with zeros to whole eights."""
-    M = np.zeros(((work.shape[1] + 7) // 8 * 8, width), np.float32)
-    for place_ in range(size):
+def overlaps_in(work, lanes, size, width, kind):
+    """``M[pattern, lane]`` in numbers of the kind of an array; patterns padded to eights with zeros.
+
+    Lanes beyond `size` are copies of the first, as their states are.
+    """
+    M = np.zeros(((work.shape[1] + 7) // 8 * 8, width), kind.dtype)
+    for place_ in range(width):
+        row = work[lanes[place_ if place_ < size else 0]]
         for mu in range(work.shape[1]):
-            M[mu, place_] = np.float32(work[lanes[place_], mu])
+            M[mu, place_] = M.dtype.type(row[mu])
     return M
 
 
