@@ -32,8 +32,10 @@ def state_dtype(prior: Prior):
 class Packed(Protocol):
     """Configurations in a form of a backend's own."""
 
-    def unpack(self, configurations: Mapping[str, np.ndarray]) -> None:
-        """Write them into arrays ``{group: x[lane, unit]}``."""
+    def unpack(
+        self, configurations: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]
+    ) -> None:
+        """Write them into arrays ``{group: x[lane, unit]}``, and running quantities into `work`."""
 
 
 class LaneState:
@@ -42,14 +44,14 @@ class LaneState:
     `work` is owned by the kernels (``prepare`` fills it); it is saved with a checkpoint because its
     rounding is part of the trajectory between two rebuilds.
 
-    Kernels may keep configurations packed between two calls: then ``x`` is written when someone takes
-    it. Whoever takes ``x`` may write into it until the next call of a kernel, which packs it anew;
+    Kernels may keep configurations (and `work`) packed between two calls: then ``x`` is written when
+    someone takes it. Whoever takes ``x`` may write into it until the next call of a kernel, which packs it anew;
     `seen` is for those who only read. Arrays that were taken before that call may stay behind.
     """
 
     def __init__(self, x: dict[str, np.ndarray], work: dict[str, np.ndarray] | None = None):
         self._x = x
-        self.work = {} if work is None else work
+        self._work = {} if work is None else work
         self.packed: Packed | None = None
         self.packed_is_current = False
         self._behind = False
@@ -66,6 +68,14 @@ class LaneState:
         self._x, self._behind, self.packed_is_current = configurations, False, False
 
     @property
+    def work(self) -> dict[str, np.ndarray]:
+        """Running quantities by name, to read and to write; packed with the configurations."""
+        if self._work:
+            self._catch_up()
+            self.packed_is_current = False
+        return self._work
+
+    @property
     def seen(self) -> dict[str, np.ndarray]:
         """Configurations by group, to read only: nothing is packed anew for it."""
         self._catch_up()
@@ -80,7 +90,7 @@ class LaneState:
 
     def _catch_up(self) -> None:
         if self._behind:
-            self.packed.unpack(self._x)
+            self.packed.unpack(self._x, self._work)
             self._behind = False
 
     @property

@@ -10,6 +10,7 @@ from physebm.errors import BackendError, InputError
 BACKENDS = {
     "reference": "physebm.backends.reference",
     "numba": "physebm.backends.numba_cpu.load",
+    "cuda-host": "physebm.backends.cuda.host_backend",
 }
 
 

@@ -56,18 +56,37 @@ from physebm.model.units import UnitKind
 class Operands:
     """Arrays by name (see the module's table) and, per word-table move, the range of each read.
 
-    `_free` holds the terms whose values `update` was found allowed to change.
+    `_free` holds the terms whose values `update` was found allowed to change, `_updates` how often it
+    changed some: copies elsewhere (on a device) are as old as the `version` they were made at.
     """
 
     arrays: Mapping[str, np.ndarray]
     ranges: Mapping[int, tuple[int, ...]]
     instances: int
     _free: set[int] = field(default_factory=set, compare=False, repr=False)
+    _updates: list[int] = field(default_factory=lambda: [0], compare=False, repr=False)
+
+    @property
+    def version(self) -> int:
+        """How often `update` has overwritten values."""
+        return self._updates[0]
+
+    @property
+    def changed_arrays(self) -> frozenset[str]:
+        """Names of the arrays that `update` has ever overwritten."""
+        return frozenset(name for name in self.arrays if _term_of(name) in self._free)
 
     @property
     def nbytes(self) -> int:
         """Total size of the arrays in bytes."""
         return sum(values.nbytes for values in self.arrays.values())
+
+
+def _term_of(name: str) -> int | None:
+    """The term that an array belongs to; none for what belongs to groups and moves."""
+    number = "".join(filter(str.isdigit, name))
+    terms = name.startswith(("h", "w", "n", "J", "xi", "d"))
+    return int(number) if terms else None
 
 
 def bind(
@@ -188,6 +207,7 @@ def update(
         for a slot whose values are part of the plan: read as integers or by clusters. Lower the model
         with `Options.integers` free of the slots that change.
     """
+    operands._updates[0] += 1
     for t, read in enumerate(plan.terms):
         name = array_of(hamiltonian.terms[t])
         if name not in slots:

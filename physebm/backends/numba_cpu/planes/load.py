@@ -60,8 +60,10 @@ class Planes:
         """Take configurations ``[lane, unit]``."""
         self._each(self.module.pack, np.ascontiguousarray(x, dtype=np.int8))
 
-    def unpack(self, configurations: Mapping[str, np.ndarray]) -> None:
-        """Write configurations ``{group: x[lane, unit]}``."""
+    def unpack(
+        self, configurations: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]
+    ) -> None:
+        """Write configurations ``{group: x[lane, unit]}``; there are no running quantities."""
         x = configurations[self.name]
         plain = x.dtype == np.int8 and x.flags.c_contiguous
         out = x if plain else np.empty(x.shape, np.int8)

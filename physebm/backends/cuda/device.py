@@ -1,0 +1,61 @@
+"""What kernels need of the place where they run: memory, and functions of a compiled source.
+
+Two places obey it: `cupy_device` (a GPU) and `host_device` (this machine's processor, thread by thread,
+for proofs). Nothing above knows which it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from physebm.backends.source import Source
+
+# An array of the device: a cupy.ndarray or, on the host, a numpy.ndarray.
+Buffer: TypeAlias = Any
+
+# (blocks, threads of a block, struct of parameters, further integer arguments)
+Function: TypeAlias = Callable[[int, int, np.ndarray, tuple[np.generic, ...]], None]
+
+
+class Device(Protocol):
+    """A place where CUDA C runs."""
+
+    name: str
+    # Threads of a block of a kernel that works for any power of two.
+    threads: int
+
+    def upload(self, values: np.ndarray) -> Buffer:
+        """A copy of `values` on the device."""
+
+    def write(self, buffer: Buffer, values: np.ndarray) -> None:
+        """Overwrite a buffer of the same shape and type."""
+
+    def room(self, shape: tuple[int, ...], dtype) -> Buffer:
+        """Memory with anything in it."""
+
+    def download(self, buffer: Buffer) -> np.ndarray:
+        """A copy on the host."""
+
+    def address(self, buffer: Buffer) -> int:
+        """Where the buffer begins."""
+
+    def function(self, source: Source, kernel: str) -> Function:
+        """A kernel of a source, compiled or from the cache.
+
+        Raises
+        ------
+        BackendError
+            when the source does not compile; says where it was written.
+        """
+
+
+@dataclass(frozen=True)
+class Held:
+    """A buffer and the host array that it is a copy of."""
+
+    values: np.ndarray
+    buffer: Buffer

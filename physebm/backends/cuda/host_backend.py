@@ -1,0 +1,14 @@
+"""Backend ``cuda-host``: kernels of the CUDA backend on the processor of this machine, for proofs."""
+
+from __future__ import annotations
+
+from physebm.backends.cuda.host_device import HostDevice
+from physebm.backends.cuda.load import CudaKernels
+from physebm.lowering.plan import SweepPlan
+
+name = "cuda-host"
+
+
+def compile(plan: SweepPlan) -> CudaKernels:
+    """Kernels of a plan, built by the host's C++ compiler at the first call."""
+    return CudaKernels(plan, HostDevice())

@@ -1,0 +1,194 @@
+"""The seam's functions over a device: parameters bound to addresses, one launch per call.
+
+What stays on the device between calls: operands and tables of a launch (`Resident`), and configurations
+and running quantities of the state last swept (`OnDevice`), which are written to the host when someone
+takes them. Per call go up: the lane table and the masks of held units; down come the term energies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from physebm.backends.base import Lanes, LaneState, Launch
+from physebm.backends.cuda.device import Buffer, Device
+from physebm.backends.cuda.emit import emit
+from physebm.backends.cuda.parameters import Home, Parameter, parameters, struct_type
+from physebm.backends.cuda.tables import launch_tables, sizes
+from physebm.backends.reference_clusters import refuse_invalid
+from physebm.errors import StudyError
+from physebm.lowering.operands import Operands
+from physebm.lowering.plan import ClusterMove, SweepPlan
+
+DTYPES = {
+    "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64,
+    "u8": np.uint8, "u32": np.uint32, "float": np.float32, "double": np.float64,
+}  # fmt: skip
+
+
+class OnDevice:
+    """Configurations and running quantities of a state, by the name of their parameter."""
+
+    def __init__(self, device: Device, names: Mapping[str, str]):
+        self.device, self.names = device, names
+        self.buffers: dict[str, Buffer] = {}
+
+    def pack(self, x: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]) -> None:
+        """Take configurations and running quantities."""
+        held = {name: x[group] for name, group in self.names.items()} | dict(work)
+        for name, values in held.items():
+            buffer = self.buffers.get(name)
+            if buffer is not None and (buffer.shape, buffer.dtype) == (values.shape, values.dtype):
+                self.device.write(buffer, values)
+            else:
+                self.buffers[name] = self.device.upload(values)
+
+    def unpack(self, configurations: dict[str, np.ndarray], work: dict[str, np.ndarray]) -> None:
+        """Write them into host arrays."""
+        for name, buffer in self.buffers.items():
+            target = configurations[self.names[name]] if name in self.names else work[name]
+            target[...] = self.device.download(buffer)
+
+
+class Resident:
+    """Everything of a launch that kernels read and do not change, on the device."""
+
+    def __init__(self, plan: SweepPlan, device: Device, fields: tuple[Parameter, ...], launch: Launch):
+        self.launch, self.device = launch, device
+        self.version = launch.operands.version
+        self.numbers = sizes(plan, launch)
+        self.arrays = launch_tables(plan, launch)
+        self.fields = [each for each in fields if each.home in (Home.OPERAND, Home.TABLE)]
+        self.buffers = {each.name: device.upload(self._values(each)) for each in self.fields}
+
+    def _values(self, each: Parameter) -> np.ndarray:
+        values = self.arrays.get(each.name)
+        if values is None:
+            values = self.launch.operands.arrays[each.name]
+        return np.ascontiguousarray(values, dtype=DTYPES[each.type])
+
+    def refresh(self) -> None:
+        """Take over operands that were overwritten since (`lowering.operands.update`)."""
+        if self.version == self.launch.operands.version:
+            return
+        changed = self.launch.operands.changed_arrays
+        for each in self.fields:
+            if each.name in changed:
+                self.device.write(self.buffers[each.name], self._values(each))
+        self.version = self.launch.operands.version
+
+
+class CudaKernels:
+    """Compiled kernels of one plan on one device."""
+
+    def __init__(self, plan: SweepPlan, device: Device):
+        self.plan, self.device = plan, device
+        self.fields = parameters(plan)
+        self.struct = struct_type(self.fields)
+        self._names = {f"x{g}": group.name for g, group in enumerate(plan.groups)}
+        self._source = emit(plan)
+        self._sweep = None
+        self._resident: Resident | None = None
+        self._room: dict[str, Buffer] = {}
+
+    def prepare(self, state: LaneState, lanes: Lanes, launch: Launch) -> None:
+        """Allocate and build the running quantities of every lane; nothing where there are none."""
+        wanted = [each for each in self.fields if each.home is Home.WORK]
+        for each in wanted:
+            shape = (len(lanes), self._row_length(each, launch.operands))
+            state.work[each.name] = np.zeros(shape, DTYPES[each.type])
+        if wanted:
+            self._call(state, lanes, launch, 0, 0, True)
+
+    def sweep(
+        self, state: LaneState, lanes: Lanes, launch: Launch, first: int, count: int
+    ) -> np.ndarray:
+        """Advance every lane in place by sweeps ``first .. first+count-1``; `E_lt` afterwards."""
+        if first + count > 2**32:
+            raise StudyError("a chain is limited to 2^32 sweeps, the range of its counter word")
+        if any(isinstance(move, ClusterMove) for move in self.plan.moves):
+            refuse_invalid(self.plan, lanes, launch)
+        return self._call(state, lanes, launch, first, count, False)
+
+    def energies(self, state: LaneState, lanes: Lanes, launch: Launch) -> np.ndarray:
+        """Bare term energies of the present configurations."""
+        return self._call(state, lanes, launch, 0, 0, False)
+
+    def _row_length(self, each: Parameter, operands: Operands) -> int:
+        t = int(each.name.removeprefix("work"))
+        patterns = operands.arrays.get(f"xi{t}")
+        return (
+            self.plan.groups[self.plan.terms[t].group].width if patterns is None else patterns.shape[2]
+        )
+
+    def _call(self, state, lanes, launch, first: int, count: int, rebuild: bool) -> np.ndarray:
+        if self._sweep is None:
+            self._sweep = self.device.function(self._source, "sweep")
+        held = self._on_device(state)
+        struct, kept = self._bind(held, lanes, launch)
+        further = (np.uint32(first), np.uint32(count), np.int32(rebuild))
+        self._sweep(len(lanes), self.device.threads, struct, further)
+        if count or rebuild:
+            state.keep(held, ahead=True)
+        return self.device.download(kept["E"])
+
+    def _on_device(self, state: LaneState) -> OnDevice:
+        """The state's copy on the device, taken anew where its arrays have been in someone's hands."""
+        held = state.packed
+        if isinstance(held, OnDevice) and held.device is self.device and state.packed_is_current:
+            return held
+        if not isinstance(held, OnDevice) or held.device is not self.device:
+            held = OnDevice(self.device, self._names)
+        held.pack(state.x, state.work)
+        state.keep(held, ahead=False)
+        return held
+
+    def _bind(
+        self, held: OnDevice, lanes: Lanes, launch: Launch
+    ) -> tuple[np.ndarray, dict[str, Buffer]]:
+        """The struct of parameters of a call, and the buffers that it points to."""
+        if self._resident is None or self._resident.launch is not launch:
+            self._resident = Resident(self.plan, self.device, self.fields, launch)
+        self._resident.refresh()
+        struct = np.zeros((), self.struct)
+        kept: dict[str, Buffer] = {}
+        for each in self.fields:
+            if not each.is_array:
+                struct[each.name] = self._resident.numbers[each.name]
+                continue
+            buffer = self._buffer(each, held, lanes)
+            if buffer is None:
+                continue
+            kept[each.name] = buffer
+            struct[each.name] = self.device.address(buffer)
+            if each.stepped:
+                struct[f"{each.name}_step"] = 0 if len(buffer) == 1 else buffer[0].size
+        return struct, kept
+
+    def _buffer(self, each: Parameter, held: OnDevice, lanes: Lanes) -> Buffer | None:
+        name = each.name
+        if each.home in (Home.OPERAND, Home.TABLE):
+            return self._resident.buffers[name]
+        if each.home in (Home.STATE, Home.WORK):
+            return held.buffers[name]
+        if each.home is Home.HELD:
+            group = self.plan.groups[self.plan.moves[int(name.removeprefix("held"))].group].name
+            mask = lanes.clamp.get(group)
+            return None if mask is None else self.device.upload(mask.astype(np.uint8))
+        if name == "E":
+            return self.device.room((len(lanes), len(self.plan.terms)), np.float64)
+        if each.home is Home.LANE:
+            return self.device.upload(getattr(lanes, name))
+        return self._scratch(each, len(lanes))
+
+    def _scratch(self, each: Parameter, lanes: int) -> Buffer:
+        number = int("".join(filter(str.isdigit, each.name)))
+        if each.name.startswith("parent"):
+            width = self.plan.groups[self.plan.moves[number].group].size
+        else:
+            width = self.plan.groups[getattr(self.plan.terms[number], each.name[-1])].width
+        room = self._room.get(each.name)
+        if room is None or room.shape != (lanes, width):
+            room = self._room[each.name] = self.device.room((lanes, width), DTYPES[each.type])
+        return room
