@@ -12,7 +12,6 @@ lanes go side by side, so that one chain fills the gaps of the other.
 
 from __future__ import annotations
 
-import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -32,10 +31,11 @@ from physebm.backends.numba_cpu.vector_code import (
     store,
 )
 
-__all__ = ["add_constant", "add_constants", "decide_units", "margins_of", "state_room"]
+__all__ = ["add_constant", "add_constants", "decide_units", "margins_of"]
 
 _GROUP = 8  # units in registers
-_LONG, _WORDS, _LONGS = ir.IntType(64), ir.VectorType(WORD, LANES), ir.VectorType(ir.IntType(64), LANES)
+_WORDS, _LONGS = ir.VectorType(WORD, LANES), ir.VectorType(INDEX, LANES)
+_no_bits = ir.Constant(_WORDS, [0] * LANES)
 
 
 def _transposed(builder, rows):
@@ -77,12 +77,6 @@ def _margin_square(typing, G, noise, row, F, dF, c):
 
 
 @njit(nogil=True, error_model="numpy")
-def state_room(n, width):
-    """Room for ``S[unit, lane]``; after it follow rows up to a multiple of 64, which no unit has."""
-    return np.zeros(((n + 63) // 64 * 64, width), np.float32)[:n]
-
-
-@njit(nogil=True, error_model="numpy")
 def margins_of(G, F, noise, c, first):
     """``G[b, lane] = c[lane] F[lane, first + b] - noise[b, lane]`` of 64 units."""
     row = 4 * G.shape[1]
@@ -106,7 +100,7 @@ def add_constants(G, h, c, first, count):
 
 
 @njit(nogil=True, error_model="numpy")
-def add_constant(G, h, c, first, count):
+def add_constant(G, h, c, count):
     """``G[b, lane] += c[lane] h`` of `count` units."""
     for b in range(count):
         for lane in range(G.shape[1]):
@@ -116,19 +110,20 @@ def add_constant(G, h, c, first, count):
 def _decision(vectors: int):
     """An intrinsic that draws groups of eight units in some vectors of lanes.
 
-    Addresses of margins G and states S of the first unit, with the bytes between their rows; of c; of
-    the couplings A within the block, with the bytes between rows; of bits (see `decide_units`); number
-    of groups; and the two states.
+    Addresses of margins G of the first unit, with the bytes between their rows; of c; of the couplings
+    A within the block, with the bytes between rows; of words `moved` and `ups` (see `decide_units`);
+    number of groups; and the distance of the two states.
     """
     parts = range(vectors)
 
     def code(context, builder, signature, arguments):
-        G, S, row, c, A, dA, moved, ups, groups, low, high = arguments
-        low, high = spread(builder, low), spread(builder, high)
-        c = [load(builder, place(builder, c, 4 * LANES * v)) for v in parts]
+        G, row, c, A, dA, moved, ups, groups, distance = arguments
+        distance, zero = spread(builder, distance), constant(0.0)
+        rise = [builder.fmul(distance, load(builder, place(builder, c, 4 * LANES * v))) for v in parts]
+        fall = [builder.fneg(step) for step in rise]
 
-        def at(array, unit, v):
-            return place(builder, array, builder.mul(unit, row), 4 * LANES * v)
+        def at(unit, v):
+            return place(builder, G, builder.mul(unit, row), 4 * LANES * v)
 
         def coupling(unit, later):
             offset = builder.add(builder.mul(unit, dA), builder.mul(later, INDEX(4)))
@@ -137,93 +132,96 @@ def _decision(vectors: int):
         with cgutils.for_range(builder, groups, intp=INDEX) as group:
             start = builder.mul(group.index, INDEX(_GROUP))
             unit = [builder.add(start, INDEX(u)) for u in range(_GROUP)]
-            margin = {(u, v): load(builder, at(G, unit[u], v)) for u in range(_GROUP) for v in parts}
-            step, is_moved, is_up = {}, {}, {}
+            margin = {(u, v): load(builder, at(unit[u], v)) for u in range(_GROUP) for v in parts}
+            old = [_bits_from(builder, place(builder, ups, 8 * LANES * v), start) for v in parts]
+            new, step = [_no_bits] * vectors, {}
             for u in range(_GROUP):
+                bit = ir.Constant(_WORDS, [1 << u] * LANES)
                 for v in parts:
-                    here = at(S, unit[u], v)
-                    old = load(builder, here)
-                    up = builder.fcmp_ordered(">", margin[u, v], constant(0.0))
-                    new = builder.select(up, high, low)
-                    store(builder, new, here)
-                    # both products are there before the margin is
-                    rise, fall = (builder.fmul(c[v], builder.fsub(state, old)) for state in (high, low))
-                    step[u, v] = builder.select(up, rise, fall)
-                    is_up[u, v], is_moved[u, v] = up, builder.fcmp_ordered("!=", new, old)
+                    was_up = builder.icmp_unsigned("!=", builder.and_(old[v], bit), _no_bits)
+                    # what each decision would change is there before the margin is
+                    if_up = builder.select(was_up, zero, rise[v])
+                    if_down = builder.select(was_up, fall[v], zero)
+                    up = builder.fcmp_ordered(">", margin[u, v], zero)
+                    step[u, v] = builder.select(up, if_up, if_down)
+                    new[v] = builder.or_(new[v], builder.select(up, bit, _no_bits))
                 for later in range(u + 1, _GROUP):
                     J = coupling(unit[u], unit[later])
                     for v in parts:
                         margin[later, v] = multiply_add(builder, J, step[u, v], margin[later, v])
+            some = _no_bits
             for v in parts:
-                _keep_bits(builder, place(builder, moved, 8 * LANES * v), is_moved, v, start)
-                _keep_bits(builder, place(builder, ups, 8 * LANES * v), is_up, v, start)
-            some = is_moved[0, 0]
-            for flag in list(is_moved.values())[1:]:
-                some = builder.or_(some, flag)
-            with builder.if_then(any_of(builder, some)):
+                changed = builder.xor(new[v], old[v])
+                some = builder.or_(some, changed)
+                for words in (moved, ups):
+                    _change_bits(builder, place(builder, words, 8 * LANES * v), changed, start)
+            with builder.if_then(any_of(builder, builder.icmp_unsigned("!=", some, _no_bits))):
                 end = builder.mul(groups, INDEX(_GROUP))
                 after = builder.add(start, INDEX(_GROUP))
                 with cgutils.for_range_slice(builder, after, end, INDEX(1), intp=INDEX) as (later, _):
-                    total = [load(builder, at(G, later, v)) for v in parts]
+                    total = [load(builder, at(later, v)) for v in parts]
                     for u in range(_GROUP):
                         J = coupling(unit[u], later)
                         total = [multiply_add(builder, J, step[u, v], total[v]) for v in parts]
                     for v in parts:
-                        store(builder, total[v], at(G, later, v))
+                        store(builder, total[v], at(later, v))
         return context.get_dummy_value()
 
     @intrinsic
-    def decision(typing, G, S, row, c, A, dA, moved, ups, groups, low, high):
-        return types.void(*[types.intp] * 9, types.float32, types.float32), code
+    def decision(typing, G, row, c, A, dA, moved, ups, groups, distance):
+        return types.void(*[types.intp] * 8, types.float32), code
 
     return decision
 
 
-def _keep_bits(builder, address, flags, v, start):
-    """Bits ``start + u`` of sixteen words of 64 bits: the flags of the units u of a group."""
-    bits = ir.Constant(_WORDS, [0] * LANES)
-    for u in range(_GROUP):
-        bit = ir.Constant(_WORDS, [1 << u] * LANES)
-        bits = builder.or_(bits, builder.select(flags[u, v], bit, ir.Constant(_WORDS, [0] * LANES)))
+def _bits_from(builder, address, start):
+    """The eight bits from `start` on of sixteen words of 64, as words of 32."""
+    words = builder.lshr(load(builder, address, _LONGS), spread(builder, start, _LONGS))
+    return builder.and_(builder.trunc(words, _WORDS), ir.Constant(_WORDS, [2**_GROUP - 1] * LANES))
+
+
+def _change_bits(builder, address, bits, start):
+    """Flip bits of sixteen words of 64 in memory; bit 0 is that of `start`."""
     shifted = builder.shl(builder.zext(bits, _LONGS), spread(builder, start, _LONGS))
-    store(builder, builder.or_(load(builder, address, _LONGS), shifted), address)
+    store(builder, builder.xor(load(builder, address, _LONGS), shifted), address)
 
 
 _decide_one, _decide_two = _decision(1), _decision(2)
 
 
 @njit(nogil=True, error_model="numpy")
-def decide_units(S, G, c, A, first, count, low, high, moved, ups):
-    """Draw units ``first .. first + count - 1`` in this order, in all lanes of a tile.
+def decide_units(G, c, A, count, distance, moved, ups):
+    """Draw the units of a block in this order, in all lanes of a tile.
 
     Parameters
     ----------
-    S
-        States ``[unit, lane]``, changed; rows up to the next multiple of 8 units belong to no unit.
     G
-        Margins of the block ``[b, lane]``, changed by the flips within the block.
+        Margins ``[b, lane]``, changed by the flips within the block.
     c
         What fields are multiplied by in margins ``[lane]``.
     A
         Couplings within the block ``[b, b']``, zero beyond `count`.
+    count
+        Units of the block; further ones up to a multiple of 8 are drawn too and mean nothing.
+    distance
+        The upper state minus the lower.
     moved, ups
-        Filled with words of 64 bits ``[lane]``: whether unit b moved, and whether it is up.
+        Words of 64 bits ``[lane]``: filled with whether unit b moved; whether it is up, changed.
     """
-    moved[:], ups[:] = 0, 0
-    row, groups = 4 * S.shape[1], (count + 7) // 8
-    states = S.ctypes.data + row * first
+    moved[:] = 0
+    row, groups = 4 * G.shape[1], (count + 7) // 8
     place_ = 0
-    while place_ < S.shape[1]:
+    while place_ < G.shape[1]:
         lanes, words = 4 * place_, 8 * place_
-        if place_ + 2 * LANES <= S.shape[1]:
+        if place_ + 2 * LANES <= G.shape[1]:
             _decide_two(
-                G.ctypes.data + lanes, states + lanes, row, c.ctypes.data + lanes, A.ctypes.data,
-                A.strides[0], moved.ctypes.data + words, ups.ctypes.data + words, groups, low, high,
+                G.ctypes.data + lanes, row, c.ctypes.data + lanes, A.ctypes.data, A.strides[0],
+                moved.ctypes.data + words, ups.ctypes.data + words, groups, distance,
             )  # fmt: skip
             place_ += 2 * LANES
         else:
             _decide_one(
-                G.ctypes.data + lanes, states + lanes, row, c.ctypes.data + lanes, A.ctypes.data,
-                A.strides[0], moved.ctypes.data + words, ups.ctypes.data + words, groups, low, high,
+                G.ctypes.data + lanes, row, c.ctypes.data + lanes, A.ctypes.data, A.strides[0],
+                moved.ctypes.data + words, ups.ctypes.data + words, groups, distance,
             )  # fmt: skip
             place_ += LANES

@@ -56,13 +56,17 @@ def _emit_tile(out: Writer, plan: SweepPlan, arguments: list[str], energies: lis
         out("words = np.empty((64, width), np.uint32)")
         out("noise = np.empty((64, width), np.float32)")
         out("gap = np.empty((64, width), np.float32)")
-        out("S = state_room(x0.shape[1], width)")
-        out("lanes_in(S, x0, lanes, size)")
+        running = dense and isinstance(plan.terms[dense[0]], Running)
+        if running:
+            out(f"states = np.array([{low}, {high}], np.float32)")
+            out(f"steps = np.array([{low - high}, {high - low}], np.float32)")
+            out(f"ups = states_in(x0, {high}, lanes, size, width)")
+            out("moved = np.empty(width, np.uint64)")
+        else:
+            out("S = np.empty((x0.shape[1], width), np.float32)")
+            out("lanes_in(S, x0, lanes, size)")
         for t in dense:
-            if isinstance(plan.terms[t], Running):
-                out("moved, ups = np.empty(width, np.uint64), np.empty(width, np.uint64)")
-                out(f"states = np.array([{low}, {high}], np.float32)")
-                out(f"steps = np.array([{low - high}, {high - low}], np.float32)")
+            if running:
                 out(f"F = fields_in(work{t}, lanes, size, width)")
             else:
                 out("H = np.empty((32, width), np.float32)")
@@ -74,7 +78,7 @@ def _emit_tile(out: Writer, plan: SweepPlan, arguments: list[str], energies: lis
         with out.block("for t in range(first, first + count):"):
             for t in dense:
                 with out.block(f"if t % {REBUILD_EVERY} == 0:"):
-                    if isinstance(plan.terms[t], Overlap):
+                    if not running:
                         out("lanes_out(x0, S, lanes, size)")
                     _emit_rebuild(out, plan, t)
             out(f"# move 0: {title(plan, 0)}")
@@ -84,15 +88,14 @@ def _emit_tile(out: Writer, plan: SweepPlan, arguments: list[str], energies: lis
                 out("logistic_noise(noise, words)")
                 if plan.moves[0].order is Order.COLOURED:
                     _emit_class(out, plan, low, high)
-                elif isinstance(plan.terms[dense[0]], Running):
-                    _emit_running(out, plan, dense[0], low, high)
+                elif running:
+                    _emit_coupling_block(out, plan, dense[0], high - low)
                 else:
                     _emit_pattern_blocks(out, plan, dense[0], low, high)
-        out("lanes_out(x0, S, lanes, size)")
+        out("states_out(x0, ups, states, lanes, size)" if running else "lanes_out(x0, S, lanes, size)")
         for t in dense:
-            out_of = "overlaps_out" if isinstance(plan.terms[t], Overlap) else "fields_out"
-            held = "M" if isinstance(plan.terms[t], Overlap) else "F"
-            out(f"{out_of}(work{t}, {held}, lanes, size)")
+            held = "fields_out(work{t}, F" if running else "overlaps_out(work{t}, M"
+            out(f"{held.format(t=t)}, lanes, size)")
         with out.block("for place in range(size):"):
             out("lane = lanes[place]")
             per_lane = [name for name in energies if name.startswith(("x", "work"))]
@@ -105,7 +108,7 @@ def _emit_tile(out: Writer, plan: SweepPlan, arguments: list[str], energies: lis
 
 def _emit_rebuild(out: Writer, plan: SweepPlan, t: int) -> None:
     if isinstance(plan.terms[t], Running):
-        out(f"fields_of(F, S, strips{t}, size, states, moved, ups)")
+        out(f"fields_of(F, ups, strips{t}, size, x0.shape[1], states)")
         return
     with out.block("for place in range(size):"):
         out("lane = lanes[place]")
@@ -136,20 +139,22 @@ def _emit_constants(out: Writer, plan: SweepPlan, gap: str, i: str, sign: str = 
             out(f"axpy({gap}, np.float32({sign}{h}), c[{t}])")
 
 
-def _emit_running(out: Writer, plan: SweepPlan, t: int, low: float, high: float) -> None:
+def _emit_coupling_block(out: Writer, plan: SweepPlan, t: int, distance: float) -> None:
     """A chunk of units with running fields; sequential order numbers the units as the file does."""
     out("start = 64 * chunk")
-    out("units = min(64, S.shape[0] - start)")
+    out("units = min(64, x0.shape[1] - start)")
     out(f"margins_of(gap, F, noise, c[{t}], start)")
     for other in plan.moves[0].reads:
         read = plan.terms[other]
-        if isinstance(read, Constant):
-            h = "np.float32(1.0)" if read.weights is Weights.UNIT else f"h{other}"
-            name = "add_constant" if read.weights is Weights.UNIT else "add_constants"
-            out(f"{name}(gap, {h}, c[{other}], start, units)")
-    states = f"np.float32({low}), np.float32({high})"
-    out(f"decide_units(S, gap, c[{t}], strips{t}[chunk, chunk], start, units, {states}, moved, ups)")
-    out(f"add_flips(F, strips{t}, chunk, moved, ups, size, units, steps)")
+        if isinstance(read, Constant) and read.weights is Weights.UNIT:
+            out(f"add_constant(gap, np.float32(1.0), c[{other}], units)")
+        elif isinstance(read, Constant):
+            out(f"add_constants(gap, h{other}, c[{other}], start, units)")
+    out(
+        f"decide_units(gap, c[{t}], strips{t}[chunk, chunk], units, np.float32({distance}), moved, "
+        "ups[chunk])"
+    )
+    out(f"add_flips(F, strips{t}, chunk, moved, ups[chunk], size, units, steps)")
 
 
 def _emit_pattern_blocks(out: Writer, plan: SweepPlan, t: int, low: float, high: float) -> None:

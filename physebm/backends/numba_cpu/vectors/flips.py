@@ -1,9 +1,9 @@
-"""Running fields of a tile, and the flips of a block of 64 units added to them, lane by lane.
+"""States and running fields of a tile; the flips of a block of 64 units added to them, lane by lane.
 
-Fields are rows of a lane, ``F[lane, unit]``: few units of a lane move at once (a quarter of them in the
-SK model at T = 1), and others in each lane. Sums over the flips of a block stay in registers; every
-field is read and written once per block. The order of the additions is that of the units in every
-lane, so no bit of a lane depends on the others of its tile.
+States are bits: a word of 64 per block and lane. Fields are rows of a lane, ``F[lane, unit]``: few units
+of a lane move at once (a quarter of them in the SK model at T = 1), and others in each lane. Sums over
+the flips of a block stay in registers; every field is read and written once per block. The order of the
+additions is that of the units in every lane, so no bit of a lane depends on the others of its tile.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from physebm.backends.numba_cpu.vector_code import (
 )
 from physebm.native.prefetch import fetch_strip
 
-__all__ = ["add_flips", "fields_in", "fields_of", "fields_out"]
+__all__ = ["add_flips", "fields_in", "fields_of", "fields_out", "states_in", "states_out"]
 
 _STRIP = 64  # columns of one piece of the couplings
 _PIECE = 4 * 64 * _STRIP  # its bytes
@@ -39,6 +39,27 @@ _LINE = 64
 AT_ONCE = 2 if registers()[2] == 16 else 1
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 FAR = 512  # units from which the couplings do not stay in the second cache
+
+
+@njit(nogil=True, error_model="numpy")
+def states_in(x, high, lanes, size, width):
+    """Words of 64 bits ``[block, lane]``: which units are up; lanes beyond `size` repeat the first."""
+    ups = np.zeros(((x.shape[1] + 63) // 64, width), np.uint64)
+    for place_ in range(width):
+        row = x[lanes[place_ if place_ < size else 0]]
+        for i in range(row.shape[0]):
+            ups[i // 64, place_] |= uint64(row[i] == high) << uint64(i % 64)
+    return ups
+
+
+@njit(nogil=True, error_model="numpy")
+def states_out(x, ups, states, lanes, size):
+    """The configurations of the first `size` lanes."""
+    low, high = x.dtype.type(states[0]), x.dtype.type(states[1])
+    for place_ in range(size):
+        row = x[lanes[place_]]
+        for i in range(row.shape[0]):
+            row[i] = high if (ups[i // 64, place_] >> uint64(i % 64)) & uint64(1) else low
 
 
 @njit(nogil=True, error_model="numpy")
@@ -165,14 +186,9 @@ def add_flips(F, strips, block, moved, ups, size, count, steps):
 
 
 @njit(nogil=True, error_model="numpy")
-def fields_of(F, S, strips, size, states, moved, ups):
-    """``F[lane] = sum_j S[j, lane] J[j]`` anew; `moved` and `ups` are scratch, words of the lanes."""
+def fields_of(F, ups, strips, size, units, states):
+    """``F[lane] = sum_j x_j J[j]`` anew, from words of units that are up and from the two states."""
     F[:] = 0
+    every = np.full(ups.shape[1], _ALL)
     for block in range(strips.shape[0]):
-        count = min(64, S.shape[0] - 64 * block)
-        ups[:] = 0
-        for b in range(count):
-            for place_ in range(size):
-                ups[place_] |= uint64(S[64 * block + b, place_] == states[1]) << uint64(b)
-        moved[:] = _ALL
-        add_flips(F, strips, block, moved, ups, size, count, states)
+        add_flips(F, strips, block, every, ups[block], size, min(64, units - 64 * block), states)
