@@ -42,6 +42,8 @@ LIBRARY = (
     "tiles/rows",
     "tiles/normal_rows",
     "runs/sweep",
+    "planes/vectors",
+    "planes/philox",
     "vectors/noise",
     "vectors/tile",
     "vectors/fields",

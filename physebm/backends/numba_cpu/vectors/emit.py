@@ -169,10 +169,9 @@ def _emit_pattern_blocks(out: Writer, plan: SweepPlan, t: int, low: float, high:
             with out.block("for b in range(units):"):
                 _emit_constants(out, plan, "needed[b]", "start + b", sign="-")
         out(f"pattern_sums(H, rows{t}[block], M, sums)")
-        out(
-            f"moved = draw_block(S, H, D, needed, c[{t}], own{t}[block], within{t}[block], start, units, "
-            f"np.float32({low}), np.float32({high}))"
-        )
+        states = f"np.float32({low}), np.float32({high})"
+        reads = f"c[{t}], own{t}[block], within{t}[block]"
+        out(f"moved = draw_block(S, H, D, needed, {reads}, start, units, {states})")
         with out.block("if moved:"):
             out(f"add_steps_to_overlaps(M, columns{t}[block], D, units, sums)")
 

@@ -24,12 +24,12 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from physebm.backends.numba_cpu.vector_code import INDEX, LANES, SINGLE, WORD, load, place, store
+from physebm.backends.numba_cpu.vector_code import INDEX, LANES, SINGLE, load, place, store
 from physebm.backends.numba_cpu.vectors.dense import add_product
 
 __all__ = [
-    "pattern_sums",
     "add_steps_to_overlaps",
+    "pattern_sums",
     "sum_room",
 ]
 

@@ -17,7 +17,6 @@ from physebm.backends.numba_cpu.vector_code import (
     LANES,
     SINGLE,
     WORD,
-    constant,
     load,
     multiply_add,
     place,
