@@ -1,9 +1,9 @@
 """States and running fields of a tile; the flips of a block of 64 units added to them, lane by lane.
 
-States are bits: a word of 64 per block and lane. Fields are rows of a lane, ``F[lane, unit]``: few units
-of a lane move at once (a quarter of them in the SK model at T = 1), and others in each lane. Sums over
-the flips of a block stay in registers; every field is read and written once per block. The order of the
-additions is that of the units in every lane, so no bit of a lane depends on the others of its tile.
+States are bits: a word of 64 per block and lane. Fields are rows of a lane, ``F[lane, unit]``, for few
+units of a lane move at once (a quarter of them in the SK model at T = 1), and others in each lane. Sums
+over the flips of a block stay in registers; every field is read and written once per block. The order
+of the additions is that of the units in every lane, so no bit of a lane depends on the others.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ _one_strip, _two_strips = _added_rows(1), _added_rows(2)
 
 
 @njit(nogil=True, error_model="numpy")
-def add_flips(F, strips, block, moved, ups, size, count, steps):
+def add_flips(F, strips, block, moved, ups, size, count, steps, at_once=AT_ONCE):
     """``F[lane] += sum_b (new - old)[b, lane] J[64 block + b]``: all flips of a block.
 
     Parameters
@@ -163,14 +163,16 @@ def add_flips(F, strips, block, moved, ups, size, count, steps):
         Units of the block.
     steps
         What an up unit has changed by if it moved, after what a down one has.
+    at_once
+        Strips at a time, 1 or 2.
     """
     units = _ALL >> uint64(64 - count)
     far, every = 64 * strips.shape[1] > FAR, strips.reshape(-1, _STRIP)
-    share = (64 * AT_ONCE + size - 1) // size
-    for strip in range(0, strips.shape[1], AT_ONCE):
-        together = min(AT_ONCE, strips.shape[1] - strip)
+    share = (64 * at_once + size - 1) // size
+    for strip in range(0, strips.shape[1], at_once):
+        together = min(at_once, strips.shape[1] - strip)
         J = strips[block, strip].ctypes.data
-        following = 64 * (block * strips.shape[1] + strip + AT_ONCE)
+        following = 64 * (block * strips.shape[1] + strip + at_once)
         for place_ in range(size):
             if far:
                 fetch_strip(every, following, following + share, 0, _STRIP)
