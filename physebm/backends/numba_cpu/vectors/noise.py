@@ -8,46 +8,33 @@ the noise is off by at most ``3e-7 (1 + |noise|)``, and p by that times ``p (1 -
 
 from __future__ import annotations
 
-import numpy as np
-from numba import float32, int32, njit, types, uint32
+from llvmlite import ir
+from numba import njit, types, uint32
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from physebm.backends.numba_cpu.planes.philox import philox
 from physebm.backends.numba_cpu.planes.vectors import Words
-from physebm.backends.numba_cpu.vector_code import INDEX, LANES, SINGLE, WORD
+from physebm.backends.numba_cpu.vector_code import (
+    INDEX,
+    LANES,
+    VECTOR,
+    WORD,
+    constant,
+    load,
+    multiply_add,
+    store,
+)
 
 __all__ = [
     "fill_lane_words",
     "logistic_noise",
 ]
 
-_LOG_2 = np.float32(0.6931471805599453)
-_ONE = np.float32(1.0)
-_INV32, _INV33 = np.float32(2.0**-32), np.float32(2.0**-33)
-_HALF_EXPONENT, _EXPONENT = int32(1 << 22), int32(-(1 << 23))
+_WORDS = ir.VectorType(WORD, LANES)
+_LOG_2 = 0.6931471805599453
 # artanh(s) / s = 1 + c_1 s^2 + c_2 s^4 + c_3 s^6 for |s| <= 0.201, off by 1e-8
-_C1, _C2, _C3 = np.float32(0.33333358), np.float32(0.19989252), np.float32(0.14985999)
-
-
-@intrinsic
-def _bits_of(typing, number):
-    """The int32 whose bits are a given float32 number."""
-
-    def code(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], WORD)
-
-    return types.int32(types.float32), code
-
-
-@intrinsic
-def _number_of(typing, bits):
-    """The float32 number whose bits are a given int32."""
-
-    def code(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], SINGLE)
-
-    return types.float32(types.int32), code
+_SERIES = (0.14985999, 0.19989252, 0.33333358, 1.0)
 
 
 @intrinsic
@@ -84,9 +71,47 @@ def fill_lane_words(words, chunk, walker, sweep, last, k0, k1):
         )  # fmt: skip
 
 
+@intrinsic
+def _noise_vector(typing, noise, words):
+    """See `logistic_noise`: sixteen numbers from sixteen words, at two addresses."""
+
+    def code(context, builder, signature, arguments):
+        noise, words = arguments
+
+        def bits_of(vector):
+            return builder.bitcast(vector, _WORDS)
+
+        def number_of(vector):
+            return builder.bitcast(vector, VECTOR)
+
+        def words_of(word):
+            return ir.Constant(_WORDS, [word] * LANES)
+
+        word, one = load(builder, words, _WORDS), constant(1.0)
+        sign = builder.ashr(word, words_of(31))
+        v = builder.sitofp(builder.xor(word, sign), VECTOR)
+        v = multiply_add(builder, v, constant(2.0**-32), constant(2.0**-33))
+        larger, bits = builder.fsub(one, v), bits_of(v)
+        exponents = builder.add(builder.sub(bits_of(larger), bits), words_of(1 << 22))
+        smaller = number_of(builder.add(bits, builder.and_(exponents, words_of(-(1 << 23)))))
+        s = builder.fdiv(builder.fsub(larger, smaller), builder.fadd(larger, smaller))
+        z = builder.fmul(s, s)
+        series = constant(_SERIES[0])
+        for coefficient in _SERIES[1:]:
+            series = multiply_add(builder, series, z, constant(coefficient))
+        k = builder.sitofp(builder.ashr(exponents, words_of(23)), VECTOR)
+        twice = builder.fmul(builder.fadd(s, s), series)
+        logarithm = multiply_add(builder, k, constant(_LOG_2), twice)
+        below = builder.and_(builder.not_(sign), words_of(-(1 << 31)))
+        store(builder, builder.xor(bits_of(logarithm), below), noise)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), code
+
+
 @njit(nogil=True, error_model="numpy")
 def logistic_noise(noise, words):
-    """``log(u / (1 - u))`` of the number u of each word, rows of equal length.
+    """``log(u / (1 - u))`` of the number u of each word; rows of equal length, whole vectors in all.
 
     With v the smaller of u and 1 - u the ratio ``(1 - v) / v`` is 1 or more. Its logarithm is
     ``k log 2`` and that of ``r = (1 - v) / (2^k v)``, which is ``2 artanh(s)`` with
@@ -94,17 +119,5 @@ def logistic_noise(noise, words):
     rounded to whole exponents: bits are a logarithm that is at most 0.086 off, so r is between 2/3 and
     3/2 and |s| at most 0.201.
     """
-    noise, words = noise.reshape(-1), words.reshape(-1)
-    for k in range(noise.shape[0]):
-        word = int32(words[k])
-        sign = int32(word >> int32(31))
-        v = float32(int32(word ^ sign)) * _INV32 + _INV33
-        larger = _ONE - v
-        bits = _bits_of(v)
-        exponents = int32(_bits_of(larger) - bits + _HALF_EXPONENT)
-        smaller = _number_of(bits + (exponents & _EXPONENT))
-        s = (larger - smaller) / (larger + smaller)
-        z = s * s
-        series = _ONE + z * (_C1 + z * (_C2 + z * _C3))
-        logarithm = float32(int32(exponents >> int32(23))) * _LOG_2 + (s + s) * series
-        noise[k] = _number_of(_bits_of(logarithm) ^ (~sign & int32(-(2**31))))
+    for start in range(0, 4 * noise.size, 4 * LANES):
+        _noise_vector(noise.ctypes.data + start, words.ctypes.data + start)

@@ -21,6 +21,8 @@ __all__ = [
     "whole_vectors",
 ]
 
+_UNITS = 64  # that are copied at a time
+
 
 @njit(nogil=True, error_model="numpy")
 def whole_vectors(size):
@@ -51,20 +53,25 @@ def lane_coefficients(lanes, size, width, rung, coef, distance):
 
 @njit(nogil=True, error_model="numpy")
 def lanes_in(S, x, lanes, size):
-    """``S[unit, lane]`` from the configurations; lanes beyond `size` are copies of the first."""
-    for place_ in range(S.shape[1]):
-        row = x[lanes[place_ if place_ < size else 0]]
-        for i in range(S.shape[0]):
-            S[i, place_] = float32(row[i])
+    """``S[unit, lane]`` from the configurations; lanes beyond `size` are copies of the first.
+
+    Some units of all lanes at a time, so that their rows of S stay in the first cache.
+    """
+    for start in range(0, S.shape[0], _UNITS):
+        for place_ in range(S.shape[1]):
+            row = x[lanes[place_ if place_ < size else 0]]
+            for i in range(start, min(start + _UNITS, S.shape[0])):
+                S[i, place_] = float32(row[i])
 
 
 @njit(nogil=True, error_model="numpy")
 def lanes_out(x, S, lanes, size):
     """The configurations of the first `size` lanes from ``S[unit, lane]``."""
-    for place_ in range(size):
-        row = x[lanes[place_]]
-        for i in range(S.shape[0]):
-            row[i] = x.dtype.type(S[i, place_])
+    for start in range(0, S.shape[0], _UNITS):
+        for place_ in range(size):
+            row = x[lanes[place_]]
+            for i in range(start, min(start + _UNITS, S.shape[0])):
+                row[i] = x.dtype.type(S[i, place_])
 
 
 @njit(nogil=True, error_model="numpy")
