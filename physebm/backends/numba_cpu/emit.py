@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from physebm.backends.numba_cpu.blocks import draws_of, emit_block, row_drawn, title
-from physebm.backends.numba_cpu.derived import derived_names
+from physebm.backends.numba_cpu.driver import emit_driver
 from physebm.backends.numba_cpu.energies import emit_energy
 from physebm.backends.numba_cpu.runs.emit import emit_run_lane
 from physebm.backends.numba_cpu.runs.places import is_in_runs
@@ -42,8 +42,9 @@ LIBRARY = (
     "tiles/rows",
     "tiles/normal_rows",
     "runs/sweep",
-    "planes/vectors",
-    "planes/philox",
+    "runs/decide",
+    "runs/words",
+    "runs/meeting",
     "vectors/noise",
     "vectors/tile",
     "vectors/fields",
@@ -79,7 +80,8 @@ def emit(plan: SweepPlan) -> Source:
         if takes_subsets(plan):
             out("from physebm.native.subset_sums import *")
     if is_in_runs(plan):
-        out("from physebm.backends.numba_cpu.runs.sweep import *")
+        for part in ("sweep", "decide", "words", "meeting"):
+            out(f"from physebm.backends.numba_cpu.runs.{part} import *")
     if plan.layout is Layout.VECTORS:
         for part in LIBRARY:
             if part.startswith("vectors/"):
@@ -94,7 +96,7 @@ def emit(plan: SweepPlan) -> Source:
         (emit_run_lane if is_in_runs(plan) else _emit_lane)(out, plan, names)
         out()
         out()
-        _emit_driver(out, plan, names)
+        emit_driver(out, plan, names)
     library = [Path(__file__).parent / f"{name}.py" for name in LIBRARY]
     library += [Path(__file__).parents[2] / "native" / f"{name}.py" for name in NATIVE]
     return Source("sweep_numba", out.text(), tuple(path.read_text() for path in library))
@@ -157,37 +159,3 @@ def _emit_cluster(out: Writer, plan: SweepPlan, m: int, move: ClusterMove) -> No
     q = plan.groups[move.group].prior.q
     name = move.kind.replace("-", "_")
     out(f"{name}(x{move.group}, edges{m}, bonds{m}, scratch{m}, {q}, walker, t, {m}, k0, k1)")
-
-
-def _emit_driver(out: Writer, plan: SweepPlan, names: Signature) -> None:
-    every = [*names.all, *derived_names(plan)]
-    arguments = ", ".join(every)
-    out("@njit(cache=True, nogil=True, error_model='numpy')")
-    with out.block(
-        "def sweep(begin, end, first, count, rebuild, instance, rung, walker, key, coef, E, "
-        f"{arguments}):"
-    ):
-        with out.block("for lane in range(begin, end):"):
-            out("k = instance[lane]")
-            out("r = rung[lane]")
-            rows = []
-            for name in every:
-                if name.startswith("held"):
-                    rows.append(f"{name}[lane if {name}.shape[0] > 1 else 0]")
-                elif name in names.x or name in names.work:
-                    rows.append(f"{name}[lane]")
-                elif name.startswith(("table", "places", "bounds")):
-                    rows.append(f"{name}[r]")
-                elif name.startswith("range"):
-                    rows.append(name)
-                else:
-                    rows.append(f"{name}[k if {name}.shape[0] > 1 else 0]")
-            # bound to names first: numba cannot read a long call whose arguments are conditionals
-            for number, row in enumerate(rows):
-                out(f"row{number} = {row}")
-            out("sweep_lane(")
-            out("    first, count, rebuild, walker[lane], key[lane, 0], key[lane, 1],")
-            out("    coef[r], E[lane],")
-            for number in range(len(rows)):
-                out(f"    row{number},")
-            out(")")

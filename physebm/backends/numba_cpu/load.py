@@ -15,7 +15,9 @@ from physebm.backends.numba_cpu.planes.emit import is_sliced
 from physebm.backends.numba_cpu.planes.load import PlanesKernels
 from physebm.backends.numba_cpu.potts.emit import is_gathered
 from physebm.backends.numba_cpu.potts.load import GatherKernels
+from physebm.backends.numba_cpu.runs.decide import looks_up
 from physebm.backends.numba_cpu.runs.places import is_in_runs, threshold_list
+from physebm.backends.numba_cpu.runs.shares import scratch_for, shares_for, together
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles.emit import is_tiled, tile_size
 from physebm.backends.numba_cpu.tiling import tiles_of
@@ -48,6 +50,7 @@ class NumbaKernels:
         self._sweep = module.sweep
         self._tiled = is_tiled(plan)
         self._vectors = plan.layout is Layout.VECTORS
+        self._runs = is_in_runs(plan)
         self._launch: Launch | None = None
         self._fixed: dict[str, np.ndarray] = {}
         self._operands: Operands | None = None
@@ -91,14 +94,20 @@ class NumbaKernels:
     def _call(self, state, lanes, launch, first, count, rebuild) -> np.ndarray:
         if self._vectors and lanes.clamp:
             return self._rows._call(state, lanes, launch, first, count, rebuild)
-        E = np.zeros((len(lanes), len(self.plan.terms)))
         if self._launch is not launch:
             self._launch, self._fixed = launch, self._fixed_arguments(launch)
-        arguments = self._array_arguments(state, lanes)
+        shares = shares_for(self._fixed, len(lanes), count) if self._runs else 1
+        E = np.zeros((shares, len(lanes), len(self.plan.terms)))
         shared = (
             first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
-            launch.coefficients.value, E, *arguments,
+            launch.coefficients.value, E if self._runs else E[0],
+            *self._array_arguments(state, lanes),
         )  # fmt: skip
+        if self._runs:
+            shared = *scratch_for(self._fixed), *shared
+        if shares > 1:
+            together(self._sweep, shares, *shared)
+            return E.sum(axis=0)
         updates = len(lanes) * sum(group.size for group in self.plan.groups) * max(count, 1)
         threads = threads_for(updates, len(lanes))
         items = len(lanes)
@@ -106,8 +115,10 @@ class NumbaKernels:
             tiles = self._tiles_of(lanes.instance, threads)
             shared, items = (tiles, *shared), len(tiles)
             threads = min(threads, items)
+        if self._runs:
+            shared = 1, *shared
         in_slices(self._sweep, items, threads, *shared)
-        return E
+        return E[0]
 
     def _tiles_of(self, instance: np.ndarray, threads: int) -> np.ndarray:
         """The tiles of a call; those of the call before where its lanes are the same array."""
@@ -128,7 +139,7 @@ class NumbaKernels:
             elif name.startswith("table"):
                 fixed[name] = launch.tables[number]
         if is_in_runs(self.plan):
-            fixed |= threshold_list(self.plan, launch)
+            fixed |= threshold_list(self.plan, launch, looks_up())
         if self._operands is not launch.operands:
             self._operands = launch.operands
             self._derived = derived_operands(self.plan, launch.operands)

@@ -45,12 +45,12 @@ def in_slices(function, items: int, threads: int, *arguments) -> None:
         function(0, items, *arguments)
         return
     cuts = [items * i // threads for i in range(threads + 1)]
-    parts = [_pool().submit(function, a, b, *arguments) for a, b in zip(cuts, cuts[1:])]
+    parts = [thread_pool().submit(function, a, b, *arguments) for a, b in zip(cuts, cuts[1:])]
     for part in parts:
         part.result()
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
+def thread_pool() -> ThreadPoolExecutor:
     """Threads that take slices of the lanes; the kernels release the interpreter's lock."""
     return ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS, thread_name_prefix="sweep")

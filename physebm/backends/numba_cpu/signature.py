@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from physebm.backends.numba_cpu.runs.places import is_in_runs
+from physebm.backends.numba_cpu.runs.places import THRESHOLDS, is_in_runs
 from physebm.lowering.plan import (
     ClusterMove,
     Constant,
@@ -57,7 +57,7 @@ def signature(plan: SweepPlan) -> Signature:
         operands.append(f"order{m}")
         x.append(f"held{m}")
         if move.decision is Decision.WORD_TABLE:
-            lists = [f"places{m}", f"bounds{m}"]
+            lists = [f"{name}{m}" for name in THRESHOLDS]
             tables += [*(lists if is_in_runs(plan) else [f"table{m}"]), f"range{m}"]
     return Signature(tuple(x), tuple(work), tuple(tables), tuple(operands))
 

@@ -11,41 +11,65 @@ from physebm.rng.streams import Purpose, last_word
 
 
 def emit_run_lane(out: Writer, plan: SweepPlan, names: Signature) -> None:
-    """``sweep_lane`` of a plan that is swept in runs."""
+    """``sweep_lane`` of a plan that is swept in runs: one share of its sweeps, or all of them."""
     (move,) = plan.moves
     low, high = plan.groups[0].prior.states
+    metropolis = move.rule is Rule.METROPOLIS
+    last = last_word(Purpose.METROPOLIS if metropolis else Purpose.HEAT_BATH, 0)
     arguments = ", ".join([*names.all, *derived_names(plan)])
     out("@njit(nogil=True, error_model='numpy')")
-    with out.block(f"def sweep_lane(first, count, rebuild, walker, k0, k1, c, E, {arguments}):"):
+    with out.block(
+        "def sweep_lane(share, shares, counter, y, first, count, rebuild, walker, k0, k1, c, E, "
+        f"{arguments}):"
+    ):
         out("words0 = np.zeros(64, np.uint32)")
         out("field, index = np.empty(64, np.int32), np.empty(64, np.int32)")
-        out("y = np.empty(order0.shape[0] + 16, np.int8)")
-        out("states_in(y, x0, order0)")
+        out("begin, end = share_of(0, order0.shape[0], share, shares)")
+        out("states_in(y, x0, order0, begin, end)")
+        out("meet(counter, shares)")
         with out.block("for t in range(first, first + count):"):
             out(f"# move 0: {title(plan, 0)}")
-            with out.block("for chunk in range(order0.shape[0] // 64):"):
-                metropolis = move.rule is Rule.METROPOLIS
-                last = last_word(Purpose.METROPOLIS if metropolis else Purpose.HEAT_BATH, 0)
-                if draws_of(plan, move):
-                    out(f"fill_words(words0, chunk, walker, t, {last}, k0, k1)")
-                out("index[:] = 0")
-                for place, t in enumerate(move.reads):
-                    _emit_field(out, plan, t)
-                    limit = f"range0[{place}]"
-                    out(f"index_further(index, field, np.int32({limit}))")
-                if move.rule is not Rule.HEAT_BATH:
-                    out("with_state(index, y, chunk)")
-                states = f"np.int8({low}), np.int8({high})"
-                with out.block("if held0.shape[0] == 0:"):
-                    out(f"decide(y, index, words0, chunk, places0, bounds0, {states})")
-                with out.block("else:"):
-                    out("decide_held(")
-                    out("    y, index, words0, chunk, places0, bounds0, order0, held0,")
-                    out(f"    {states}")
-                    out(")")
-        out("states_out(x0, y, order0)")
+            with out.block("for colour in range(ends0.shape[0] - 1):"):
+                out("start, stop = share_of(ends0[colour], ends0[colour + 1], share, shares)")
+                with out.block("for chunk in range(start, stop):"):
+                    if draws_of(plan, move):
+                        out("chunk_words(")
+                        out("    words0.ctypes.data, np.uint32(chunk), walker, np.uint32(t),")
+                        out(f"    np.uint32({last}), k0, k1,")
+                        out(")")
+                    _emit_decision(out, plan, move, f"np.int8({low}), np.int8({high})")
+                out("meet(counter, shares)")
+        out("states_out(x0, y, order0, begin, end)")
         for t in range(len(plan.terms)):
             _emit_energy(out, plan, t)
+        out("meet(counter, shares)")
+
+
+def _emit_decision(out: Writer, plan: SweepPlan, move, states: str) -> None:
+    """The states of a chunk from its fields and words."""
+    out("index[:] = 0")
+    out("copy_places(y, order0, chunk, copied0, copies0)")
+    for place, t in enumerate(move.reads):
+        _emit_field(out, plan, t)
+        out(f"index_further(index, field, np.int32(range0[{place}]))")
+    if move.rule is not Rule.HEAT_BATH:
+        out("with_state(index, y, chunk)")
+    here = "y.ctypes.data + 64 * chunk, index.ctypes.data, words0.ctypes.data"
+    with out.block("if held0.shape[0] > 0:"):
+        out("decide_held(")
+        out("    y, index, words0, chunk, places0, bounds0, order0, held0,")
+        out(f"    {states}")
+        out(")")
+    with out.block("elif lookup0.shape[0] > 0:"):
+        out("decide_by_table(")
+        out(f"    {here}, lookup0.ctypes.data,")
+        out(f"    {states}")
+        out(")")
+    with out.block("else:"):
+        out("decide_by_list(")
+        out(f"    {here}, places0.ctypes.data, bounds0.ctypes.data,")
+        out(f"    places0.shape[0], {states}")
+        out(")")
 
 
 def _emit_field(out: Writer, plan: SweepPlan, t: int) -> None:
@@ -59,14 +83,20 @@ def _emit_field(out: Writer, plan: SweepPlan, t: int) -> None:
         return
     out("field[:] = 0")
     if unit:
-        out(f"add_neighbours(field, y, chunk, run{t}, place{t})")
+        out(f"add_neighbours(field, y, chunk, run{t})")
     else:
-        out(f"add_weighted(field, y, chunk, run{t}, place{t}, weight{t})")
+        out(f"add_weighted(field, y, chunk, run{t}, weight{t})")
 
 
 def _emit_energy(out: Writer, plan: SweepPlan, t: int) -> None:
+    """``E[t]``, of the chunks of a share; of two colours the first one meets every bond."""
+    constant = isinstance(plan.terms[t], Constant)
     out("total = np.int64(0)")
-    with out.block("for chunk in range(order0.shape[0] // 64):"):
+    out(f"last, ends = {'ends0[-1], 1' if constant else 'counted(ends0)'}")
+    out("start, stop = share_of(0, last, share, shares)")
+    with out.block("for chunk in range(start, stop):"):
+        if not constant:
+            out("copy_places(y, order0, chunk, copied0, copies0)")
         _emit_field(out, plan, t)
         out("total += energy_of_runs(field, y, chunk, order0)")
-    out(f"E[{t}] = -total / {1 if isinstance(plan.terms[t], Constant) else 2}")
+    out(f"E[{t}] = -total / ends")
