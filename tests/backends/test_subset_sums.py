@@ -11,11 +11,16 @@ from physebm.backends.base import launch
 from physebm.lowering.layout import SUBSET_LANES, TWO_STATES, choose_layout
 from physebm.lowering.plan import Product, read_text
 from physebm.model import energy
-from physebm.native import subset_sums
+from physebm.native import matrix_unit, subset_sums
 
 WITH_PRODUCTS = [n for n in ZOO if any(isinstance(read, Product) for read in small(n).plan.terms)]
 # remainders in every direction: 67 = 32 + 32 + 3 sources, 33 = 32 + 1 columns
 LARGE = {"rbm": {"Nv": 67, "Nh": 33}, "rbm_truncated_gaussian_hidden": {"Nv": 33, "Nh": 65}}
+
+
+@pytest.fixture(autouse=True)
+def without_matrix_unit(monkeypatch):
+    monkeypatch.setattr(matrix_unit, "is_allowed", lambda: False)
 
 
 def many(name: str, instances: int = 1, temperatures=(1.0,), **overrides) -> Small:

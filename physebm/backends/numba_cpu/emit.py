@@ -17,7 +17,7 @@ from physebm.backends.numba_cpu.energies import emit_energy
 from physebm.backends.numba_cpu.runs.emit import emit_run_lane
 from physebm.backends.numba_cpu.runs.places import is_in_runs
 from physebm.backends.numba_cpu.signature import Signature, signature
-from physebm.backends.numba_cpu.tiles.emit import emit_tiles, is_tiled, takes_subsets
+from physebm.backends.numba_cpu.tiles.emit import by_matrix_unit, emit_tiles, is_tiled, takes_subsets
 from physebm.backends.numba_cpu.vectors.emit import emit_vectors
 from physebm.backends.source import Source, Writer
 from physebm.lowering.plan import (
@@ -46,6 +46,8 @@ LIBRARY = (
     "runs/words",
     "runs/meeting",
     "vectors/noise",
+    "planes/vectors",
+    "planes/philox",
     "vectors/tile",
     "vectors/fields",
     "vectors/dense",
@@ -54,7 +56,7 @@ LIBRARY = (
     "vectors/overlap_sums",
     "vectors/pattern_draws",
 )
-NATIVE = ("subset_sums", "prefetch")
+NATIVE = ("subset_sums", "matrix_unit", "planes", "plane_products", "prefetch")
 
 
 def emit(plan: SweepPlan) -> Source:
@@ -78,7 +80,8 @@ def emit(plan: SweepPlan) -> Source:
         if any(row_drawn(plan, m) and not plan.groups[m.group].prior.discrete for m in plan.moves):
             out("from physebm.backends.numba_cpu.tiles.normal_rows import *")
         if takes_subsets(plan):
-            out("from physebm.native.subset_sums import *")
+            native = "plane_products" if by_matrix_unit(plan) else "subset_sums"
+            out(f"from physebm.native.{native} import *")
     if is_in_runs(plan):
         for part in ("sweep", "decide", "words", "meeting"):
             out(f"from physebm.backends.numba_cpu.runs.{part} import *")

@@ -3,8 +3,9 @@
 Bipartite and deep models spend their time in ``F = X J`` between two groups, which is fast as a product
 of matrices: some lanes of one instance, a tile, go through a sweep together. For each move, one product
 per Product read (`physebm.backends.numba_cpu.tiles.products` or, for sources of two states,
-`physebm.native.subset_sums`), then every lane by itself: ``draw{m}`` takes rows of lane arrays and of
-the tile's fields. A generated module holds
+`physebm.native.subset_sums`; where many lanes are swept together on a processor with a matrix unit, all
+by `physebm.native.plane_products`), then every lane by itself: ``draw{m}`` takes rows of lane arrays
+and of the tile's fields. A generated module holds
 
 ``draw{m}``      one block update of one lane
 ``energies``     the term energies of one lane
@@ -32,11 +33,13 @@ from physebm.lowering.plan import (
     SweepPlan,
 )
 from physebm.model.units import UnitKind
+from physebm.native import matrix_unit
 
 TILE = 64
-SUBSET_TILE = (
-    256  # the more lanes, the more often a table is read; their fields stay in the second cache
-)
+# the more lanes, the more often a table is read, or a panel of couplings; their fields stay in the
+# second cache
+SUBSET_TILE = 256
+MATRIX_TILE = 512
 _NORMAL_ROOM = ("mean", "scale", "u", "z", "beyond", "tails")
 _LAUNCH = (
     "lanes", "size", "first", "count", "rebuild", "rung", "walker", "key", "coef", "E"
@@ -53,6 +56,8 @@ def tile_size(plan: SweepPlan) -> int:
     return SUBSET_TILE if takes_subsets(plan) else TILE
 
 
+    if by_matrix_unit(plan):
+        return MATRIX_TILE
 def takes_subsets(plan: SweepPlan) -> bool:
     """Whether any product of a plan reads tables of subset sums."""
     return any(
@@ -66,6 +71,11 @@ def takes_subsets(plan: SweepPlan) -> bool:
 def by_subsets(plan: SweepPlan, t: int, side: str) -> bool:
     """Whether the field on a side of a product is read from tables of subset sums."""
     read = plan.terms[t]
+def by_matrix_unit(plan: SweepPlan) -> bool:
+    """Whether the products of a plan for many lanes are taken by this processor's matrix unit."""
+    return takes_subsets(plan) and matrix_unit.is_allowed()
+
+
     return read.subsets_to_a if side == "a" else read.subsets_to_b
 
 
@@ -153,10 +163,11 @@ def _emit_products(out: Writer, plan: SweepPlan, wanted: list[tuple[int, str]]) 
         if q:
             out(f"tile_gather(F{t}_{side}, x{source}, lanes, size, J{t}_to_{side}, {q})")
             continue
-        rows = f"N{source}" if by_subsets(plan, t, side) else f"X{source}"
+        rows = _source_room(plan, t, side)
         if rows not in ready:
-            copy = "source_nibbles" if rows[0] == "N" else "source_rows"
-            out(f"{copy}({rows}, x{source}, lanes, size)")
+            copy = {"N": "source_nibbles", "P": "source_planes", "X": "source_rows"}[rows[0]]
+            room = ", panel" if rows[0] == "P" else ""
+            out(f"{copy}({rows}, x{source}, lanes, size{room})")
             ready.add(rows)
         if rows[0] == "N":
             low = plan.groups[source].prior.states[0]
@@ -166,10 +177,19 @@ def _emit_products(out: Writer, plan: SweepPlan, wanted: list[tuple[int, str]]) 
 
 
 def _emit_rebuild(out: Writer, plan: SweepPlan, terms: list[int]) -> None:
+        elif rows[0] == "P":
+            out(f"matrix_product(F{t}_{side}, {rows}, J{t}_to_{side}, size, panel)")
     with out.block("for place in range(size):"):
         out("lane = lanes[place]")
         for t in terms:
             g = plan.terms[t].group
+def _source_room(plan: SweepPlan, t: int, side: str) -> str:
+    """Sources as a product reads them: planes (P), nibbles (N) or numbers (X) of their group."""
+    read = plan.terms[t]
+    kind = "P" if by_matrix_unit(plan) else "N" if by_subsets(plan, t, side) else "X"
+    return f"{kind}{read.b if side == 'a' else read.a}"
+
+
             q = plan.groups[g].prior.q
             if isinstance(plan.terms[t], Running):
                 out(f"product_field(work{t}[lane], J{t}, x{g}[lane], {q})")
@@ -230,15 +250,16 @@ def _room(plan: SweepPlan) -> list[str]:
 
 
 def _tile_room(plan: SweepPlan) -> list[str]:
-    """Scratch of a tile: sources (as nibbles, or scalars in float32), fields, tables."""
+    """Scratch of a tile: sources, fields, and room for tables or a panel of couplings."""
     sources = set()
     for t, read in enumerate(plan.terms):
         if isinstance(read, Product):
             for side, source in (("a", read.b), ("b", read.a)):
                 if not plan.groups[source].prior.q:
-                    sources.add(f"{'N' if by_subsets(plan, t, side) else 'X'}{source}")
-    tables = ["tables"] if any(name[0] == "N" for name in sources) else []
-    return [*sorted(sources), *(f"F{name[1:]}" for name in _field_rows(plan)), *tables]
+                    sources.add(_source_room(plan, t, side))
+    kinds = {name[0] for name in sources}
+    shared = ["tables"] * ("N" in kinds) + ["panel"] * ("P" in kinds)
+    return [*sorted(sources), *(f"F{name[1:]}" for name in _field_rows(plan)), *shared]
 
 
 def _emit_driver(out: Writer, plan: SweepPlan, names: Signature) -> None:
@@ -280,3 +301,10 @@ def _allocation(name: str, plan: SweepPlan) -> str:
         return f"np.empty({plan.groups[int(name[5:])].prior.q})"
     kinds = {"gap": "float32", "tails": "int64", **dict.fromkeys(_NORMAL_ROOM[:-1], "float64")}
     return f"np.empty(widest, np.{kinds.get(name, 'uint32')})"
+    if name == "panel":
+        return "panel_room()"
+    if name.startswith("P"):
+        planes = 1 if plan.groups[int(name[1:])].prior.discrete else matrix_unit.PLANES
+        return f"plane_room({lanes}, x{name[1:]}.shape[1], {planes})"
+        if by_matrix_unit(plan):
+            return f"matrix_field_room({lanes}, J{t}_to_{side}.shape[2])"

@@ -1,0 +1,58 @@
+"""Sweeps by the matrix unit of a processor: parity with the reference, and when it is taken."""
+
+import numpy as np
+import pytest
+from test_subset_sums import LARGE, WITH_PRODUCTS, many
+
+from physebm.backends.numba_cpu.emit import emit
+from physebm.model import energy
+from physebm.native import matrix_unit
+
+unit = pytest.mark.skipif(not matrix_unit.is_allowed(), reason="no matrix unit")
+
+
+def test_the_source_of_kernels_says_whether_the_unit_is_taken(monkeypatch):
+    """So that code compiled where the unit was granted never runs where it is not."""
+    model = many("rbm_gaussian_hidden")
+    names = set()
+    for allowed in (True, False):
+        monkeypatch.setattr(matrix_unit, "is_allowed", lambda answer=allowed: answer)
+        source = emit(model.plan)
+        names.add(source.name)
+        assert ("matrix_product" in source.text) == allowed
+        assert ("subset_product" in source.text) == (not allowed)
+    assert len(names) == 2
+
+
+@unit
+@pytest.mark.parametrize("name", WITH_PRODUCTS)
+def test_sweeps_agree_with_the_reference(name):
+    """One sweep at a time: words near a threshold are rarer than one in 1e6."""
+    model = many(name, 2, (0.8, 1.5, 3.0), **LARGE.get(name, {}))
+    compiled, reference = model.kernels(), model.kernels("reference")
+    lanes = model.lanes(90, seed=51, clamped=True)
+    state = model.random_state(lanes)
+    for sweep in range(62, 66):
+        a, b = state.copy(), state.copy()
+        compiled.prepare(a, lanes, model.launch)
+        E = compiled.sweep(a, lanes, model.launch, sweep, 1)
+        reference.sweep(b, lanes, model.launch, sweep, 1)
+        for group in model.plan.groups:
+            tolerance = 0 if group.prior.discrete else 1e-5
+            np.testing.assert_allclose(a.x[group.name], b.x[group.name], rtol=tolerance, atol=tolerance)
+        defined = energy.term_energies(model.hamiltonian, model.params, a.x, lanes.instance)
+        np.testing.assert_allclose(E, defined, rtol=2e-6, atol=2e-6)
+        state = b
+
+
+@unit
+def test_a_run_resumes_with_the_same_bits():
+    model = many("rbm_truncated_gaussian_hidden", **LARGE["rbm_truncated_gaussian_hidden"])
+    lanes, kernels = model.lanes(70, seed=52), model.kernels()
+    whole = model.random_state(lanes)
+    parts = whole.copy()
+    E = kernels.sweep(whole, lanes, model.launch, 0, 9)
+    kernels.sweep(parts, lanes, model.launch, 0, 4)
+    F = kernels.sweep(parts, lanes, model.launch, 4, 5)
+    assert np.array_equal(E, F)
+    assert all(np.array_equal(x, parts.x[name]) for name, x in whole.x.items())
