@@ -61,5 +61,5 @@ def overlap_blocks(xi: np.ndarray) -> dict[str, np.ndarray]:
 
 def _nibbles(numbers: np.ndarray) -> np.ndarray:
     """``sum_k 2^k [x_{4g+k} > 0]`` along the last axis, whose length is a multiple of four."""
-    bits = (numbers > 0).reshape(*numbers.shape[:-1], -1, 4)
-    return (bits @ np.array([1, 2, 4, 8])).astype(np.uint8)
+    bits = (numbers > 0).view(np.uint8).reshape(*numbers.shape[:-1], -1, 4)
+    return bits @ np.array([1, 2, 4, 8], np.uint8)
