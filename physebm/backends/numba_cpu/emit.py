@@ -39,6 +39,7 @@ LIBRARY = (
     "clusters",
     "vector_code",
     "tiles/products",
+    "tiles/decisions",
     "tiles/rows",
     "tiles/normal_rows",
     "runs/sweep",

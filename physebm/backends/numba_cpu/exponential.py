@@ -13,12 +13,12 @@ from numba.extending import intrinsic
 
 __all__ = ["exp_minus"]
 
-_LOG2_E = np.float32(1.4426950408889634)
+LOG2_E = np.float32(1.4426950408889634)
 _HALF = np.float32(0.5)
 _ONE = np.float32(1.0)
-_LARGEST = np.float32(87.0)  # exp(-87) is the last normal number
+LARGEST = np.float32(87.0)  # exp(-87) is the last normal number
 # 2^f on [-1/2, 1/2]: Taylor coefficients log(2)^k / k!, truncation error 1.2e-7
-_C1, _C2, _C3, _C4, _C5, _C6 = (
+TAYLOR = tuple(
     np.float32(c)
     for c in (
         0.6931471805599453,
@@ -29,6 +29,7 @@ _C1, _C2, _C3, _C4, _C5, _C6 = (
         0.00015403530393381608,
     )
 )
+_C1, _C2, _C3, _C4, _C5, _C6 = TAYLOR
 
 
 @intrinsic
@@ -44,7 +45,7 @@ def _float_of_bits(typing, bits):
 @njit(inline="always")
 def exp_minus(a):
     """``exp(-a)`` for a >= 0, relative error below ``(2 + a) 2^-23``; beyond 87 that of 87."""
-    y = -min(a, _LARGEST) * _LOG2_E
+    y = -min(a, LARGEST) * LOG2_E
     whole = np.floor(y + _HALF)
     f = y - whole
     p = _ONE + f * (_C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * _C6)))))

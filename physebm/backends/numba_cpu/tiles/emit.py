@@ -7,8 +7,8 @@ per Product read (`physebm.backends.numba_cpu.tiles.products` or, for sources of
 by `physebm.native.plane_products`), then every lane by itself: ``draw{m}`` takes rows of lane arrays
 and of the tile's fields. A generated module holds
 
-``draw{m}``      one block update of one lane
-``energies``     the term energies of one lane
+``draw{m}``      one block update of one lane, ``draw{m}_lanes`` those of a tile
+``energies``     the term energies of one lane, ``energies_lanes`` those of a tile
 ``sweep_tile``   a tile through all its sweeps
 ``sweep``        some tiles; threads take a range each
 
@@ -41,6 +41,9 @@ TILE = 64
 SUBSET_TILE = 256
 MATRIX_TILE = 512
 _NORMAL_ROOM = ("mean", "scale", "u", "z", "beyond", "tails")
+# What goes lane by lane allocates nothing: without numba's counts of references, which atomic
+# instructions keep for every row that is passed on, a sweep of small machines takes half the time.
+_UNCOUNTED = "nogil=True, error_model='numpy', _nrt=False"
 _LAUNCH = (
     "lanes", "size", "first", "count", "rebuild", "rung", "walker", "key", "coef", "E"
 )  # fmt: skip
@@ -53,11 +56,11 @@ def is_tiled(plan: SweepPlan) -> bool:
 
 def tile_size(plan: SweepPlan) -> int:
     """The most lanes of a tile."""
+    if by_matrix_unit(plan):
+        return MATRIX_TILE
     return SUBSET_TILE if takes_subsets(plan) else TILE
 
 
-    if by_matrix_unit(plan):
-        return MATRIX_TILE
 def takes_subsets(plan: SweepPlan) -> bool:
     """Whether any product of a plan reads tables of subset sums."""
     return any(
@@ -68,14 +71,14 @@ def takes_subsets(plan: SweepPlan) -> bool:
     )
 
 
-def by_subsets(plan: SweepPlan, t: int, side: str) -> bool:
-    """Whether the field on a side of a product is read from tables of subset sums."""
-    read = plan.terms[t]
 def by_matrix_unit(plan: SweepPlan) -> bool:
     """Whether the products of a plan for many lanes are taken by this processor's matrix unit."""
     return takes_subsets(plan) and matrix_unit.is_allowed()
 
 
+def by_subsets(plan: SweepPlan, t: int, side: str) -> bool:
+    """Whether the field on a side of a product is read from tables of subset sums."""
+    read = plan.terms[t]
     return read.subsets_to_a if side == "a" else read.subsets_to_b
 
 
@@ -85,6 +88,8 @@ def emit_tiles(out: Writer, plan: SweepPlan, names: Signature) -> None:
     for m in range(len(plan.moves)):
         per_lane[f"draw{m}"] = _emit_draw(out, plan, m, names)
     per_lane["energies"] = _emit_energies(out, plan, names)
+    for function, arguments in per_lane.items():
+        _emit_lanes(out, function, arguments, names)
     _emit_tile(out, plan, names, per_lane)
     _emit_driver(out, plan, names)
 
@@ -93,7 +98,7 @@ def _function(out: Writer, head: str, first: str, body: Writer, choices: list[st
     """A function whose arguments are `first` and those of `choices` that its body uses."""
     text = body.text()
     used = [name for name in choices if re.search(rf"\b{name}\b", text)]
-    out("@njit(nogil=True, error_model='numpy', forceinline=True)")
+    out(f"@njit({_UNCOUNTED}, forceinline=True)")
     with out.block(f"def {head}({', '.join([first, *used])}):"):
         for line in text.splitlines():
             out(line)
@@ -141,11 +146,11 @@ def _emit_tile(out: Writer, plan: SweepPlan, names: Signature, per_lane) -> None
             for m, move in enumerate(plan.moves):
                 products = [t for t in move.reads if isinstance(plan.terms[t], Product)]
                 _emit_products(out, plan, [(t, _side(plan, t, move.group)) for t in products])
-                _emit_lanes(out, plan, f"draw{m}", per_lane, names)
+                _emit_lanes_call(out, f"draw{m}", per_lane)
         with out.block("if count == 0:"):
             products = [t for t, read in enumerate(plan.terms) if isinstance(read, Product)]
             _emit_products(out, plan, [(t, last_side(plan, t)) for t in products])
-        _emit_lanes(out, plan, "energies", per_lane, names)
+        _emit_lanes_call(out, "energies", per_lane)
     out()
     out()
 
@@ -172,17 +177,12 @@ def _emit_products(out: Writer, plan: SweepPlan, wanted: list[tuple[int, str]]) 
         if rows[0] == "N":
             low = plan.groups[source].prior.states[0]
             out(f"subset_product(F{t}_{side}, {rows}, J{t}_to_{side}, size, {low}, tables)")
+        elif rows[0] == "P":
+            out(f"matrix_product(F{t}_{side}, {rows}, J{t}_to_{side}, size, panel)")
         else:
             out(f"tile_product(F{t}_{side}, {rows}, J{t}_to_{side}, size)")
 
 
-def _emit_rebuild(out: Writer, plan: SweepPlan, terms: list[int]) -> None:
-        elif rows[0] == "P":
-            out(f"matrix_product(F{t}_{side}, {rows}, J{t}_to_{side}, size, panel)")
-    with out.block("for place in range(size):"):
-        out("lane = lanes[place]")
-        for t in terms:
-            g = plan.terms[t].group
 def _source_room(plan: SweepPlan, t: int, side: str) -> str:
     """Sources as a product reads them: planes (P), nibbles (N) or numbers (X) of their group."""
     read = plan.terms[t]
@@ -190,6 +190,11 @@ def _source_room(plan: SweepPlan, t: int, side: str) -> str:
     return f"{kind}{read.b if side == 'a' else read.a}"
 
 
+def _emit_rebuild(out: Writer, plan: SweepPlan, terms: list[int]) -> None:
+    with out.block("for place in range(size):"):
+        out("lane = lanes[place]")
+        for t in terms:
+            g = plan.terms[t].group
             q = plan.groups[g].prior.q
             if isinstance(plan.terms[t], Running):
                 out(f"product_field(work{t}[lane], J{t}, x{g}[lane], {q})")
@@ -197,14 +202,31 @@ def _source_room(plan: SweepPlan, t: int, side: str) -> str:
                 out(f"rebuild_overlap(work{t}[lane], xi{t}, x{g}[lane], {q})")
 
 
-def _emit_lanes(out: Writer, plan: SweepPlan, function: str, per_lane, names: Signature) -> None:
-    """A call of `function` for every lane of the tile, with the lane's rows."""
-    with out.block("for place in range(size):"):
-        out("lane = lanes[place]")
-        first = ["E[lane]"]
-        if function != "energies":
-            first = ["t", "walker[lane]", "key[lane, 0]", "key[lane, 1]", "coef[rung[lane]]"]
-        _emit_call(out, function, [*first, *(_row(name, names) for name in per_lane[function])])
+def _emit_lanes(out: Writer, function: str, per_lane: list[str], names: Signature) -> None:
+    """A call of `function` for every lane of a tile, with the lane's rows."""
+    out(f"@njit({_UNCOUNTED})")
+    with out.block(f"def {function}_lanes({', '.join(_of_tile(function, per_lane))}):"):
+        with out.block("for place in range(size):"):
+            out("lane = lanes[place]")
+            first = ["E[lane]"]
+            if function != "energies":
+                first = ["t", "walker[lane]", "key[lane, 0]", "key[lane, 1]", "coef[rung[lane]]"]
+            _emit_call(out, function, [*first, *(_row(name, names) for name in per_lane)])
+    out()
+    out()
+
+
+def _emit_lanes_call(out: Writer, function: str, per_lane: dict[str, list[str]]) -> None:
+    _emit_call(out, f"{function}_lanes", _of_tile(function, per_lane[function]))
+
+
+def _of_tile(function: str, per_lane: list[str]) -> list[str]:
+    """What ``{function}_lanes`` takes: fields by the name that they have for a tile."""
+    arrays = [f"F{name[1:]}" if name.startswith("f") else name for name in per_lane]
+    tables = any(name.startswith("table") for name in per_lane)
+    if function == "energies":
+        return ["lanes", "size", *(["rung"] if tables else []), "E", *arrays]
+    return ["t", "lanes", "size", "rung", "walker", "key", "coef", *arrays]
 
 
 def _emit_call(out: Writer, function: str, arguments: list[str]) -> None:
@@ -288,12 +310,19 @@ def _allocation(name: str, plan: SweepPlan) -> str:
     lanes = tile_size(plan)
     if name == "tables":
         return "table_room()"
+    if name == "panel":
+        return "panel_room()"
+    if name.startswith("P"):
+        planes = 1 if plan.groups[int(name[1:])].prior.discrete else matrix_unit.PLANES
+        return f"plane_room({lanes}, x{name[1:]}.shape[1], {planes})"
     if name.startswith("N"):
         return f"nibble_room({lanes}, x{name[1:]}.shape[1])"
     if name.startswith("X"):
         return f"np.zeros(({lanes}, x{name[1:]}.shape[1]), np.float32)"
     if name.startswith("F"):
         t, side = name[1:].split("_")
+        if by_matrix_unit(plan):
+            return f"matrix_field_room({lanes}, J{t}_to_{side}.shape[2])"
         if by_subsets(plan, int(t), side):
             return f"field_room({lanes}, J{t}_to_{side}.shape[2])"
         return f"np.zeros(({lanes}, J{t}_to_{side}.shape[2]), np.float32)"
@@ -301,10 +330,3 @@ def _allocation(name: str, plan: SweepPlan) -> str:
         return f"np.empty({plan.groups[int(name[5:])].prior.q})"
     kinds = {"gap": "float32", "tails": "int64", **dict.fromkeys(_NORMAL_ROOM[:-1], "float64")}
     return f"np.empty(widest, np.{kinds.get(name, 'uint32')})"
-    if name == "panel":
-        return "panel_room()"
-    if name.startswith("P"):
-        planes = 1 if plan.groups[int(name[1:])].prior.discrete else matrix_unit.PLANES
-        return f"plane_room({lanes}, x{name[1:]}.shape[1], {planes})"
-        if by_matrix_unit(plan):
-            return f"matrix_field_room({lanes}, J{t}_to_{side}.shape[2])"
