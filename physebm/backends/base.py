@@ -45,8 +45,8 @@ class LaneState:
     rounding is part of the trajectory between two rebuilds.
 
     Kernels may keep configurations (and `work`) packed between two calls: then ``x`` is written when
-    someone takes it. Whoever takes ``x`` may write into it until the next call of a kernel, which packs it anew;
-    `seen` is for those who only read. Arrays that were taken before that call may stay behind.
+    someone takes it. Whoever takes ``x`` may write into it until the next call of a kernel, which packs
+    it anew; `seen` is for those who only read. Arrays that were taken before that call may stay behind.
     """
 
     def __init__(self, x: dict[str, np.ndarray], work: dict[str, np.ndarray] | None = None):

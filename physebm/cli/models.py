@@ -60,11 +60,11 @@ def list_models(models) -> None:
 )
 @click.option(
     "--method", type=click.Choice(METHODS), default="heat-bath", show_default=True,
-    help="Update of the stages plan and numba.",
+    help="Update of the stages plan, numba and cuda.",
 )  # fmt: skip
 @click.option(
     "--chains", type=click.IntRange(1), default=1, show_default=True,
-    help="Chains that are swept together, for the stages plan and numba: many have other plans.",
+    help="Chains that are swept together, for the stages plan, numba and cuda: many have other plans.",
 )  # fmt: skip
 @click.option(
     "--set", "parameters", multiple=True, metavar="NAME=VALUE",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from physebm.schema import words
+
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-BACKENDS = click.Choice(["auto", "numba", "reference"])
+BACKENDS = click.Choice(words.BACKENDS)
 
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE",

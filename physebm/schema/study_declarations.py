@@ -50,7 +50,6 @@ REPLICA_OBSERVABLES = (
 
 FREE_ENERGY_OBSERVABLES = ("log_z", "log_likelihood", "free_energy", "entropy")
 SCHEDULE = ("discard", "sweeps", "every")
-BACKENDS = ("auto", "reference", "numba", "cuda")
 
 _STRICT = {"frozen": True, "forbid_unknown_fields": True, "kw_only": True}
 

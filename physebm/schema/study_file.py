@@ -35,7 +35,6 @@ from physebm.schema.plot_declarations import read_plots
 from physebm.schema.scan import read_scan
 from physebm.schema.study_checks import check_sections, check_study
 from physebm.schema.study_declarations import (
-    BACKENDS,
     SCHEDULE,
     ClampDeclaration,
     ObserveDeclaration,
@@ -46,6 +45,7 @@ from physebm.schema.study_declarations import (
 )
 from physebm.schema.study_tables import study_to_dict
 from physebm.schema.train_scan import check_train
+from physebm.schema.words import BACKENDS
 from physebm.schema.written import toml_text
 
 __all__ = [
@@ -146,9 +146,6 @@ def _study(raw: dict[str, Any], file: str, name: str, directory: str) -> StudyDe
     backend = raw.get("backend", "auto")
     if backend not in BACKENDS:
         raise StudyFileError(f"{file}: backend", got=backend, expected=BACKENDS)
-    if backend == "cuda":
-        hint = "this version has no CUDA kernels yet; the name is reserved"
-        raise StudyFileError(f"{file}: backend", got=backend, expected=BACKENDS[:-1], hint=hint)
     models_file = raw.get("models")
     if models_file is not None and not isinstance(models_file, str):
         raise StudyFileError(f"{file}: models", got=models_file, expected="a path, as a string")

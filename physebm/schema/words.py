@@ -3,5 +3,8 @@
 METHODS = ("heat-bath", "metropolis", "swendsen-wang", "wolff", "zero-temperature")
 """Updates of [sample], those of `lowering.pipeline`."""
 
-STAGES = ("model", "plan", "numba")
-"""What `show` prints: a physics note, the sweep plan, or the source of the kernel."""
+STAGES = ("model", "plan", "numba", "cuda")
+"""What `show` prints: a physics note, the sweep plan, or the source of a backend's kernel."""
+
+BACKENDS = ("auto", "numba", "cuda", "reference", "cuda-host")
+"""Where kernels run: `backends.select`."""

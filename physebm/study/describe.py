@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from physebm.backends.cuda.emit import emit, kernels_text
 from physebm.backends.numba_cpu.shown import source_of
 from physebm.errors import InputError
 from physebm.lowering.formula import TermText
@@ -17,7 +18,7 @@ _OPTIONS = ("value", "mean", "std", "low", "high", "p")
 
 
 def describe(loaded: Loaded, stage: str = "model", method: str = "heat-bath", chains: int = 1) -> str:
-    """One stage of a model as text: ``model`` (a physics note), ``plan`` or ``numba`` (source).
+    """One stage of a model as text: ``model`` (a physics note), ``plan``, ``numba`` or ``cuda``.
 
     Plan and source are those for `chains` chains of one realisation that are swept together.
     """
@@ -31,15 +32,23 @@ def describe(loaded: Loaded, stage: str = "model", method: str = "heat-bath", ch
             params = loaded.params()
             plan = plan_of(loaded, method, chains)
             source = source_of(plan, bind(plan, loaded.hamiltonian, params), chains)
-            name = loaded.hamiltonian.name
-            many = f" --chains {chains}" if chains > 1 else ""
-            head = (
-                f"# {source.name}.py: shared by every model of this structure, here {name}\n"
-                f"# regenerate: physebm show {name} --stage numba --method {method}{many}\n"
-            )
-            return head + source.text
+            return _head("#", f"{source.name}.py", loaded, stage, method, chains) + source.text
+        case "cuda":
+            plan = plan_of(loaded, method, chains)
+            head = _head("//", f"{emit(plan).name}.cu", loaded, stage, method, chains)
+            return f"{head}{kernels_text(plan)}"
         case _:
             raise InputError("--stage", got=stage, expected=STAGES)
+
+
+def _head(comment: str, file: str, loaded: Loaded, stage: str, method: str, chains: int) -> str:
+    """Two lines that say what a source is and how to print it."""
+    name = loaded.hamiltonian.name
+    many = f" --chains {chains}" if chains > 1 else ""
+    return (
+        f"{comment} {file}: shared by every model of this structure, here {name}\n"
+        f"{comment} regenerate: physebm show {name} --stage {stage} --method {method}{many}\n"
+    )
 
 
 def plan_of(loaded: Loaded, method: str = "heat-bath", chains: int = 1) -> SweepPlan:

@@ -133,6 +133,10 @@ def _emit_sequential(out: CWriter, plan: SweepPlan, m: int, move: BlockUpdate) -
 
 def _emit_old(out: CWriter, plan: SweepPlan, move: BlockUpdate) -> None:
     """The present state, where anything reads it."""
+    overlap = any(isinstance(plan.terms[t], Overlap) for t in move.reads)
+    decided_by_old = move.rule is not Rule.HEAT_BATH or move.decision in TABLED
+    if not (overlap or decided_by_old or move.order is Order.SEQUENTIAL):
+        return
     discrete = plan.groups[move.group].prior.discrete
     out(f"const {'i32' if discrete else 'double'} old = x{move.group}[i];")
 

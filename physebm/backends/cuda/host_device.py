@@ -1,9 +1,9 @@
 """The processor of this machine as a CUDA device: the same source, thread by thread, for proofs.
 
 A host C++ compiler builds the generated source behind ``host/shim.h`` (blocks one after the other, the
-threads of a block as fibers that meet at barriers). Arithmetic is contracted nowhere (``-ffp-contract=off``),
-so that a multiply-add is one only where the source says so. Slow: a way to prove kernels and to debug
-them on machines without a GPU (``--backend cuda-host``).
+threads of a block as fibers that meet at barriers). Nothing is contracted (``-ffp-contract=off``): a
+multiply-add is one only where the source says so. Slow: a way to prove kernels and to debug them on
+machines without a GPU (``--backend cuda-host``).
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def _with_launchers(source: Source) -> Source:
         taken = "".join(f", int64_t {each}" for each in names)
         given = "".join(f", {each}" for each in names)
         text += [
-            f'extern "C" int run_{name}(int blocks, int threads, uint32_t seed, const Parameters* p{taken})'
-            f" {{ return shim::launch(blocks, threads, seed, [=] {{ {name}(*p{given}); }}); }}"
+            f'extern "C" int run_{name}(int blocks, int threads, uint32_t seed, const Parameters* p'
+            f"{taken}) {{ return shim::launch(blocks, threads, seed, [=] {{ {name}(*p{given}); }}); }}"
         ]
     return Source(f"{source.stem}_host", "\n".join(text) + "\n", OPTIONS)
 

@@ -2,8 +2,8 @@
 
 One list, made from the plan, says the names, C types and shapes; the emitter writes it as a C struct
 with a comment per field, the loader fills it with sizes and addresses. All fields are eight bytes, so
-that the struct has no padding. An array that may differ from instance to instance (or from lane to lane)
-is followed by its *step*: elements from one row to the next, 0 where all share one row.
+that the struct has no padding. An array that may differ from instance to instance (or from lane to
+lane) is followed by its *step*: elements from one row to the next, 0 where all share one row.
 
 Names carry the group index g, the term index t or the move index m, as operands do
 (`physebm.lowering.operands`), so that models of one structure share the source.

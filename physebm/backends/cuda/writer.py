@@ -15,7 +15,7 @@ class CWriter(Writer):
     @contextmanager
     def braces(self, head: str, close: str = "}"):
         """``head {``, an indented body, and the closing brace."""
-        with self.block(f"{head} {{"):
+        with self.block(f"{head} {{".lstrip()):
             yield
         self(close)
 

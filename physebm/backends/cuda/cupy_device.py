@@ -1,0 +1,138 @@
+"""A GPU through CuPy: memory, and kernels compiled by NVRTC into CuPy's own disk cache.
+
+Everything that can go wrong with a device is told here in one message: what happened, what to do, and
+that the CPU does the same work (``--backend numba``).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+
+from physebm.backends.cuda.device import Function
+from physebm.backends.source import Source, write_once
+from physebm.errors import BackendError
+
+OLDEST = 70  # compute capability: warps whose threads advance independently, as kernels may assume
+OPTIONS = ("--std=c++17",)
+ON_THE_CPU = "or run on the processor: --backend numba"
+INSTALL = "pip install 'physebm[gpu]'"
+
+
+def why_unusable() -> str | None:
+    """Why no GPU can be used here, in one message; None where one can."""
+    try:
+        import cupy
+    except ImportError as error:
+        return f"backend 'cuda' needs CuPy ({error})\n  hint      {INSTALL}; {ON_THE_CPU}"
+    runtime = cupy.cuda.runtime
+    try:
+        if runtime.getDeviceCount() == 0:
+            return _told("no CUDA device is visible", "see CUDA_VISIBLE_DEVICES and nvidia-smi")
+        device = cupy.cuda.Device()
+        capability = int(device.compute_capability)
+        if capability < OLDEST:
+            name = runtime.getDeviceProperties(device.id)["name"].decode()
+            return _told(
+                f"{name} has compute capability {capability / 10:g}",
+                f"kernels need {OLDEST / 10:g} (Volta) or later",
+            )
+    except runtime.CUDARuntimeError as error:
+        return _told(
+            f"no CUDA device can be used: {error}",
+            "install or update the NVIDIA driver (see nvidia-smi), and a CuPy for its CUDA version",
+        )
+    return None
+
+
+def _told(what: str, hint: str) -> str:
+    return f"backend 'cuda': {what}\n  hint      {hint}; {ON_THE_CPU}"
+
+
+@contextmanager
+def _told_in_one_message(doing: str):
+    """Turn CuPy's errors into `BackendError`."""
+    import cupy
+
+    try:
+        yield
+    except cupy.cuda.memory.OutOfMemoryError as error:
+        told = _told(
+            f"out of device memory {doing}: {error}", "fewer chains or points per task; see estimate"
+        )
+        raise BackendError(told) from None
+    except (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError) as error:
+        told = _told(f"the device failed {doing}: {error}", "checkpoints are good: run again to resume")
+        raise BackendError(told) from None
+
+
+class CupyDevice:
+    """The current CUDA device.
+
+    Raises
+    ------
+    BackendError
+        where no GPU can be used; one message with the cause and what to do.
+    """
+
+    name = "cuda"
+    threads = 128
+
+    def __init__(self):
+        if (reason := why_unusable()) is not None:
+            raise BackendError(reason)
+
+    def upload(self, values: np.ndarray):
+        """A copy of `values` on the device."""
+        import cupy
+
+        with _told_in_one_message(f"taking {values.nbytes / 2**20:.0f} MiB"):
+            return cupy.asarray(np.ascontiguousarray(values))
+
+    def write(self, buffer, values: np.ndarray) -> None:
+        """Overwrite a buffer of the same shape and type."""
+        with _told_in_one_message("while writing"):
+            buffer.set(np.ascontiguousarray(values, dtype=buffer.dtype))
+
+    def room(self, shape: tuple[int, ...], dtype):
+        """Memory with anything in it."""
+        import cupy
+
+        with _told_in_one_message(f"making room for {shape}"):
+            return cupy.empty(shape, dtype)
+
+    def download(self, buffer) -> np.ndarray:
+        """A copy on the host; waits for the kernels before it."""
+        with _told_in_one_message("in a kernel"):
+            return buffer.get()
+
+    def address(self, buffer) -> int:
+        """Where the buffer begins."""
+        return buffer.data.ptr
+
+    def function(self, source: Source, kernel: str) -> Function:
+        """A kernel of a source, compiled by NVRTC or from CuPy's cache."""
+        entry = _module(source).get_function(kernel)
+
+        def run(blocks: int, threads: int, parameters: np.ndarray, further) -> None:
+            with _told_in_one_message(f"launching '{kernel}'"):
+                entry((blocks,), (threads,), (parameters.reshape(1), *further))
+
+        return run
+
+
+@cache
+def _module(source: Source):
+    import cupy
+
+    module = cupy.RawModule(code=source.text, options=OPTIONS)
+    try:
+        with _told_in_one_message("loading a module"):
+            module.compile()
+    except cupy.cuda.compiler.CompileException as error:
+        path = write_once(source, ".cu")
+        told = _told(f"NVRTC cannot compile {path}\n{error}", "please report this file and message")
+        raise BackendError(told) from None
+    return module

@@ -1,0 +1,72 @@
+"""Generated CUDA C: reviewed as text, shared by structure, and accepted by NVIDIA's compilers."""
+
+import pytest
+from compilers import compile_by_nvrtc, nvcc, nvrtc, resources
+from parity_cases import CASES, build
+from small_models import ZOO
+
+from physebm.backends.cuda.emit import emit, kernels_text
+from physebm.lowering.pipeline import Options, lower
+from physebm.study.models import load_model
+
+ARCHITECTURES = ("sm_80", "sm_90")
+REVIEWED = {
+    "edwards_anderson_3d": "heat-bath",
+    "hopfield": "zero-temperature",
+    "sk": "heat-bath",
+    "potts_2d": "swendsen-wang",
+    "potts_machine": "heat-bath",
+    "rbm_truncated_gaussian_hidden": "heat-bath",
+}
+MANY = ("ising_2d", "edwards_anderson_3d", "rbm", "sk", "hopfield", "potts_machine")
+
+
+def plan_of(name, method="heat-bath", chains=1, **parameters):
+    model = load_model(name, **parameters)
+    return lower(model.hamiltonian, Options.of(model.params(), method, chains))
+
+
+def structures() -> dict[str, str]:
+    """The source of every structure among the parity cases and the plans of many chains."""
+    plans = {f"{name} {method}": build(name, method).plan for name, method in CASES}
+    plans |= {f"{name}, many chains": plan_of(name, chains=4096) for name in MANY}
+    sources = {}
+    for title, plan in plans.items():
+        sources.setdefault(emit(plan).text, title)
+    return {title: text for text, title in sources.items()}
+
+
+SOURCES = structures()
+every_source = pytest.mark.parametrize("title", SOURCES)
+
+
+@pytest.mark.parametrize("name", REVIEWED)
+def test_the_generated_source_reads_as_reviewed(golden, name):
+    golden(f"cuda_{name}.cu.txt", kernels_text(plan_of(name, REVIEWED[name])))
+
+
+def test_models_of_one_structure_share_one_source():
+    assert emit(plan_of("ising_2d", L=8)) == emit(plan_of("ising_2d", L=64))
+    assert emit(plan_of("ising_2d")) == emit(plan_of("ising_3d"))
+    assert emit(plan_of("hopfield", P=3)) == emit(plan_of("hopfield", N=50, P=7))
+    assert emit(plan_of("sk", N=10)).name != emit(plan_of("hopfield", N=10)).name
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_model_emits_deterministic_text(name):
+    assert emit(plan_of(name)) == emit(plan_of(name))
+
+
+@pytest.mark.skipif(nvrtc() is None, reason="no NVRTC: pip install nvidia-cuda-nvrtc-cu12")
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@every_source
+def test_nvrtc_compiles_without_a_warning(title, architecture):
+    assert "warning" not in compile_by_nvrtc(SOURCES[title], architecture)
+
+
+@pytest.mark.skipif(nvcc() is None, reason="no nvcc: registers and spills are not checked")
+@every_source
+def test_no_kernel_spills_registers(title, tmp_path):
+    for kernel, (registers, spilled) in resources(SOURCES[title], "sm_90", tmp_path).items():
+        assert spilled == 0, f"{kernel} spills {spilled} bytes"
+        assert registers <= 128, f"{kernel} takes {registers} registers: few blocks per multiprocessor"
