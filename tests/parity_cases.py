@@ -3,8 +3,8 @@
 Every model of the zoo by heat bath; the other methods on one model of every (draw, decision, read).
 Integer models are held to equal bits. Of float models a discrete unit can differ only where a 32-bit
 uniform falls within rounding of its threshold: fields are float32 sums, exponentials of rows and of
-Potts units have relative errors of ``(2 + gap) 2^-23``, together below 1e-6 of p here. The pinned words do
-not meet that (about 5e4 decisions, a chance below 0.01). Continuous units agree to 1e-5.
+Potts units have relative errors of ``(2 + gap) 2^-23``, together below 1e-6 of p here. The pinned
+words do not meet that (about 5e4 decisions, a chance below 0.01). Continuous units agree to 1e-5.
 """
 
 import numpy as np

@@ -21,7 +21,6 @@ from physebm.lowering.plan import (
     Overlap,
     Quadratic,
     Rule,
-    Running,
     SweepPlan,
     Weights,
     words_per_unit,
@@ -135,7 +134,8 @@ def _emit_old(out: CWriter, plan: SweepPlan, move: BlockUpdate) -> None:
     """The present state, where anything reads it."""
     overlap = any(isinstance(plan.terms[t], Overlap) for t in move.reads)
     decided_by_old = move.rule is not Rule.HEAT_BATH or move.decision in TABLED
-    if not (overlap or decided_by_old or move.order is Order.SEQUENTIAL):
+    kept = move.order is Order.SEQUENTIAL and _running_reads(plan, move)
+    if not (overlap or decided_by_old or kept):
         return
     discrete = plan.groups[move.group].prior.discrete
     out(f"const {'i32' if discrete else 'double'} old = x{move.group}[i];")
@@ -208,10 +208,15 @@ def _emit_look_up(out: CWriter, plan: SweepPlan, m: int, move: BlockUpdate, word
     out(f"{target} = (i64){word} < table{m}[2 * index + (old > 0)] ? {high} : {low};")
 
 
+def _running_reads(plan: SweepPlan, move: BlockUpdate) -> list[int]:
+    """Reads of a block whose running quantities change when a unit moves."""
+    kept = {each.name for each in parameters(plan) if each.home is Home.WORK}
+    return [t for t in move.reads if f"work{t}" in kept]
+
+
 def _emit_running_updates(out: CWriter, plan: SweepPlan, move: BlockUpdate, new: str) -> None:
     g, q = move.group, plan.groups[move.group].prior.q
-    kept = {int(p.name[4:]) for p in parameters(plan) if p.home is Home.WORK}
-    reads = [t for t in move.reads if t in kept and isinstance(plan.terms[t], Running | Overlap)]
+    reads = _running_reads(plan, move)
     if not reads:
         return
     with out.braces(f"if ({new} != old)"):
