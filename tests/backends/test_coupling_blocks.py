@@ -18,6 +18,11 @@ def words(flags: np.ndarray) -> np.ndarray:
     return np.sum(flags * bits[:, None], axis=0, dtype=np.uint64)
 
 
+def rows_of(F: np.ndarray) -> np.ndarray:
+    """``[lane, unit]`` from ``[strip, lane, column]``."""
+    return F.transpose(1, 0, 2).reshape(F.shape[1], -1)
+
+
 @pytest.mark.parametrize("n", [1, 63, 64, 130])
 def test_strips_are_the_couplings_and_zeros(n):
     J = np.stack([couplings(n, seed) for seed in range(3)])
@@ -50,8 +55,8 @@ def test_fields_go_in_and_out():
     work = rng.normal(size=(20, 70)).astype(np.float32)
     lanes = rng.permutation(20)[:17]
     F = flips.fields_in(work, lanes, 17, 32)
-    assert F.ctypes.data % 64 == 0 and F.shape[1] >= 128 and F.strides[0] // 64 % 2 == 1
-    assert np.array_equal(F[:17, :70], work[lanes])
+    assert F.ctypes.data % 64 == 0
+    assert np.array_equal(rows_of(F)[:17, :70], work[lanes])
     assert np.count_nonzero(F) == 17 * 70
     back = np.zeros_like(work)
     flips.fields_out(back, F, lanes, 17)
@@ -62,12 +67,12 @@ def test_fields_go_in_and_out():
 def test_margins_are_fields_of_units_side_by_side():
     """``c F + constants - noise``, the fields transposed."""
     rng = np.random.default_rng(4)
-    F = rng.normal(size=(48, 144)).astype(np.float32)
+    F = rng.normal(size=(48, 64)).astype(np.float32)
     noise = rng.normal(size=(64, 48)).astype(np.float32)
     c, h = rng.normal(size=(2, 48)).astype(np.float32), rng.normal(size=140)
     G = np.empty((64, 48), np.float32)
-    decide.margins_of(G, F, noise, c[0], 64)
-    np.testing.assert_allclose(G, c[0] * F[:, 64:128].T - noise, rtol=1e-6, atol=1e-6)
+    decide.margins_of(G, F, noise, c[0])
+    np.testing.assert_allclose(G, c[0] * F.T - noise, rtol=1e-6, atol=1e-6)
     before = G.copy()
     decide.add_constants(G, h, c[1], 70, 60)
     np.testing.assert_allclose(G[:60], before[:60] + np.outer(h[70:130], c[1]), rtol=1e-5, atol=1e-5)
@@ -120,11 +125,11 @@ def test_flips_are_added_to_all_fields(n, at_once):
     flips.add_flips(F, strips, block, words(moved), words(up), size, 60, steps, at_once)
     step = np.where(up, 2.0, -2.0) * moved
     added = step[:60].T @ J[64 * block : 64 * block + 60].astype(float)
-    np.testing.assert_allclose(F[:size, :n], start + added[:size], rtol=1e-5, atol=1e-4)
-    assert np.count_nonzero(F[size:]) == 0
+    np.testing.assert_allclose(rows_of(F)[:size, :n], start + added[:size], rtol=1e-5, atol=1e-4)
+    assert np.count_nonzero(F[:, size:]) == 0
     alone = flips.fields_in(start, lanes[7:8], 1, 16)
     flips.add_flips(alone, strips, block, words(moved)[7:], words(up)[7:], 1, 60, steps, 1)
-    assert np.array_equal(alone[0], F[7])
+    assert np.array_equal(alone[:, 0], F[:, 7])
 
 
 @pytest.mark.parametrize("states", [(-1.0, 1.0), (0.0, 1.0)])
@@ -136,4 +141,5 @@ def test_fields_anew(states):
     F = flips.fields_in(np.ones((17, n), np.float32), lanes, 17, 32)
     ups = flips.states_in(x, states[1], lanes, 17, 32)
     flips.fields_of(F, ups, strips, 17, n, np.array(states, np.float32))
-    np.testing.assert_allclose(F[:17, :n], x @ couplings(n).astype(float), rtol=1e-5, atol=1e-4)
+    expected = x @ couplings(n).astype(float)
+    np.testing.assert_allclose(rows_of(F)[:17, :n], expected, rtol=1e-5, atol=1e-4)

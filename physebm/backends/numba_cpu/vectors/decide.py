@@ -77,12 +77,11 @@ def _margin_square(typing, G, noise, row, F, dF, c):
 
 
 @njit(nogil=True, error_model="numpy")
-def margins_of(G, F, noise, c, first):
-    """``G[b, lane] = c[lane] F[lane, first + b] - noise[b, lane]`` of 64 units."""
+def margins_of(G, F, noise, c):
+    """``G[b, lane] = c[lane] F[lane, b] - noise[b, lane]`` of 64 units."""
     row = 4 * G.shape[1]
     for place_ in range(0, G.shape[1], LANES):
-        lanes = 4 * place_
-        fields = F.ctypes.data + F.strides[0] * place_ + 4 * first
+        lanes, fields = 4 * place_, F.ctypes.data + F.strides[0] * place_
         for b in range(0, G.shape[0], LANES):
             _margin_square(
                 G.ctypes.data + row * b + lanes, noise.ctypes.data + row * b + lanes, row,

@@ -143,7 +143,7 @@ def _emit_coupling_block(out: Writer, plan: SweepPlan, t: int, distance: float) 
     """A chunk of units with running fields; sequential order numbers the units as the file does."""
     out("start = 64 * chunk")
     out("units = min(64, x0.shape[1] - start)")
-    out(f"margins_of(gap, F, noise, c[{t}], start)")
+    out(f"margins_of(gap, F[chunk], noise, c[{t}])")
     for other in plan.moves[0].reads:
         read = plan.terms[other]
         if isinstance(read, Constant) and read.weights is Weights.UNIT:

@@ -1,9 +1,10 @@
 """States and running fields of a tile; the flips of a block of 64 units added to them, lane by lane.
 
-States are bits: a word of 64 per block and lane. Fields are rows of a lane, ``F[lane, unit]``, for few
-units of a lane move at once (a quarter of them in the SK model at T = 1), and others in each lane. Sums
-over the flips of a block stay in registers; every field is read and written once per block. The order
-of the additions is that of the units in every lane, so no bit of a lane depends on the others.
+States are bits: a word of 64 per block and lane. Fields are numbers of a lane side by side, for few
+units of a lane move at once (a quarter of them in the SK model at T = 1), and others in each lane: in
+strips of 64 units, ``F[strip, lane, column]``, as the couplings are. Sums over the flips of a block
+stay in registers; every field is read and written once per block. The order of the additions is that
+of the units in every lane, so no bit of a lane depends on the others.
 """
 
 from __future__ import annotations
@@ -64,20 +65,15 @@ def states_out(x, ups, states, lanes, size):
 
 @njit(nogil=True, error_model="numpy")
 def fields_in(work, lanes, size, width):
-    """``F[lane, unit]`` of a tile, zero for further lanes and for units up to a multiple of 64.
-
-    Rows are an odd number of cache lines long: of a power of two, all rows would fall on the same few
-    places of the cache.
-    """
-    numbers = _LINE // 4
-    row = (work.shape[1] + 63) // 64 * 64 + numbers
-    room = np.zeros(width * row + numbers, np.float32)
+    """``F[strip, lane, column]`` of a tile, zero for further lanes and units; at whole cache lines."""
+    strips, numbers = (work.shape[1] + _STRIP - 1) // _STRIP, _LINE // 4
+    room = np.zeros(strips * width * _STRIP + numbers, np.float32)
     skip = (-room.ctypes.data // 4) % numbers
-    F = room[skip : skip + width * row].reshape(width, row)
+    F = room[skip : skip + strips * width * _STRIP].reshape(strips, width, _STRIP)
     for place_ in range(size):
         fields = work[lanes[place_]]
         for i in range(fields.shape[0]):
-            F[place_, i] = fields[i]
+            F[i // _STRIP, place_, i % _STRIP] = fields[i]
     return F
 
 
@@ -87,7 +83,7 @@ def fields_out(work, F, lanes, size):
     for place_ in range(size):
         fields = work[lanes[place_]]
         for i in range(fields.shape[0]):
-            fields[i] = F[place_, i]
+            fields[i] = F[i // _STRIP, place_, i % _STRIP]
 
 
 @contextmanager
@@ -109,37 +105,31 @@ def _set_bits(builder, word):
 def _added_rows(strips: int):
     """An intrinsic for ``f += sum_b (new_b - old_b) J[b]`` of one lane over some strips.
 
-    Addresses of f and of the first strip's row 0; words of 64 bits that say which units moved and which
-    are up now; and the address of two steps, down and up.
+    Addresses of f in the first strip, with the bytes to the next one; of row 0 of the couplings there;
+    words of 64 bits that say which units moved and which are up now; and the address of two steps, down
+    and up.
     """
-    vectors = _STRIP // LANES
-    offsets = [
-        (4 * (_STRIP * s + LANES * v), _PIECE * s + 4 * LANES * v)
-        for s in range(strips)
-        for v in range(vectors)
-    ]
+    places = [(s, 4 * LANES * v) for s in range(strips) for v in range(_STRIP // LANES)]
 
     def code(context, builder, signature, arguments):
-        f, J, moved, ups, steps = arguments
-        sums = [
-            cgutils.alloca_once_value(builder, load(builder, place(builder, f, at)))
-            for at, _ in offsets
-        ]
+        f, df, J, moved, ups, steps = arguments
+        at = [place(builder, f, builder.mul(df, INDEX(s)), offset) for s, offset in places]
+        sums = [cgutils.alloca_once_value(builder, load(builder, here)) for here in at]
         with _set_bits(builder, moved) as unit:
             up = builder.and_(builder.lshr(ups, unit), INDEX(1))
             step = load(builder, place(builder, steps, builder.mul(up, INDEX(4))), SINGLE)
             step = spread(builder, step)
             row = place(builder, J, builder.mul(unit, INDEX(4 * _STRIP)))
-            for (_, offset), sum_ in zip(offsets, sums):
-                J_part = load(builder, place(builder, row, offset))
+            for (s, offset), sum_ in zip(places, sums):
+                J_part = load(builder, place(builder, row, _PIECE * s + offset))
                 builder.store(multiply_add(builder, J_part, step, builder.load(sum_)), sum_)
-        for (at, _), sum_ in zip(offsets, sums):
-            store(builder, builder.load(sum_), place(builder, f, at))
+        for here, sum_ in zip(at, sums):
+            store(builder, builder.load(sum_), here)
         return context.get_dummy_value()
 
     @intrinsic
-    def rows(typing, f, J, moved, ups, steps):
-        return types.void(types.intp, types.intp, types.uint64, types.uint64, types.intp), code
+    def rows(typing, f, df, J, moved, ups, steps):
+        return types.void(*[types.intp] * 3, types.uint64, types.uint64, types.intp), code
 
     return rows
 
@@ -154,7 +144,7 @@ def add_flips(F, strips, block, moved, ups, size, count, steps, at_once=AT_ONCE)
     Parameters
     ----------
     F
-        Fields of a tile `[lane, unit]`, of which the first `size` lanes are changed.
+        Fields of a tile ``[strip, lane, column]``, of which the first `size` lanes are changed.
     strips
         Couplings ``[block, strip, b, column]``.
     moved, ups
@@ -180,16 +170,16 @@ def add_flips(F, strips, block, moved, ups, size, count, steps, at_once=AT_ONCE)
             bits = moved[place_] & units
             if bits == 0:
                 continue
-            f = F.ctypes.data + F.strides[0] * place_ + 4 * _STRIP * strip
+            f = F.ctypes.data + F.strides[0] * strip + F.strides[1] * place_
             if together == 2:
-                _two_strips(f, J, bits, ups[place_], steps.ctypes.data)
+                _two_strips(f, F.strides[0], J, bits, ups[place_], steps.ctypes.data)
             else:
-                _one_strip(f, J, bits, ups[place_], steps.ctypes.data)
+                _one_strip(f, F.strides[0], J, bits, ups[place_], steps.ctypes.data)
 
 
 @njit(nogil=True, error_model="numpy")
 def fields_of(F, ups, strips, size, units, states):
-    """``F[lane] = sum_j x_j J[j]`` anew, from words of units that are up and from the two states."""
+    """Fields ``sum_j x_j J[j]`` anew, from words of units that are up and from the two states."""
     F[:] = 0
     every = np.full(ups.shape[1], _ALL)
     for block in range(strips.shape[0]):
