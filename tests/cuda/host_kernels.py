@@ -5,7 +5,7 @@ import pytest
 
 from physebm.backends.cuda.emit import library_text
 from physebm.backends.cuda.host_device import HostDevice, compiler
-from physebm.backends.cuda.load import CudaKernels
+from physebm.backends.cuda.load import CudaKernels, kernels_of
 from physebm.backends.source import Source
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler on this machine")
@@ -14,7 +14,7 @@ STRUCT = np.dtype([(name, np.uint64) for name in ("a", "b", "c", "out")] + [("n"
 
 
 def kernels(plan, threads=32, seed=1) -> CudaKernels:
-    return CudaKernels(plan, HostDevice(threads, seed))
+    return kernels_of(plan, HostDevice(threads, seed))
 
 
 def kernel_of(body: str, a: str = "double", out: str = "double") -> Source:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from physebm.backends.cuda.cupy_device import CupyDevice
-from physebm.backends.cuda.load import CudaKernels
+from physebm.backends.cuda.load import CudaKernels, kernels_of
 from physebm.lowering.plan import SweepPlan
 
 name = "cuda"
@@ -19,7 +19,7 @@ def compile(plan: SweepPlan) -> CudaKernels:
     BackendError
         where no GPU can be used, with the cause and what to do.
     """
-    return CudaKernels(plan, _device())
+    return kernels_of(plan, _device())
 
 
 @cache

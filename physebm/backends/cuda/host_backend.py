@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from physebm.backends.cuda.host_device import HostDevice
-from physebm.backends.cuda.load import CudaKernels
+from physebm.backends.cuda.load import CudaKernels, kernels_of
 from physebm.lowering.plan import SweepPlan
 
 name = "cuda-host"
@@ -11,4 +11,4 @@ name = "cuda-host"
 
 def compile(plan: SweepPlan) -> CudaKernels:
     """Kernels of a plan, built by the host's C++ compiler at the first call."""
-    return CudaKernels(plan, HostDevice())
+    return kernels_of(plan, HostDevice())

@@ -27,6 +27,11 @@ DTYPES = {
 }  # fmt: skip
 
 
+def kernels_of(plan: SweepPlan, device: Device) -> CudaKernels:
+    """Kernels of a plan on a device: a block of threads per lane, which every plan can have."""
+    return CudaKernels(plan, device)
+
+
 class OnDevice:
     """Configurations and running quantities of a state, by the name of their parameter."""
 
