@@ -107,7 +107,7 @@ def record(
         where an energy is not finite; names row and chain.
     """
     rows, draws = path.rows, sweeps // every
-    inner, table = _sampler(path, backend)
+    inner, table = _sampler(path, backend, chains)
     ladders, slots, lanes = _layout(rows, chains, key_of(seed, "tempered", *name))
     sampler = ParallelTempering(inner, ladders, table)
     cold = np.arange(chains) % 2 == 1
@@ -136,11 +136,10 @@ def record(
     return TemperedRun(energies, cold, trips, acceptance, early, measured)
 
 
-def _sampler(path: Path, backend: Backend) -> tuple[PlanSampler, Coefficients]:
+def _sampler(path: Path, backend: Backend, chains: int) -> tuple[PlanSampler, Coefficients]:
     """The heat bath over all rows, and behind them the row of the quench."""
-    arrays = path.params.arrays.items()
-    integers = frozenset(slot for slot, x in arrays if x.dtype == np.int8)
-    plan = lower(path.hamiltonian, Options("heat-bath", integers))
+    lanes = chains * (path.rows + 1)
+    plan = lower(path.hamiltonian, Options.of(path.params, lanes=lanes))
     last = path.coefficients.value[-1:]
     # a colder row of continuous units need not have a normalisable weight
     colder = COLDER if all(group.prior.discrete for group in path.hamiltonian.groups) else 1.0

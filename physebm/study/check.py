@@ -1,6 +1,7 @@
 """`physebm check`: a model's compiled kernels against exact enumeration of its small instance.
 
-For every legal method, and for heat bath inside replica exchange ("tempering"),
+For every legal method, and for heat bath inside replica exchange ("tempering"), with the plan for few
+chains and, where it is another, with that for many,
 
     energies     kernels' term energies against the definition (`model.energy`)
     reference    single sweeps of the compiled kernels against the reference, unit by unit
@@ -32,6 +33,7 @@ from physebm.lowering.pipeline import Options, lower
 from physebm.lowering.plan import TABLED, ClusterMove, SweepPlan
 from physebm.lowering.positive import check_positive_form
 from physebm.model import energy
+from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
 from physebm.rng.streams import key_of
 from physebm.sampling import initial
@@ -136,7 +138,7 @@ def check_model(
     for method in methods:
         name = "heat-bath" if method == "tempering" else method
         try:
-            plans = _plans(hamiltonian, params, name, method == "tempering")
+            plans = _plans(loaded.hamiltonian, hamiltonian, params, name, method == "tempering")
             launches = [launch(p, bind(p, hamiltonian, params), coefficients) for p in plans]
         except LoweringError as error:
             refused.append((method, error.hint or str(error)))
@@ -163,9 +165,17 @@ def check_model(
     )
 
 
-def _plans(hamiltonian, params: Params, name: str, tempered: bool) -> list[SweepPlan]:
-    """How few and how many chains are swept, where that differs; of tempering that for many alone."""
-    few, many = (lower(hamiltonian, Options.of(params, name, lanes)) for lanes in (1, MANY))
+def _plans(
+    full: Hamiltonian, small: Hamiltonian, params: Params, name: str, tempered: bool
+) -> list[SweepPlan]:
+    """How few and how many chains are swept, where that differs; of tempering that for many alone.
+
+    Many chains of the small instance lie as those of the model at its own size do.
+    """
+    few, many = (lower(small, Options.of(params, name, lanes)) for lanes in (1, MANY))
+    studied = lower(full, Options.of(params, name, MANY))
+    if (studied.terms, studied.moves) == (many.terms, many.moves):
+        many = replace(many, layout=studied.layout)
     return [many] if tempered else [few, *([many] if many != few else [])]
 
 

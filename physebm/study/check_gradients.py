@@ -3,7 +3,7 @@
 Two rows: "gradient, log Z" holds the exact statistics S against finite differences of log Z (less the
 log-normalisers of continuous priors, which cancel in a gradient); "gradient, sampled" holds S of exact
 samples that the compiled kernels have swept, hidden units integrated where they factorise, against
-the exact S, by the largest |t| over all entries.
+the exact S, by the largest |t| over all entries. The plan is that of a training with as many chains.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _nudged(params: Params, slot: str, place: tuple[int, ...], by: float, mirror
 def sampled(exact: Exact, params: Params, backend: str, seed: int) -> Found:
     """Largest |t| of the sampled statistics, and the probability of a larger one by chance."""
     H, slots = exact.hamiltonian, trained_slots(exact.hamiltonian)
-    plan = lower(H, Options("heat-bath", frozenset()))
+    plan = lower(H, Options.of(params, lanes=LANES, changing=slots))
     bound = launch(plan, bind(plan, H, params), exact.coefficients)
     key = key_of(seed, "check", "gradient")
     state = initial.empty(plan, LANES)

@@ -17,7 +17,7 @@ from physebm.backends.select import select
 from physebm.errors import StudyFileError
 from physebm.lowering.operands import Operands, bind
 from physebm.lowering.pipeline import Options, lower
-from physebm.lowering.plan import SweepPlan
+from physebm.lowering.plan import Layout, SweepPlan
 from physebm.lowering.positive import check_positive_form
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params, stack
@@ -30,6 +30,9 @@ from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays
 from physebm.study.grid import Point, Task
 from physebm.study.measure import Subject
+
+# Layouts that know no held units.
+ALL_FREE = (Layout.PLANES, Layout.VECTORS)
 
 
 @dataclass
@@ -75,7 +78,7 @@ def prepare(
     params = stack([params_of(study, cell[0], trained or {}) for cell in task.cells])
     coefficients, rung_of_point = _rungs(task, method)
     check_positive_form(hamiltonian, params, coefficients)
-    plan = lower(hamiltonian, Options.of(params, method, lanes_together(study, task)))
+    plan = plan_for(hamiltonian, params, method, lanes_together(study, task), bool(study.clamp))
     operands = bind(plan, hamiltonian, params, colours=study.sample.colours)
     instance = np.repeat(np.arange(len(task.cells)), [len(cell) for cell in task.cells])
     kernels = select(backend).compile(plan)
@@ -96,14 +99,21 @@ def prepare(
 def lanes_together(study: StudyDeclaration, task: Task) -> int:
     """Chains of one model that are swept together; with tempering at all its temperatures.
 
-    Nothing else counts, so that further values on an axis change no bit of the others. Held units are
-    known to the layout of few lanes only.
+    Nothing else counts, so that further values on an axis change no bit of the others.
     """
-    if study.clamp:
-        return 1
     if study.tempering is None:
         return study.sample.chains
     return study.sample.chains * max(len({p.temperature for p in cell}) for cell in task.cells)
+
+
+def plan_for(
+    hamiltonian: Hamiltonian, params: Params, method: str, lanes: int, held: bool
+) -> SweepPlan:
+    """The plan for some lanes of one instance; for few where units are held and many know no such."""
+    plan = lower(hamiltonian, Options.of(params, method, lanes))
+    if held and plan.layout in ALL_FREE:
+        return lower(hamiltonian, Options.of(params, method))
+    return plan
 
 
 def params_of(study: StudyDeclaration, point: Point, trained: Mapping[int, Path]) -> Params:

@@ -100,19 +100,18 @@ def _inefficiency(hamiltonian: Hamiltonian, x: np.ndarray) -> float:
 
 def teacher_sampler(declared, loaded: Loaded, params: Params, seed, realisation, backend):
     """A sampler, its lanes (tempered: one ladder per chain) and plan."""
-    integers = frozenset(name for name, x in params.arrays.items() if x.dtype == np.int8)
-    plan = lower(loaded.hamiltonian, Options("heat-bath", integers))
     own = [part for name in sorted(declared.set) for part in (name, declared.set[name].text)]
     address = ("teacher", declared.model, *own, declared.temperature, realisation)
     row, factors = loaded.coefficients([declared.temperature]), np.ones(1)
     if declared.tempering:
         factors = _factors(declared, loaded.hamiltonian, params, row, seed, address, backend)
     coefficients = scaled(loaded.hamiltonian, row, factors)
+    rungs, chains = len(factors), declared.chains
+    plan = lower(loaded.hamiltonian, Options.of(params, lanes=rungs * chains))
     operands = bind(plan, loaded.hamiltonian, params)
     kernels = select(backend).compile(plan)
     key = key_of(seed, *address)
     keys = np.array([key], dtype=np.uint32)
-    rungs, chains = len(factors), declared.chains
     count = rungs * chains
     zeros = np.zeros(count)
     lanes = Lanes(zeros, zeros, np.arange(count), np.repeat(keys, count, axis=0))

@@ -21,7 +21,6 @@ from physebm.data.raw import native_numbers
 from physebm.errors import InputError, ResultFileError
 from physebm.free_energy.likelihood import log_partition, prior_constant, visible_potential
 from physebm.lowering.operands import bind
-from physebm.lowering.pipeline import Options, lower
 from physebm.model.conditionals import Conditionals
 from physebm.model.energy import square_weights
 from physebm.model.hamiltonian import Hamiltonian
@@ -39,6 +38,7 @@ from physebm.storage.dataset import record_of
 from physebm.storage.netcdf import open_group
 from physebm.storage.training import sample_shape
 from physebm.study.held_values import held_values
+from physebm.study.setup import plan_for
 from physebm.study.trained_point import chosen_point, read_update, refuse_diverged
 from physebm.study.visible_data import visible_states
 
@@ -190,7 +190,7 @@ class Trained:
         if not number or not 0.0 < temperature < np.inf:
             raise InputError("generate: temperature", got=temperature, expected="a number above 0")
         H = self.hamiltonian
-        plan = lower(H, Options("heat-bath", frozenset()))
+        plan = plan_for(H, self.params, "heat-bath", samples, bool(clamp))
         operands = bind(plan, H, self.params)
         coefficients = self.loaded.coefficients([temperature])
         own = [word for axis in sorted(self.point) for word in (axis, self.point[axis])]

@@ -14,6 +14,7 @@ from physebm.schema.model_file import read_models
 from physebm.study import check
 from physebm.study.check import check_model
 from physebm.study.check_report import format_report
+from physebm.study.models import models_of
 
 
 @pytest.fixture
@@ -37,6 +38,28 @@ def test_correct_kernels_pass(name, methods, few_lanes):
     titles = {row.what.split(",")[0] for row in report.rows}
     assert {"energies", "reference", "stationary", "ergodic"} <= titles
     assert {row.method for row in report.rows} | {name for name, _ in report.refused} == set(methods)
+
+
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [
+        ("edwards_anderson_2d", "planes"),
+        ("sk", "vectors"),
+        ("potts_machine", "gathers"),
+        ("rbm", "tiles"),
+    ],
+)
+def test_plans_for_few_and_for_many_chains_are_checked(name, layout, few_lanes):
+    """Potts machines gather from five states on; three of the small instance do as those of studies."""
+    model = load(models_of()[name])
+    assert load(models_of()["potts_machine"], models_of()["potts_machine"].small).env["q"] == 3
+    report = check_model(model, methods=("heat-bath", "tempering"), temperatures=(2.0,))
+    assert report.passed, format_report(report)
+    rows = [row for row in report.rows if row.method == "heat-bath" and "gradient" not in row.what]
+    fast = [row for row in rows if row.what.endswith(f", {layout}")]
+    assert 2 * len(fast) == len(rows) and len(fast) >= 5
+    # the row of tempering is that of many chains alone, which its title need not say
+    assert any(row.method == "tempering" for row in report.rows)
 
 
 def test_the_reference_backend_can_be_checked_too(few_lanes):
