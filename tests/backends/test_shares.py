@@ -18,7 +18,7 @@ from small_models import small
 
 from physebm.backends.base import LaneState
 from physebm.backends.numba_cpu import load
-from physebm.backends.numba_cpu.runs import shares
+from physebm.backends.numba_cpu.runs import kept, shares
 from physebm.backends.numba_cpu.runs.meeting import meet, share_of
 from physebm.backends.numba_cpu.runs.words import chunk_words
 from physebm.rng.philox import philox4x32
@@ -91,6 +91,50 @@ def test_thresholds_by_list_are_those_by_table(method, monkeypatch):
     assert all(np.array_equal(states[0], x) for x in states)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("name", ["ising_2d", "edwards_anderson_3d", "random_regular_spin_glass"])
+def test_states_that_are_kept_are_those_that_are_seen_and_written(name, count, shared, monkeypatch):
+    """Configurations taken, written, copied and exchanged between calls, and lanes that change."""
+    monkeypatch.setattr(kept, "KEPT_POSITIONS", 0)
+    shared(count)
+    model = small(name, "heat-bath", (0.7, 2.0), 2, **CASES[name])
+    lanes, group = model.lanes(4, seed=2), model.plan.groups[0].name
+    a = model.random_state(lanes)
+    b = a.copy()
+    kernels, definition = model.kernels(), model.kernels("reference")
+    assert np.array_equal(
+        kernels.energies(a, lanes, model.launch), definition.energies(b, lanes, model.launch)
+    )
+    for first in range(9):
+        E = kernels.sweep(a, lanes, model.launch, first, 1)
+        assert np.array_equal(E, definition.sweep(b, lanes, model.launch, first, 1))
+        if first in (1, 2):
+            assert a.packed_is_current
+            assert np.array_equal(a.seen[group], b.x[group])
+        if first == 3:
+            a.x[group][:, 4] *= -1
+            b.x[group][:, 4] *= -1
+            F = kernels.energies(a, lanes, model.launch)
+            assert np.array_equal(F, definition.energies(b, lanes, model.launch))
+        if first == 4:
+            a = a.copy()
+        if first == 5:
+            lanes.instance[:] = lanes.instance[::-1].copy()
+            lanes.rung[:] = lanes.rung[::-1].copy()
+        if first == 6:
+            a.x = {group: b.x[group].copy()}
+    assert np.array_equal(a.x[group], b.x[group])
+
+
+def test_large_lattices_are_kept_and_small_ones_are_not():
+    for L, keeps in ((64, False), (256, True)):
+        model = small("ising_2d", L=L)
+        lanes = model.lanes(1)
+        state = model.random_state(lanes)
+        model.kernels().sweep(state, lanes, model.launch, 0, 1)
+        assert state.packed_is_current is keeps
+
+
 def test_calls_from_several_threads_do_not_block_each_other(monkeypatch):
     """Two threads of the pool, four callers at once that want both."""
     with ThreadPoolExecutor(2) as pool, ThreadPoolExecutor(4) as callers:
@@ -132,7 +176,7 @@ def test_nobody_goes_on_before_all_have_met(monkeypatch):
     with ThreadPoolExecutor(3) as pool:
         monkeypatch.setattr(shares, "thread_pool", lambda: pool)
         read = np.full((3, 300), -1)
-        shares.together(_rounds, 3, np.zeros(1, np.int64), np.full(3, -1), read)
+        shares.together(_rounds, 3, 3, np.zeros(1, np.int64), np.full(3, -1), read)
     assert np.array_equal(read, np.tile(np.arange(300), (3, 1)))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from physebm.backends.numba_cpu.blocks import draws_of, emit_block, row_drawn, title
 from physebm.backends.numba_cpu.driver import emit_driver
 from physebm.backends.numba_cpu.energies import emit_energy
-from physebm.backends.numba_cpu.runs.emit import emit_run_lane
+from physebm.backends.numba_cpu.runs.emit import emit_give, emit_run_lane
 from physebm.backends.numba_cpu.runs.places import is_in_runs
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles.emit import by_matrix_unit, emit_tiles, is_tiled, takes_subsets
@@ -44,6 +44,7 @@ LIBRARY = (
     "tiles/normal_rows",
     "runs/sweep",
     "runs/decide",
+    "runs/draw",
     "runs/words",
     "runs/meeting",
     "vectors/noise",
@@ -54,6 +55,7 @@ LIBRARY = (
     "vectors/dense",
     "vectors/decide",
     "vectors/flips",
+    "vectors/sign_tables",
     "vectors/overlap_sums",
     "vectors/pattern_draws",
 )
@@ -84,7 +86,7 @@ def emit(plan: SweepPlan) -> Source:
             native = "plane_products" if by_matrix_unit(plan) else "subset_sums"
             out(f"from physebm.native.{native} import *")
     if is_in_runs(plan):
-        for part in ("sweep", "decide", "words", "meeting"):
+        for part in ("sweep", "decide", "draw", "words", "meeting"):
             out(f"from physebm.backends.numba_cpu.runs.{part} import *")
     if plan.layout is Layout.VECTORS:
         for part in LIBRARY:
@@ -101,6 +103,10 @@ def emit(plan: SweepPlan) -> Source:
         out()
         out()
         emit_driver(out, plan, names)
+        if is_in_runs(plan):
+            out()
+            out()
+            emit_give(out)
     library = [Path(__file__).parent / f"{name}.py" for name in LIBRARY]
     library += [Path(__file__).parents[2] / "native" / f"{name}.py" for name in NATIVE]
     return Source("sweep_numba", out.text(), tuple(path.read_text() for path in library))

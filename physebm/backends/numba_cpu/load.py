@@ -16,8 +16,9 @@ from physebm.backends.numba_cpu.planes.load import PlanesKernels
 from physebm.backends.numba_cpu.potts.emit import is_gathered
 from physebm.backends.numba_cpu.potts.load import GatherKernels
 from physebm.backends.numba_cpu.runs.decide import looks_up
+from physebm.backends.numba_cpu.runs.kept import rows_for
 from physebm.backends.numba_cpu.runs.places import is_in_runs, threshold_list
-from physebm.backends.numba_cpu.runs.shares import scratch_for, shares_for, together
+from physebm.backends.numba_cpu.runs.shares import shares_for, together
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles.emit import is_tiled, tile_size
 from physebm.backends.numba_cpu.tiling import tiles_of
@@ -47,7 +48,7 @@ class NumbaKernels:
         self.plan = plan
         self._signature: Signature = signature(plan)
         self._arguments = (*self._signature.all, *derived_names(plan))
-        self._sweep = module.sweep
+        self._module, self._sweep = module, module.sweep
         self._tiled = is_tiled(plan)
         self._vectors = plan.layout is Layout.VECTORS
         self._runs = is_in_runs(plan)
@@ -96,18 +97,13 @@ class NumbaKernels:
             return self._rows._call(state, lanes, launch, first, count, rebuild)
         if self._launch is not launch:
             self._launch, self._fixed = launch, self._fixed_arguments(launch)
-        shares = shares_for(self._fixed, len(lanes), count) if self._runs else 1
-        E = np.zeros((shares, len(lanes), len(self.plan.terms)))
+        if self._runs:
+            return self._call_in_runs(state, lanes, launch, first, count)
+        E = np.zeros((len(lanes), len(self.plan.terms)))
         shared = (
             first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
-            launch.coefficients.value, E if self._runs else E[0],
-            *self._array_arguments(state, lanes),
+            launch.coefficients.value, E, *self._array_arguments(state.x, state.work, lanes),
         )  # fmt: skip
-        if self._runs:
-            shared = *scratch_for(self._fixed), *shared
-        if shares > 1:
-            together(self._sweep, shares, *shared)
-            return E.sum(axis=0)
         updates = len(lanes) * sum(group.size for group in self.plan.groups) * max(count, 1)
         threads = threads_for(updates, len(lanes))
         items = len(lanes)
@@ -115,10 +111,29 @@ class NumbaKernels:
             tiles = self._tiles_of(lanes.instance, threads)
             shared, items = (tiles, *shared), len(tiles)
             threads = min(threads, items)
-        if self._runs:
-            shared = 1, *shared
         in_slices(self._sweep, items, threads, *shared)
-        return E[0]
+        return E
+
+    def _call_in_runs(self, state, lanes, launch, first, count) -> np.ndarray:
+        """As `_call`, where threads may share a lane and states may stay in visiting order."""
+        group = self.plan.groups[0]
+        rows, fresh, kept = rows_for(state, lanes, group.name, self._fixed, self._module.give)
+        shares = shares_for(self._fixed, len(lanes), count)
+        E = np.zeros((shares, len(lanes), len(self.plan.terms)))
+        x = state.x if fresh else {group.name: rows.states}
+        shared = (
+            shares, np.zeros(1, np.int64), rows.states, fresh, kept, first, count, False,
+            lanes.instance, lanes.rung, lanes.walker, lanes.key, launch.coefficients.value, E,
+            *self._array_arguments(x, {}, lanes),
+        )  # fmt: skip
+        if shares > 1:
+            together(self._sweep, shares, *shared)
+        else:
+            threads = threads_for(len(lanes) * group.size * max(count, 1), len(lanes))
+            in_slices(self._sweep, len(lanes), threads, *shared)
+        if kept and (fresh or count):
+            state.keep(rows, ahead=count > 0)
+        return E.sum(axis=0)
 
     def _tiles_of(self, instance: np.ndarray, threads: int) -> np.ndarray:
         """The tiles of a call; those of the call before where its lanes are the same array."""
@@ -160,11 +175,11 @@ class NumbaKernels:
 
         return [source(name) for name in self._arguments]
 
-    def _array_arguments(self, state: LaneState, lanes: Lanes) -> list[np.ndarray]:
+    def _array_arguments(self, x, work, lanes: Lanes) -> list[np.ndarray]:
         held = {
             name: lanes.clamp.get(name, _NO_CLAMP) for kind, name in self._sources if kind == "held"
         }
-        by_kind = {"fixed": self._fixed, "work": state.work, "x": state.x, "held": held}
+        by_kind = {"fixed": self._fixed, "work": work, "x": x, "held": held}
         return [by_kind[kind][name] for kind, name in self._sources]
 
 

@@ -14,7 +14,7 @@ from numba import njit, types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-from physebm.backends.numba_cpu.runs.places import RUN
+from physebm.backends.numba_cpu.runs.places import LOOKUP, RUN
 from physebm.backends.numba_cpu.vector_code import INDEX, WORD, load, place, spread, store
 
 __all__ = ["decide_by_list", "decide_by_table", "decide_held"]
@@ -45,24 +45,36 @@ def _taken(builder, index, table):
     return taken
 
 
+def up_by_table(builder, index, words, table):
+    """Where ``word <= bound[index]`` and the index is open.
+
+    `table` is the address of 32 bounds and of a word whose bit is set where an index is open.
+    """
+    up = builder.icmp_unsigned("<=", words, _taken(builder, index, table))
+    open_ = spread(builder, load(builder, place(builder, table, 4 * LOOKUP), WORD), NUMBERS)
+    bit = ir.Constant(NUMBERS, [1] * RUN)
+    is_open = builder.and_(builder.lshr(open_, index), bit)
+    return builder.and_(up, builder.icmp_unsigned("==", is_open, bit))
+
+
+def store_states(builder, up, low, high, address):
+    """Sixteen new states to an address."""
+    low, high = spread(builder, low, BYTES), spread(builder, high, BYTES)
+    store(builder, builder.select(up, high, low), address, align=1)
+
+
 @intrinsic
 def _sixteen_by_table(typing, y, index, words, table, low, high):
-    """New states of sixteen positions: up where ``word <= bound[index]`` and index is `open`.
+    """New states of sixteen positions, by `up_by_table`.
 
-    Arguments are the addresses of sixteen int8 states, int32 indices and words, and of the table: 32
-    bounds, and a word whose bit is set where an index is open; the two states.
+    Arguments are the addresses of sixteen int8 states, int32 indices and words, and of the table; the
+    two states.
     """
 
     def code(context, builder, signature, arguments):
         y, index, words, table, low, high = arguments
         here, word = load(builder, index, NUMBERS), load(builder, words, NUMBERS)
-        up = builder.icmp_unsigned("<=", word, _taken(builder, here, table))
-        open_ = spread(builder, load(builder, place(builder, table, 4 * 32), WORD), NUMBERS)
-        bit = ir.Constant(NUMBERS, [1] * RUN)
-        is_open = builder.and_(builder.lshr(open_, here), bit)
-        up = builder.and_(up, builder.icmp_unsigned("==", is_open, bit))
-        low, high = spread(builder, low, BYTES), spread(builder, high, BYTES)
-        store(builder, builder.select(up, high, low), y, align=1)
+        store_states(builder, up_by_table(builder, here, word, table), low, high, y)
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 4, types.int8, types.int8), code
@@ -88,8 +100,7 @@ def _sixteen_by_list(typing, y, index, words, places, bounds, count, low, high):
             met = builder.icmp_unsigned("==", here, at)
             met = builder.and_(met, builder.icmp_unsigned("<=", word, bound))
             builder.store(builder.or_(builder.load(up), met), up)
-        low, high = spread(builder, low, BYTES), spread(builder, high, BYTES)
-        store(builder, builder.select(builder.load(up), high, low), y, align=1)
+        store_states(builder, builder.load(up), low, high, y)
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 6, types.int8, types.int8), code

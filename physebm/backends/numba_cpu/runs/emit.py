@@ -6,7 +6,7 @@ from physebm.backends.numba_cpu.blocks import draws_of, title
 from physebm.backends.numba_cpu.derived import derived_names
 from physebm.backends.numba_cpu.signature import Signature
 from physebm.backends.source import Writer
-from physebm.lowering.plan import Constant, Rule, SweepPlan, Weights
+from physebm.lowering.plan import Constant, Neighbours, Rule, SweepPlan, Weights
 from physebm.rng.streams import Purpose, last_word
 
 
@@ -19,13 +19,14 @@ def emit_run_lane(out: Writer, plan: SweepPlan, names: Signature) -> None:
     arguments = ", ".join([*names.all, *derived_names(plan)])
     out("@njit(nogil=True, error_model='numpy')")
     with out.block(
-        "def sweep_lane(share, shares, counter, y, first, count, rebuild, walker, k0, k1, c, E, "
-        f"{arguments}):"
+        "def sweep_lane(share, shares, counter, y, fresh, give, first, count, rebuild, walker, k0, k1, "
+        f"c, E, {arguments}):"
     ):
         out("words0 = np.zeros(64, np.uint32)")
         out("field, index = np.empty(64, np.int32), np.empty(64, np.int32)")
         out("begin, end = share_of(0, order0.shape[0], share, shares)")
-        out("states_in(y, x0, order0, begin, end)")
+        with out.block("if fresh:"):
+            out("states_in(y, x0, order0, begin, end)")
         out("meet(counter, shares)")
         with out.block("for t in range(first, first + count):"):
             out(f"# move 0: {title(plan, 0)}")
@@ -39,16 +40,28 @@ def emit_run_lane(out: Writer, plan: SweepPlan, names: Signature) -> None:
                         out(")")
                     _emit_decision(out, plan, move, f"np.int8({low}), np.int8({high})")
                 out("meet(counter, shares)")
-        out("states_out(x0, y, order0, begin, end)")
+        with out.block("if give:"):
+            out("states_out(x0, y, order0, begin, end)")
         for t in range(len(plan.terms)):
             _emit_energy(out, plan, t)
         out("meet(counter, shares)")
 
 
+def emit_give(out: Writer) -> None:
+    """``give``: kept states of some positions of all lanes back into configurations."""
+    out("@njit(cache=True, nogil=True, error_model='numpy')")
+    with out.block("def give(begin, end, x, states, order, instance):"):
+        with out.block("for lane in range(x.shape[0]):"):
+            out("k = instance[lane] if order.shape[0] > 1 else 0")
+            out("states_out(x[lane], states[lane], order[k], begin, end)")
+
+
 def _emit_decision(out: Writer, plan: SweepPlan, move, states: str) -> None:
     """The states of a chunk from its fields and words."""
-    out("index[:] = 0")
     out("copy_places(y, order0, chunk, copied0, copies0)")
+    if len(move.reads) == 1 and isinstance(plan.terms[move.reads[0]], Neighbours):
+        _emit_draw(out, plan, move, states)
+    out("index[:] = 0")
     for place, t in enumerate(move.reads):
         _emit_field(out, plan, t)
         out(f"index_further(index, field, np.int32(range0[{place}]))")
@@ -70,6 +83,21 @@ def _emit_decision(out: Writer, plan: SweepPlan, move, states: str) -> None:
         out(f"    {here}, places0.ctypes.data, bounds0.ctypes.data,")
         out(f"    places0.shape[0], {states}")
         out(")")
+
+
+def _emit_draw(out: Writer, plan: SweepPlan, move, states: str) -> None:
+    """The draw of a chunk in one, where units read their neighbours alone."""
+    t = move.reads[0]
+    weighted = plan.terms[t].weights is not Weights.UNIT
+    name = f"draw{'_weighted' if weighted else ''}"
+    name += "" if move.rule is Rule.HEAT_BATH else "_with_state"
+    weights = f"weight{t}" if weighted else "words0"
+    with out.block("if held0.shape[0] == 0 and lookup0.shape[0] > 0:"):
+        out(f"{name}(")
+        out(f"    y.ctypes.data, chunk, run{t}.ctypes.data, {weights}.ctypes.data, run{t}.shape[1],")
+        out(f"    words0.ctypes.data, lookup0.ctypes.data, np.int32(range0[0]), {states}")
+        out(")")
+        out("continue")
 
 
 def _emit_field(out: Writer, plan: SweepPlan, t: int) -> None:

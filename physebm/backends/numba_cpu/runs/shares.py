@@ -9,7 +9,6 @@ import numba
 import numpy as np
 
 from physebm.backends.numba_cpu.modules import thread_pool
-from physebm.backends.numba_cpu.runs.places import RUN
 
 # Waking a thread takes as long as 100,000 updates, a meeting as some hundred where every thread has a
 # core, and many more where it has not.
@@ -32,22 +31,15 @@ def shares_for(fixed: Mapping[str, np.ndarray], lanes: int, count: int) -> int:
     return max(1, min(threads, units // colours // SHARE_UNITS))
 
 
-def scratch_for(fixed: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The counter of a call's meetings, and the states of a lane in visiting order."""
-    positions = fixed["order0"].shape[1] + RUN + fixed["copied0"].shape[1]
-    return np.zeros(1, np.int64), np.empty(positions, np.int8)
-
-
 def together(function, shares: int, *arguments) -> None:
-    """``function(share, share + 1, shares, *arguments)`` of every share at the same time.
+    """``function(share, share + 1, *arguments)`` of every share at the same time.
 
     The shares of a call wait for each other, so that they must get threads of their own: they enter the
     queue of the pool, which has at least as many, next to each other.
     """
     with _starting:
         parts = [
-            thread_pool().submit(function, share, share + 1, shares, *arguments)
-            for share in range(shares)
+            thread_pool().submit(function, share, share + 1, *arguments) for share in range(shares)
         ]
     for part in parts:
         part.result()
