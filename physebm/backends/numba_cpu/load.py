@@ -23,7 +23,7 @@ from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles.emit import is_tiled, tile_size
 from physebm.backends.numba_cpu.tiling import tiles_of
 from physebm.backends.numba_cpu.vector_code import LANES
-from physebm.backends.numba_cpu.vectors.emit import LANES_OF_A_TILE
+from physebm.backends.numba_cpu.vectors.emit import lanes_of_a_tile
 from physebm.backends.reference_clusters import refuse_invalid
 from physebm.errors import StudyError
 from physebm.lowering.operands import Operands
@@ -139,7 +139,9 @@ class NumbaKernels:
         """The tiles of a call; those of the call before where its lanes are the same array."""
         of, cut_for, tiles = self._tiles
         if of is not instance or cut_for != threads:
-            size, step = (LANES_OF_A_TILE, LANES) if self._vectors else (tile_size(self.plan), 8)
+            size, step = tile_size(self.plan), 8
+            if self._vectors:
+                size, step = lanes_of_a_tile(self.plan), LANES
             tiles = tiles_of(instance, threads, size, step)
             self._tiles = instance, threads, tiles
         return tiles

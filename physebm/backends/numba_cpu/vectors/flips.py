@@ -46,10 +46,14 @@ FAR = 512  # units from which the couplings do not stay in the second cache
 def states_in(x, high, lanes, size, width):
     """Words of 64 bits ``[block, lane]``: which units are up; lanes beyond `size` repeat the first."""
     ups = np.zeros(((x.shape[1] + 63) // 64, width), np.uint64)
+    up = x.dtype.type(high)
     for place_ in range(width):
         row = x[lanes[place_ if place_ < size else 0]]
-        for i in range(row.shape[0]):
-            ups[i // 64, place_] |= uint64(row[i] == high) << uint64(i % 64)
+        for block in range(ups.shape[0]):
+            part, word = row[64 * block : 64 * (block + 1)], uint64(0)
+            for b in range(part.shape[0]):
+                word |= uint64(part[b] == up) << uint64(b)
+            ups[block, place_] = word
     return ups
 
 
@@ -59,8 +63,10 @@ def states_out(x, ups, states, lanes, size):
     low, high = x.dtype.type(states[0]), x.dtype.type(states[1])
     for place_ in range(size):
         row = x[lanes[place_]]
-        for i in range(row.shape[0]):
-            row[i] = high if (ups[i // 64, place_] >> uint64(i % 64)) & uint64(1) else low
+        for block in range(ups.shape[0]):
+            part, word = row[64 * block : 64 * (block + 1)], ups[block, place_]
+            for b in range(part.shape[0]):
+                part[b] = high if (word >> uint64(b)) & uint64(1) else low
 
 
 @njit(nogil=True, error_model="numpy")
@@ -72,8 +78,9 @@ def fields_in(work, lanes, size, width):
     F = room[skip : skip + strips * width * _STRIP].reshape(strips, width, _STRIP)
     for place_ in range(size):
         fields = work[lanes[place_]]
-        for i in range(fields.shape[0]):
-            F[i // _STRIP, place_, i % _STRIP] = fields[i]
+        for strip in range(strips):
+            part = fields[_STRIP * strip : _STRIP * (strip + 1)]
+            _copy(F[strip, place_], part, part.shape[0])
     return F
 
 
@@ -82,8 +89,15 @@ def fields_out(work, F, lanes, size):
     """The fields of the first `size` lanes."""
     for place_ in range(size):
         fields = work[lanes[place_]]
-        for i in range(fields.shape[0]):
-            fields[i] = F[i // _STRIP, place_, i % _STRIP]
+        for strip in range(F.shape[0]):
+            part = fields[_STRIP * strip : _STRIP * (strip + 1)]
+            _copy(part, F[strip, place_], part.shape[0])
+
+
+@njit(nogil=True, error_model="numpy")
+def _copy(y, x, count):
+    for k in range(count):
+        y[k] = x[k]
 
 
 @contextmanager

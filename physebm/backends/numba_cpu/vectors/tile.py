@@ -1,6 +1,6 @@
 """A tile of lanes side by side: what its sweep reads and writes, as ``[unit, lane]``.
 
-A tile holds up to 48 lanes of one instance, padded to whole vectors of sixteen. Lanes that fill the
+A tile holds some lanes of one instance, padded to whole vectors of sixteen. Lanes that fill the
 last vector repeat the first one and are dropped at the end.
 """
 
