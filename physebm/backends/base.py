@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -32,9 +32,7 @@ def state_dtype(prior: Prior):
 class Packed(Protocol):
     """Configurations in a form of a backend's own."""
 
-    def unpack(
-        self, configurations: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]
-    ) -> None:
+    def unpack(self, configurations: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]) -> None:
         """Write them into arrays ``{group: x[lane, unit]}``, and running quantities into `work`."""
 
 
@@ -157,6 +155,49 @@ class Kernels(Protocol):
 
     def energies(self, state: LaneState, lanes: Lanes, launch: Launch) -> np.ndarray:
         """Bare term energies ``E_lt`` in float64."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """The places of all ladders, ladder after ladder: who exchanges with whom.
+
+    Attributes
+    ----------
+    start
+        First slot of each ladder, and the number of slots.
+    row
+        Coefficient row of each slot.
+    key, chain
+        Per ladder: the 64-bit key ``[ladder, 2]`` and the chain number of its swap decisions.
+    """
+
+    start: np.ndarray
+    row: np.ndarray
+    key: np.ndarray
+    chain: np.ndarray
+
+
+@runtime_checkable
+class Exchanges(Protocol):
+    """Kernels that alternate sweeps and exchanges themselves, without the host in between."""
+
+    def temper(
+        self,
+        state: LaneState,
+        lanes: Lanes,
+        launch: Launch,
+        first: int,
+        every: int,
+        rounds: int,
+        slots: Slots,
+        statistics: dict[str, np.ndarray],
+    ) -> np.ndarray:
+        """`rounds` times: `every` sweeps, then one round of exchanges; `E_lt` afterwards.
+
+        The definition is `sampling.tempering`: sweep `first` is a multiple of `every`, the round after
+        sweep s has number ``s / every``. Changes ``lanes.rung`` and the arrays of `statistics` in
+        place.
+        """
 
 
 class Backend(Protocol):

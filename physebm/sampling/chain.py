@@ -8,11 +8,12 @@ state and of every random address, so that a run cut anywhere continues with the
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
-from physebm.backends.base import Kernels, Lanes, LaneState, Launch
+from physebm.backends.base import Exchanges, Kernels, Lanes, LaneState, Launch, Slots
 
 
 @dataclass
@@ -47,6 +48,32 @@ class PlanSampler:
         self.kernels.prepare(configurations, lanes, self.launch)
         energies = self.kernels.energies(configurations, lanes, self.launch)
         return ChainState(configurations, lanes, 0, energies)
+
+    @cached_property
+    def exchanges(self) -> bool:
+        """Whether the kernels do exchanges between rungs as well (`tempered`)."""
+        return isinstance(self.kernels, Exchanges)
+
+    def tempered(
+        self,
+        state: ChainState,
+        every: int,
+        rounds: int,
+        slots: Slots,
+        statistics: dict[str, np.ndarray],
+    ) -> ChainState:
+        """Advance by `rounds` times `every` sweeps and a round of exchanges; changes `statistics`."""
+        energies = self.kernels.temper(
+            state.configurations,
+            state.lanes,
+            self.launch,
+            state.sweep,
+            every,
+            rounds,
+            slots,
+            statistics,
+        )
+        return replace(state, sweep=state.sweep + every * rounds, energies=energies)
 
     def step(self, state: ChainState, sweeps: int) -> ChainState:
         """Advance every lane by `sweeps` sweeps at its own rung."""

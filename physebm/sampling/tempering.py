@@ -25,9 +25,10 @@ from functools import cached_property
 
 import numpy as np
 
-from physebm.backends.base import Lanes, LaneState
+from physebm.backends.base import Lanes, LaneState, Slots
 from physebm.model.params import Coefficients
 from physebm.rng.philox import philox4x32, uniform
+from physebm.rng.portable import exp_of_negative
 from physebm.rng.streams import Purpose, last_word
 from physebm.sampling.chain import ChainState, Sampler
 
@@ -82,6 +83,12 @@ class Ladders:
     def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
         even = self.position % 2 == 0
         return np.flatnonzero(~self.last & even), np.flatnonzero(~self.last & ~even)
+
+    @cached_property
+    def slots(self) -> Slots:
+        """The same as arrays that kernels read (`backends.base.Slots`)."""
+        start = np.append(np.flatnonzero(self.position == 0), len(self.row))
+        return Slots(start, self.row, self.key, self.chain)
 
     def pairs(self, parity: int) -> np.ndarray:
         """Lower slots of the neighbouring pairs of one parity."""
@@ -179,6 +186,13 @@ class ParallelTempering:
     def step(self, state: TemperingState, sweeps: int) -> TemperingState:
         """Advance by `sweeps`; exchanges happen at absolute sweeps divisible by `every`."""
         while sweeps > 0:
+            rounds = sweeps // self.every if state.sweep % self.every == 0 else 0
+            if rounds and getattr(self.inner, "exchanges", False):
+                state = self.inner.tempered(
+                    state, self.every, rounds, self.ladders.slots, self._statistics(state)
+                )
+                sweeps -= rounds * self.every
+                continue
             count = min(sweeps, self.every - state.sweep % self.every)
             state = self.inner.step(state, count)
             sweeps -= count
@@ -218,9 +232,13 @@ class ParallelTempering:
         state.flow += here == FROM_COLD
         state.visits += here > 0
 
+    @staticmethod
+    def _statistics(state: TemperingState) -> dict[str, np.ndarray]:
+        return {name: getattr(state, name) for name in STATISTICS}
+
     def checkpoint(self, state: TemperingState) -> dict[str, np.ndarray]:
         """The arrays beyond those of a chain state."""
-        return {name: getattr(state, name) for name in STATISTICS}
+        return self._statistics(state)
 
     def restore(self, state: TemperingState, arrays: Mapping[str, np.ndarray]) -> None:
         """Continue from `checkpoint`, in place."""
@@ -235,8 +253,11 @@ def acceptance(c_rt, row, E_lt, lane_of, lower) -> np.ndarray:
     `c_rt` is the coefficient table, `row` and `lane_of` are ``[slot]``, `E_lt` belongs to walkers.
     """
     difference = c_rt[row[lower]] - c_rt[row[lower + 1]]
-    work = np.einsum("pt,pt->p", difference, E_lt[lane_of[lower]] - E_lt[lane_of[lower + 1]])
-    return np.exp(np.minimum(work, 0.0))
+    energy = E_lt[lane_of[lower]] - E_lt[lane_of[lower + 1]]
+    work = np.zeros(len(lower))
+    for c, E in zip(difference.T, energy.T):  # term after term: the same bits on every backend
+        work = work + c * E
+    return exp_of_negative(np.minimum(work, 0.0))
 
 
 def reset(state: TemperingState) -> TemperingState:

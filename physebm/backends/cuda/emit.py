@@ -34,7 +34,7 @@ from physebm.lowering.plan import (
 )
 
 LIBRARY = Path(__file__).parent / "library"
-PARTS = ("types", "philox", "special", "draws", "reductions", "clusters")
+PARTS = ("types", "philox", "portable", "special", "draws", "reductions", "clusters")
 
 
 def emit(plan: SweepPlan) -> Source:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from physebm.backends.base import Lanes, LaneState, Launch
+from physebm.backends.base import Lanes, LaneState, Launch, Slots
 from physebm.backends.cuda.device import Buffer, Device
 from physebm.backends.cuda.emit import emit
+from physebm.backends.cuda.exchange import Exchange
 from physebm.backends.cuda.parameters import Home, Parameter, parameters, struct_type
 from physebm.backends.cuda.tables import launch_tables, sizes
 from physebm.backends.reference_clusters import refuse_invalid
@@ -120,6 +121,33 @@ class CudaKernels:
         """Bare term energies of the present configurations."""
         return self._call(state, lanes, launch, 0, 0, False)
 
+    def temper(
+        self,
+        state: LaneState,
+        lanes: Lanes,
+        launch: Launch,
+        first: int,
+        every: int,
+        rounds: int,
+        slots: Slots,
+        statistics: dict[str, np.ndarray],
+    ) -> np.ndarray:
+        """Sweeps and exchanges in turn, all launched before the host waits for any of them."""
+        if first + every * rounds > 2**32:
+            raise StudyError("a chain is limited to 2^32 sweeps, the range of its counter word")
+        if any(isinstance(move, ClusterMove) for move in self.plan.moves):
+            refuse_invalid(self.plan, lanes, launch)
+        held = self._on_device(state)
+        struct, kept = self._bind(held, lanes, launch)
+        exchange = Exchange(self.device, slots, statistics, kept, len(self.plan.terms))
+        for sweep in range(first, first + every * rounds, every):
+            self._run(len(lanes), struct, sweep, every, False)
+            exchange.launch(sweep // every + 1)
+        state.keep(held, ahead=True)
+        exchange.take(statistics)
+        lanes.rung[:] = self.device.download(kept["rung"])
+        return self.device.download(kept["E"])
+
     def _row_length(self, each: Parameter, operands: Operands) -> int:
         t = int(each.name.removeprefix("work"))
         patterns = operands.arrays.get(f"xi{t}")
@@ -128,15 +156,18 @@ class CudaKernels:
         )
 
     def _call(self, state, lanes, launch, first: int, count: int, rebuild: bool) -> np.ndarray:
-        if self._sweep is None:
-            self._sweep = self.device.function(self._source, "sweep")
         held = self._on_device(state)
         struct, kept = self._bind(held, lanes, launch)
-        further = (np.uint32(first), np.uint32(count), np.int32(rebuild))
-        self._sweep(len(lanes), self.device.threads, struct, further)
+        self._run(len(lanes), struct, first, count, rebuild)
         if count or rebuild:
             state.keep(held, ahead=True)
         return self.device.download(kept["E"])
+
+    def _run(self, lanes: int, struct: np.ndarray, first: int, count: int, rebuild: bool) -> None:
+        if self._sweep is None:
+            self._sweep = self.device.function(self._source, "sweep")
+        further = (np.uint32(first), np.uint32(count), np.int32(rebuild))
+        self._sweep(lanes, self.device.threads, struct, further)
 
     def _on_device(self, state: LaneState) -> OnDevice:
         """The state's copy on the device, taken anew where its arrays have been in someone's hands."""
