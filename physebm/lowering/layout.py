@@ -27,6 +27,10 @@ TWO_STATES = (UnitKind.ISING, UnitKind.BERNOULLI)
 # From this many lanes on, making the tables of subset sums costs less than they save, at any size:
 # 784 x 500 couplings take 0.97 of the time of multiply-adds for 16 lanes, 0.6 for 64, 0.5 for 250.
 SUBSET_LANES = 16
+# Cutting couplings into planes for a matrix unit costs as much as the product of some 64 lanes: 784 x
+# 500 two-state units take 1.8 of the time of subset sums for 16 lanes of a thread, 1.0 for 64, 0.65 for
+# 500.
+PLANE_LANES = 128
 
 # On two threads 8 lanes take 0.65 (real couplings in three dimensions) to 1.3 (SK, N = 256) of the time
 # of lane after lane, for one vector occupies one thread; 16 lanes take 0.4 to 0.6.
@@ -92,8 +96,8 @@ def _gathers(plan: SweepPlan) -> bool:
 
 
 def _with_subsets(plan: SweepPlan, read: TermRead, lanes: int) -> TermRead:
-    """A product with subset sums on the sides whose sources have two states, where they pay."""
+    """A product by planes or, of sources of two states, by subset sums, where these pay."""
     if not isinstance(read, Product) or lanes < SUBSET_LANES:
         return read
     of_a, of_b = (plan.groups[g].prior.kind in TWO_STATES for g in (read.a, read.b))
-    return replace(read, subsets_to_a=of_b, subsets_to_b=of_a)
+    return replace(read, subsets_to_a=of_b, subsets_to_b=of_a, by_planes=lanes >= PLANE_LANES)

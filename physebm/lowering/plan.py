@@ -123,13 +123,15 @@ class Product:
     """``f = J^T x`` between two groups, computed for a whole block before it is drawn.
 
     ``subsets_to_a``: the field on a is read from tables of subset sums of its couplings, which needs
-    sources b of two states; likewise ``subsets_to_b``.
+    sources b of two states; likewise ``subsets_to_b``. ``by_planes``: so many lanes are swept together
+    that the matrix unit of a processor, where it has one, takes the fields of both sides.
     """
 
     a: int
     b: int
     subsets_to_a: bool = False
     subsets_to_b: bool = False
+    by_planes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

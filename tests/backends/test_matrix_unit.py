@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+from small_models import small
 from test_subset_sums import LARGE, WITH_PRODUCTS, many
 
 from physebm.backends.numba_cpu.emit import emit
+from physebm.backends.numba_cpu.tiles.emit import by_matrix_unit
+from physebm.lowering.layout import PLANE_LANES, choose_layout
+from physebm.lowering.plan import Product, read_text
 from physebm.model import energy
 from physebm.native import matrix_unit
 
@@ -56,3 +60,13 @@ def test_a_run_resumes_with_the_same_bits():
     F = kernels.sweep(parts, lanes, model.launch, 4, 5)
     assert np.array_equal(E, F)
     assert all(np.array_equal(x, parts.x[name]) for name, x in whole.x.items())
+
+
+def test_plans_say_from_how_many_lanes_on_the_unit_pays(monkeypatch):
+    monkeypatch.setattr(matrix_unit, "is_allowed", lambda: True)
+    for name in WITH_PRODUCTS:
+        plan = small(name).plan
+        few, enough = (choose_layout(plan, lanes) for lanes in (PLANE_LANES - 1, PLANE_LANES))
+        assert few.kernel_key != enough.kernel_key
+        assert not by_matrix_unit(few) and by_matrix_unit(enough)
+        assert all("by planes" in read_text(r) for r in enough.terms if isinstance(r, Product))

@@ -82,9 +82,10 @@ def emit(plan: SweepPlan) -> Source:
         out("from physebm.backends.numba_cpu.tiles.rows import *")
         if any(row_drawn(plan, m) and not plan.groups[m.group].prior.discrete for m in plan.moves):
             out("from physebm.backends.numba_cpu.tiles.normal_rows import *")
-        if takes_subsets(plan):
-            native = "plane_products" if by_matrix_unit(plan) else "subset_sums"
-            out(f"from physebm.native.{native} import *")
+        if by_matrix_unit(plan):
+            out("from physebm.native.plane_products import *")
+        elif takes_subsets(plan):
+            out("from physebm.native.subset_sums import *")
     if is_in_runs(plan):
         for part in ("sweep", "decide", "draw", "words", "meeting"):
             out(f"from physebm.backends.numba_cpu.runs.{part} import *")

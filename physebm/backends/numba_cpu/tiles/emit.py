@@ -72,8 +72,9 @@ def takes_subsets(plan: SweepPlan) -> bool:
 
 
 def by_matrix_unit(plan: SweepPlan) -> bool:
-    """Whether the products of a plan for many lanes are taken by this processor's matrix unit."""
-    return takes_subsets(plan) and matrix_unit.is_allowed()
+    """Whether this processor's matrix unit takes the products of a plan."""
+    planes = any(isinstance(read, Product) and read.by_planes for read in plan.terms)
+    return planes and matrix_unit.is_allowed()
 
 
 def by_subsets(plan: SweepPlan, t: int, side: str) -> bool:
@@ -321,7 +322,9 @@ def _allocation(name: str, plan: SweepPlan) -> str:
         return f"np.zeros(({lanes}, x{name[1:]}.shape[1]), np.float32)"
     if name.startswith("F"):
         t, side = name[1:].split("_")
-        if by_matrix_unit(plan):
+        read = plan.terms[int(t)]
+        potts = plan.groups[read.b if side == "a" else read.a].prior.q
+        if by_matrix_unit(plan) and not potts:
             return f"matrix_field_room({lanes}, J{t}_to_{side}.shape[2])"
         if by_subsets(plan, int(t), side):
             return f"field_room({lanes}, J{t}_to_{side}.shape[2])"
