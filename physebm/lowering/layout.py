@@ -32,8 +32,9 @@ SUBSET_LANES = 16
 # 500.
 PLANE_LANES = 128
 
-# On two threads 8 lanes take 0.65 (real couplings in three dimensions) to 1.3 (SK, N = 256) of the time
-# of lane after lane, for one vector occupies one thread; 16 lanes take 0.4 to 0.6.
+# On one thread 8 lanes take 0.07 (Hopfield, N = 512), 0.1 (real couplings in three dimensions), 0.1 to
+# 0.45 (SK, N = 64 to 1024) of the time of lane after lane; on two at most twice that, for one vector
+# occupies one thread. 4 lanes of SK take up to 1.1.
 VECTOR_LANES = 8
 
 # A Potts unit that gathers its fields reads N rows of q numbers per draw, and the table of couplings

@@ -1,6 +1,6 @@
 """Lanes side by side: the sweep of lane after lane, and no bit of a lane depends on its company.
 
-Sizes leave a remainder in every direction: units against blocks of 32 and rows of 64, patterns against
+Sizes leave a remainder in every direction: units against blocks of 32 and 64, patterns against
 eights, lanes against vectors of sixteen and tiles of 48 (of 128 with couplings).
 """
 

@@ -6,10 +6,10 @@ A generated module holds
 ``sweep_tile``   a tile of lanes of one instance through all their sweeps
 ``sweep``        some tiles; threads take a range each
 
-Within a tile states are ``S[unit, lane]``, with dense couplings words of bits ``ups[block, lane]``; at its
-ends they are copied from and to the configurations. Units of a colour class are drawn 64 at a time; the
-units of a dense model in blocks with delayed updates, of 64 with couplings, of 32 with patterns. See the
-other modules of this folder for the steps.
+Within a tile states are ``S[unit, lane]``, or with dense couplings words of bits ``ups[block, lane]``;
+at its ends they are copied from and to the configurations. Units of a colour class are drawn 64 at a
+time; the units of a dense model in blocks with delayed updates, of 64 with couplings, of 32 with
+patterns. See the other modules of this folder for the steps.
 """
 
 from __future__ import annotations
