@@ -9,16 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from physebm.arrays import Int64, Key
-from physebm.rng.philox import philox4x32
 from physebm.rng.streams import Purpose, last_word
 
 
 def permutation(key: Key, samples: int, round: int = 0) -> Int64:
     """The numbers 0 ... samples - 1 in a random order, ``[sample]``."""
-    high, low, _, _ = philox4x32(
-        np.arange(samples), 0, round, last_word(Purpose.MINIBATCH), key[0], key[1]
-    )
-    bits = (high.astype(np.uint64) << np.uint64(32)) | low
+    from physebm.native.sample_bits import sample_bits
+
+    bits = sample_bits(samples, round, last_word(Purpose.MINIBATCH), key)
     order = np.argsort(bits)
     in_order = bits[order]
     # the quick sort, four times faster, is as good unless there is a tie

@@ -25,10 +25,11 @@ from physebm.backends.base import Backend, Lanes, LaneState, launch
 from physebm.free_energy.path import scaled
 from physebm.lowering.operands import bind, update
 from physebm.lowering.pipeline import Options, lower
-from physebm.lowering.plan import Product
+from physebm.lowering.plan import Constant, Product
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
 from physebm.model.roles import factorises, hidden_groups
+from physebm.model.terms import array_of
 from physebm.rng.streams import key_of
 from physebm.sampling import initial
 from physebm.sampling.chain import ChainState, PlanSampler, Sampler
@@ -115,6 +116,7 @@ class Chains:
         # where hidden units couple to each other, their start matters too
         self._flat = factorises(hamiltonian, hidden_groups(hamiltonian))
         self._scale = self._prior_scales(params)
+        self._plain, self._followed = self._is_plain(), False
 
     def _prior_scales(self, params: Params) -> dict[str, np.ndarray | float]:
         """Standard deviations of the continuous priors, for random starts."""
@@ -171,10 +173,39 @@ class Chains:
 
     def follow(self, params: Params) -> None:
         """Let the kernels read changed arrays."""
-        update(self.operands, self.plan, self.hamiltonian, params, self.trained)
-        self._scale = self._prior_scales(params)
+        if self._plain and self._followed:
+            self._write_plain(params)
+        else:
+            update(self.operands, self.plan, self.hamiltonian, params, self.trained)
+            self._scale = self._prior_scales(params)
+        self._followed = True
         if self.state is not None and self.state.configurations.work:
             self.kernels.prepare(self.state.configurations, self.state.lanes, self.inner.launch)
+
+    def _is_plain(self) -> bool:
+        """Whether what is trained is couplings between two groups, and fields, of two-state units."""
+        reads = [
+            read
+            for read, term in zip(self.plan.terms, self.hamiltonian.terms)
+            if array_of(term) in self.trained
+        ]
+        scalar = all(g.prior.discrete and g.prior.features == 1 for g in self.plan.groups)
+        return scalar and all(isinstance(read, Product | Constant) for read in reads)
+
+    def _write_plain(self, params: Params) -> None:
+        """What `update` does, each array once through memory."""
+        from physebm.native.machine import couplings_both_ways
+
+        arrays = self.operands.arrays
+        for t, term in enumerate(self.hamiltonian.terms):
+            name = array_of(term)
+            if name not in self.trained:
+                continue
+            if isinstance(self.plan.terms[t], Product):
+                to_b, to_a = arrays[f"J{t}_to_b"][0], arrays[f"J{t}_to_a"][0]
+                couplings_both_ways(to_b, to_a, params.arrays[name][0].reshape(to_b.shape))
+            else:
+                arrays[f"h{t}"][0] = params.arrays[name][0].reshape(-1)
 
     def couplings(self) -> dict[int, np.ndarray]:
         """Couplings between two groups as the kernels read them, by term ``[width_a, width_b]``.

@@ -20,6 +20,7 @@ from physebm.free_energy.meanfield import mean_field_posterior
 from physebm.learning import centring
 from physebm.learning.chains import Chains
 from physebm.learning.clamped import Clamped
+from physebm.learning.machine import TwoStateMachine
 from physebm.learning.pseudolikelihood import pseudo_likelihood
 from physebm.learning.recipe import Problem, Recipe
 from physebm.learning.trainable import variance_slots
@@ -49,6 +50,8 @@ class Phases:
         What centred gradients are taken about, by group.
     clamped
         Chains of the data phase, None where nothing is sampled there.
+    machine
+        The short way of machines that have one, see `physebm.learning.machine`; None for others.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Phases:
                 group: feature_means(hamiltonian, group, x, problem.weights)
                 for group, x in problem.data.items()
             }
+        self.machine = TwoStateMachine.of(problem, recipe, slots, chains)
         self._minibatch_key = key_of(seed, "minibatch", *name)
         self._summed = exact.summed_out(hamiltonian)
         self._weighted = bool(np.ptp(problem.weights) > 0.0)
@@ -90,6 +94,8 @@ class Phases:
         """Data statistics minus model statistics of an update, and the objective where it is known."""
         problem, recipe = self.problem, self.recipe
         rows = self.rows(number)
+        if self.machine is not None:
+            return self._of_machine(conditionals, number, rows), None
         weights = problem.weights if rows is None else problem.weights[rows]
         # sum_batch w_i grad log p(v_i), times n / batch: its mean is the gradient of all data only
         # if a batch of heavy samples counts for more
@@ -112,6 +118,12 @@ class Phases:
         if share != 1.0:
             gradient = {slot: share * g for slot, g in gradient.items()}
         return gradient, None
+
+    def _of_machine(self, conditionals: Conditionals, number: int, rows) -> dict[str, np.ndarray]:
+        visible = self.machine.visible
+        states = self.chains.advance(number, {})[visible]
+        data = self.problem.data[visible]
+        return self.machine.gradient(conditionals, data, rows, states, self.offsets)
 
     def with_hidden(self, conditionals: Conditionals, visible) -> dict[str, Moments]:
         """Moments of all groups given the visible ones: exact where they factorise, else mean field."""

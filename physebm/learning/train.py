@@ -174,6 +174,8 @@ class Trainer:
         self.info.rate = recipe.rate.rate(number, recipe.updates)
         gradient = clipped(gradient, recipe.clip)
         found, rate = recipe.optimiser.step(self.optimiser_state, gradient, self.info.rate, number)
+        if self.phases.machine is not None:
+            return self.phases.machine.climbed(arrays, found, rate, self.phases.offsets)
         if recipe.centred:
             found = centring.uncentred(self._nearest(found), conditionals, self.phases.offsets)
         moved = {

@@ -122,7 +122,7 @@ def _two_state_times(A: TwoStates, J: np.ndarray) -> np.ndarray:
 
     J = np.ascontiguousarray(J, dtype=np.float32)
     out = np.empty((len(A), J.shape[1]), np.float32)
-    size = _share(len(A))
+    size = _share(len(A), out.size * J.shape[0])
 
     def block(start: int) -> None:
         multiply_rows(out, A.x, A.low, J, start, min(start + size, len(A)))
@@ -139,7 +139,7 @@ def _two_state_cross(A: TwoStates, B: np.ndarray, weights, less) -> np.ndarray:
     take, off = (np.zeros((0, 0)), np.zeros((0, 0))) if less is None else less
     units = A.x.shape[1]
     out = np.empty((units, B.shape[1]))
-    size = _share(units)
+    size = _share(units, out.size * len(A))
 
     def block(start: int) -> None:
         stop = min(start + size, units)
@@ -149,9 +149,11 @@ def _two_state_cross(A: TwoStates, B: np.ndarray, weights, less) -> np.ndarray:
     return out
 
 
-def _share(lanes: int) -> int:
+def _share(lanes: int, work: int) -> int:
     """Lanes of a block: as many for every thread, at most 1024: their fields stay in cache."""
     blocks = -(-lanes // 1024)
+    if work < SERIAL:
+        return max(-(-lanes // blocks), 1)
     blocks = -(-blocks // _threads()) * _threads()
     return max(-(-lanes // blocks), 16)
 

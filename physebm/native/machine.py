@@ -1,0 +1,89 @@
+"""Passes over the arrays of a machine of two groups, each once through memory: see `learning.machine`.
+
+Rows are samples followed by chains; samples count ``1 / samples`` in an average, chains minus
+``1 / chains``. Sums are taken in double precision, row after row: no bit depends on threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+__all__ = ["climbed", "couplings_both_ways", "gathered", "signed_means"]
+
+_REASSOCIATED = {"reassoc", "contract"}
+_SIDE = 16
+
+
+@njit(cache=True, nogil=True)
+def gathered(X, data, rows, chains):
+    """``X``: the samples `rows` of the data, then the chains."""
+    samples = rows.shape[0]
+    for r in range(samples):
+        _copy(X[r], data[rows[r]])
+    for c in range(chains.shape[0]):
+        _copy(X[samples + c], chains[c])
+
+
+@njit
+def _copy(place, row):
+    for i in range(place.shape[0]):
+        place[i] = row[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def signed_means(X, p, samples):
+    """``<v>`` and ``<h>`` of samples less those of chains, and ``<h>`` of the samples alone.
+
+    X holds int8 states ``[row, visible]``, p conditional means ``[row, hidden]``.
+    """
+    chains = X.shape[0] - samples
+    v_data, v_model = np.zeros(X.shape[1], np.int32), np.zeros(X.shape[1], np.int32)
+    h_data, h_model = np.zeros(p.shape[1]), np.zeros(p.shape[1])
+    for r in range(X.shape[0]):
+        _add(v_data if r < samples else v_model, X[r])
+        _add(h_data if r < samples else h_model, p[r])
+    h_data /= samples
+    return v_data / samples - v_model / chains, h_data - h_model / chains, h_data
+
+
+@njit
+def _add(total, row):
+    for i in range(total.shape[0]):
+        total[i] += row[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REASSOCIATED)
+def climbed(W, a, b, step_W, step_a, step_b, mu_v, mu_h, rate):
+    """``W, a, b`` one step on, float64; offsets (0 where nothing is centred) go into the fields.
+
+    A step in (W, a~, b~) moves ``a = a~ - W mu_h`` and ``b = b~ - mu_v W``.
+    """
+    n, m = W.shape
+    new_W, new_a, new_b = np.empty((n, m)), np.empty(n), np.empty(m)
+    shift = np.zeros(m)
+    for i in range(n):
+        total = 0.0
+        for j in range(m):
+            step = step_W[i, j]
+            total += step * mu_h[j]
+            shift[j] += mu_v[i] * step
+            new_W[i, j] = W[i, j] + rate * step
+        new_a[i] = a[i] + rate * (step_a[i] - total)
+    for j in range(m):
+        new_b[j] = b[j] + rate * (step_b[j] - shift[j])
+    return new_W, new_a, new_b
+
+
+@njit(cache=True, nogil=True)
+def couplings_both_ways(to_b, to_a, W):
+    """``to_b = W`` and ``to_a = W^T`` in single precision, square by square: both stay in cache."""
+    n, m = W.shape
+    for i in range(0, n, _SIDE):
+        for j in range(0, m, _SIDE):
+            for k in range(i, min(i + _SIDE, n)):
+                for l in range(j, min(j + _SIDE, m)):
+                    to_b[k, l] = W[k, l]
+            for l in range(j, min(j + _SIDE, m)):
+                for k in range(i, min(i + _SIDE, n)):
+                    to_a[l, k] = to_b[k, l]
