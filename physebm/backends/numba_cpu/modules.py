@@ -40,12 +40,14 @@ def threads_for(updates: int, items: int) -> int:
 
 
 def in_slices(function, items: int, threads: int, *arguments) -> None:
-    """``function(begin, end, *arguments)`` over all items, a slice to each thread."""
+    """``function(begin, end, *arguments)`` over all items, a slice to each thread, one to this one."""
     if threads == 1:
         function(0, items, *arguments)
         return
     cuts = [items * i // threads for i in range(threads + 1)]
-    parts = [thread_pool().submit(function, a, b, *arguments) for a, b in zip(cuts, cuts[1:])]
+    others = zip(cuts[:-2], cuts[1:-1])
+    parts = [thread_pool().submit(function, a, b, *arguments) for a, b in others]
+    function(cuts[-2], cuts[-1], *arguments)
     for part in parts:
         part.result()
 
