@@ -1,0 +1,209 @@
+"""One message for everything that can go wrong with a GPU; CuPy is played by a stand-in."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from physebm.backends import select as selection
+from physebm.backends.cuda import cupy_device
+from physebm.backends.cuda.cupy_device import CupyDevice, why_unusable
+from physebm.backends.select import chosen, select
+from physebm.backends.source import Source
+from physebm.errors import BackendError
+
+
+class RuntimeFailure(RuntimeError):
+    pass
+
+
+class DriverFailure(RuntimeError):
+    pass
+
+
+class OutOfMemory(MemoryError):
+    pass
+
+
+class CompileFailure(Exception):
+    pass
+
+
+class Kernel:
+    """Keeps what it was launched with."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, grid, block, arguments):
+        self.calls.append((grid, block, arguments))
+
+
+class Array(np.ndarray):
+    """A numpy array with CuPy's ways to the host."""
+
+    @property
+    def data(self):
+        return SimpleNamespace(ptr=self.ctypes.data)
+
+    def get(self):
+        return np.array(self)
+
+    def set(self, values):
+        self[...] = values
+
+
+class Module:
+    def __init__(self, code, options):
+        self.code, self.kernel = code, Kernel()
+
+    def compile(self):
+        if "illegal" in self.code:
+            raise CompileFailure("kernels.cu(3): error: expected a ';'")
+
+    def get_function(self, name):
+        return self.kernel
+
+
+def stand_in(devices=1, capability="90", failure=None):
+    """A module with as much of CuPy as the device uses."""
+
+    def count():
+        if failure:
+            raise RuntimeFailure(failure)
+        return devices
+
+    runtime = SimpleNamespace(
+        CUDARuntimeError=RuntimeFailure,
+        getDeviceCount=count,
+        getDeviceProperties=lambda number: {"name": b"Test Card"},
+    )
+    cuda = SimpleNamespace(
+        runtime=runtime,
+        Device=lambda: SimpleNamespace(id=0, compute_capability=capability),
+        memory=SimpleNamespace(OutOfMemoryError=OutOfMemory),
+        driver=SimpleNamespace(CUDADriverError=DriverFailure),
+        compiler=SimpleNamespace(CompileException=CompileFailure),
+    )
+    return SimpleNamespace(
+        cuda=cuda,
+        asarray=lambda values: np.array(values).view(Array),
+        empty=lambda shape, dtype: np.empty(shape, dtype).view(Array),
+        RawModule=Module,
+    )
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    """``cupy(...)`` puts a stand-in where CuPy is imported from."""
+    chosen.cache_clear()
+    cupy_device._module.cache_clear()
+
+    def put(**ways):
+        module = stand_in(**ways)
+        monkeypatch.setitem(sys.modules, "cupy", module)
+        monkeypatch.setattr(selection.importlib.util, "find_spec", lambda name: object())
+        return module
+
+    yield put
+    chosen.cache_clear()
+    cupy_device._module.cache_clear()
+
+
+def message(error) -> str:
+    text = str(error.value)
+    assert "--backend numba" in text and "hint" in text
+    return text
+
+
+def test_without_cupy_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(BackendError) as error:
+        CupyDevice()
+    assert "pip install 'physebm[gpu]'" in message(error)
+
+
+@pytest.mark.parametrize(
+    ("ways", "told"),
+    [
+        ({"failure": "cudaErrorInsufficientDriver: too old"}, ("InsufficientDriver", "driver")),
+        ({"failure": "cudaErrorNoDevice: no device"}, ("NoDevice", "nvidia-smi")),
+        ({"devices": 0}, ("no CUDA device is visible", "CUDA_VISIBLE_DEVICES")),
+        ({"capability": "61"}, ("Test Card has compute capability 6.1", "Volta")),
+    ],
+)
+def test_a_device_that_cannot_be_used_is_told_with_its_cause(cupy, ways, told):
+    cupy(**ways)
+    with pytest.raises(BackendError) as error:
+        CupyDevice()
+    assert all(part in message(error) for part in told)
+
+
+def test_auto_takes_the_gpu_where_one_works_and_the_cpu_where_none_does(cupy):
+    cupy()
+    assert why_unusable() is None
+    assert select("auto").name == "cuda"
+    chosen.cache_clear()
+    cupy(devices=0)
+    assert select("auto").name == "numba"
+
+
+def test_memory_that_runs_out_is_told_with_its_size(cupy):
+    module, device = cupy(), CupyDevice()
+
+    def full(values):
+        raise OutOfMemory("Out of memory allocating 8 bytes")
+
+    module.asarray = full
+    with pytest.raises(BackendError) as error:
+        device.upload(np.zeros(2**20))
+    assert "8 MiB" in message(error) and "fewer chains" in message(error)
+
+
+def test_a_kernel_that_fails_is_told_and_checkpoints_are_good(cupy):
+    cupy()
+    device = CupyDevice()
+    buffer = device.upload(np.zeros(3))
+
+    def fail():
+        raise DriverFailure("CUDA_ERROR_ILLEGAL_ADDRESS")
+
+    buffer.get = fail
+    with pytest.raises(BackendError) as error:
+        device.download(buffer)
+    assert "ILLEGAL_ADDRESS" in message(error) and "resume" in message(error)
+
+
+def test_a_source_that_does_not_compile_is_written_down(cupy, tmp_path, monkeypatch):
+    monkeypatch.setenv("PHYSEBM_CACHE", str(tmp_path))
+    cupy()
+    with pytest.raises(BackendError) as error:
+        CupyDevice().function(Source("bad", "illegal"), "sweep")
+    (path,) = tmp_path.glob("bad_*.cu")
+    assert str(path) in message(error) and "expected a ';'" in message(error)
+    assert path.read_text() == "illegal"
+
+
+def test_structs_go_by_value_and_numbers_with_their_types(cupy):
+    cupy()
+    device = CupyDevice()
+    run = device.function(Source("good", "kernel"), "sweep")
+    struct = np.zeros((), [("a", np.uint64), ("n", np.int64)])
+    run(7, 128, struct, (np.uint32(3), np.int32(1)))
+    kernel = cupy_device._module(Source("good", "kernel")).kernel
+    ((grid, block, arguments),) = kernel.calls
+    assert (grid, block) == ((7,), (128,))
+    # CuPy passes a numpy array of a structured type by value, scalars by the size of their type
+    assert isinstance(arguments[0], np.ndarray) and arguments[0].nbytes == 16
+    assert [type(each) for each in arguments[1:]] == [np.uint32, np.int32]
+
+
+def test_buffers_go_up_and_down(cupy):
+    cupy()
+    device = CupyDevice()
+    buffer = device.upload(np.arange(4.0))
+    device.write(buffer, np.arange(4) + 1)
+    assert device.download(buffer).tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert device.address(buffer) == buffer.ctypes.data
+    assert device.room((2, 3), np.int8).shape == (2, 3)
