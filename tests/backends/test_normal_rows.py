@@ -49,6 +49,15 @@ def test_upper_tails_are_exact_up_to_the_last_edge():
     np.testing.assert_allclose(tails(edge), ndtr(-edge), rtol=1e-14)
 
 
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 500, 513])
+def test_tails_are_listed_in_order(n):
+    p = np.random.default_rng(34).random(n)
+    places, beyond = np.empty(n, np.int64), np.empty(n)
+    count = normal_rows._list_tails(p, places, beyond)
+    expected = np.flatnonzero(np.abs(p - 0.5) > 0.425)
+    assert np.array_equal(places[:count], expected) and np.array_equal(beyond[:count], p[expected])
+
+
 def test_uniforms_are_those_of_two_words():
     words = np.random.default_rng(32).integers(0, 2**32, (2, 70)).astype(np.uint32)
     u = np.empty(80)

@@ -16,6 +16,7 @@ import math
 import numpy as np
 from llvmlite import ir
 from numba import float64, int64, njit, types
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 from physebm.backends.numba_cpu.library import ndtri, tail_excess, uniform53
@@ -127,6 +128,56 @@ def _upper_tail(edge):
     return beyond if edge > 0.0 else 1.0 - beyond
 
 
+@intrinsic
+def _list_eight(typing, p, i, tails, beyond):
+    """Write those of ``p[i:i+8]`` in the tails, and their places, side by side; how many they are.
+
+    Arguments: the addresses of ``p[i]`` and of both lists, each with room for eight.
+    """
+
+    def code(context, builder, signature, arguments):
+        p, i, tails, beyond = arguments
+        word, numbers = ir.IntType(64), ir.VectorType(ir.DoubleType(), 8)
+        places = ir.VectorType(word, 8)
+
+        def call(name, kind, *given):
+            function = ir.FunctionType(kind, [each.type for each in given])
+            return builder.call(get_or_insert_function(builder.module, function, name), given)
+
+        def put(value, address):
+            builder.store(value, builder.inttoptr(address, value.type.as_pointer())).align = 8
+
+        p_8 = builder.load(builder.inttoptr(p, numbers.as_pointer()))
+        p_8.align = 8
+        distance = builder.fsub(p_8, ir.Constant(numbers, [0.5] * 8))
+        distance = call("llvm.fabs.v8f64", numbers, distance)
+        far = builder.fcmp_ordered(">", distance, ir.Constant(numbers, [_CENTRE] * 8))
+        first = builder.insert_element(ir.Constant(places, ir.Undefined), i, ir.IntType(32)(0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), 8), [0] * 8)
+        every = builder.shuffle_vector(first, first, zeros)
+        place = builder.add(every, ir.Constant(places, list(range(8))))
+        compress = "llvm.experimental.vector.compress.v8"
+        put(call(compress + "f64", numbers, p_8, far, ir.Constant(numbers, ir.Undefined)), beyond)
+        put(call(compress + "i64", places, place, far, ir.Constant(places, ir.Undefined)), tails)
+        bits = builder.zext(builder.bitcast(far, ir.IntType(8)), word)
+        return call("llvm.ctpop.i64", word, bits)
+
+    return types.int64(types.intp, types.intp, types.intp, types.intp), code
+
+
+@njit(error_model="numpy")
+def _list_tails(p, tails, beyond):
+    """The places of a row beyond the centre and their p, in order; how many they are."""
+    n, count = p.shape[0], 0
+    for i in range(0, n - 7, 8):
+        at = 8 * count  # count <= i: eight numbers from there on end within the row
+        count += _list_eight(p.ctypes.data + 8 * i, i, tails.ctypes.data + at, beyond.ctypes.data + at)
+    for i in range(n // 8 * 8, n):
+        tails[count], beyond[count] = i, p[i]
+        count += abs(p[i] - 0.5) > _CENTRE
+    return count
+
+
 @njit(error_model="numpy", fastmath=_CONTRACTED)
 def _normal_row(z, p, tails, beyond):
     """``z = ndtri(p)`` of a row; `tails` and `beyond` are room for places in the tails and their p."""
@@ -142,10 +193,7 @@ def _normal_row(z, p, tails, beyond):
                 + 5.3941960214247511077e3) * r + 6.8718700749205790830e2) * r
                 + 4.2313330701600911252e1) * r + 1.0)  # fmt: skip
         z[i] = q * num / den
-    count = 0
-    for i in range(p.shape[0]):
-        tails[count], beyond[count] = i, p[i]
-        count += abs(p[i] - 0.5) > _CENTRE
+    count = _list_tails(p, tails, beyond)
     for k in range(count):
         p_k = beyond[k]
         r = math.sqrt(-_log(min(p_k, 1.0 - p_k))) - 1.6
