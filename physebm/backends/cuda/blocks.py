@@ -8,7 +8,9 @@ draws, and all bring the running quantities up to date.
 
 from __future__ import annotations
 
-from physebm.backends.cuda.fields import emit_field, emit_state_field, is_potts, width
+from collections.abc import Mapping
+
+from physebm.backends.cuda.fields import IN_ROWS, emit_field, emit_state_field, is_potts, width
 from physebm.backends.cuda.parameters import Home, is_integer_overlap, parameters, state_type
 from physebm.backends.cuda.writer import CWriter
 from physebm.lowering.plan import (
@@ -73,31 +75,38 @@ def emit_block(out: CWriter, plan: SweepPlan, m: int, move: BlockUpdate) -> None
 
 
 def _emit_classes(out: CWriter, plan: SweepPlan, m: int, move: BlockUpdate) -> None:
-    draws = _draws(plan, move)
-    together = draws > 0 and move.decision is not Decision.BIT_PLANES
     with out.braces(f"for (i64 colour = 0; colour < p.classes{m}; colour++)"):
         first, end = f"16 * chunk{m}[colour]", f"16 * chunk{m}[colour + 1]"
         with out.braces(f"for (i32 b = {first} + threadIdx.x; b < {end}; b += blockDim.x)"):
-            for draw in range(draws if together else 0):
-                last = f"0x{last_of(move, m, draw):08x}u"
-                out(f"const Words words{draw} = words_of(b, t, {last}, stream);")
-            with out.braces("for (i32 w = 0; w < 4; w++)"):
-                out("const i32 position = position_of(b, w);")
-                out(f"const i64 i = order{m}[position];")
-                out(f"if (i < 0 || (held{m} && held{m}[i])) continue;")
-                _emit_old(out, plan, move)
-                words = [f"words{draw}.word[w]" for draw in range(draws)]
-                if move.decision is Decision.BIT_PLANES:
-                    words = [f"plane_word_at(position, t, 0x{last_of(move, m):08x}u, stream)"]
-                if is_potts(plan, move.group):
-                    q = plan.groups[move.group].prior.q
-                    out(f"double theta[{q}];")
-                    with out.braces(f"for (i32 a = 0; a < {q}; a++)"):
-                        _emit_theta(out, plan, move)
-                    out(f"x{move.group}[i] = {_potts_draw(plan, move, words)};")
-                else:
-                    _emit_scalar(out, plan, m, move, words, f"x{move.group}[i]")
+            emit_four_units(out, plan, m, move)
         out("__syncthreads();")
+
+
+def emit_four_units(
+    out: CWriter, plan: SweepPlan, m: int, move: BlockUpdate, fields: Mapping[int, str] = IN_ROWS
+) -> None:
+    """Draw the units whose words are block b; `fields` says where fields of products stand, by term."""
+    draws = _draws(plan, move)
+    together = draws > 0 and move.decision is not Decision.BIT_PLANES
+    for draw in range(draws if together else 0):
+        last = f"0x{last_of(move, m, draw):08x}u"
+        out(f"const Words words{draw} = words_of(b, t, {last}, stream);")
+    with out.braces("for (i32 w = 0; w < 4; w++)"):
+        out("const i32 position = position_of(b, w);")
+        out(f"const i64 i = order{m}[position];")
+        out(f"if (i < 0 || (held{m} && held{m}[i])) continue;")
+        _emit_old(out, plan, move)
+        words = [f"words{draw}.word[w]" for draw in range(draws)]
+        if move.decision is Decision.BIT_PLANES:
+            words = [f"plane_word_at(position, t, 0x{last_of(move, m):08x}u, stream)"]
+        if is_potts(plan, move.group):
+            q = plan.groups[move.group].prior.q
+            out(f"double theta[{q}];")
+            with out.braces(f"for (i32 a = 0; a < {q}; a++)"):
+                _emit_theta(out, plan, move)
+            out(f"x{move.group}[i] = {_potts_draw(plan, move, words)};")
+        else:
+            _emit_scalar(out, plan, m, move, words, f"x{move.group}[i]", fields)
 
 
 def _emit_sequential(out: CWriter, plan: SweepPlan, m: int, move: BlockUpdate) -> None:
@@ -167,7 +176,9 @@ def _emit_dots(out: CWriter, plan: SweepPlan, move: BlockUpdate) -> None:
             out(f"const double dot{t} = block_sum(part{t}, room);")
 
 
-def _emit_scalar(out: CWriter, plan: SweepPlan, m: int, move: BlockUpdate, words, target: str) -> None:
+def _emit_scalar(
+    out: CWriter, plan: SweepPlan, m: int, move: BlockUpdate, words, target: str, fields=IN_ROWS
+) -> None:
     """Assign to `target` the new state of a unit with numbers as states."""
     g, prior = move.group, plan.groups[move.group].prior
     if move.decision in TABLED:
@@ -180,7 +191,7 @@ def _emit_scalar(out: CWriter, plan: SweepPlan, m: int, move: BlockUpdate, words
             out(f"lam += c[{t}]{'' if read.weights is Weights.UNIT else f' * w{t}[i]'};")
             continue
         with out.braces(""):
-            emit_field(out, plan, t, g)
+            emit_field(out, plan, t, g, fields)
             out(f"theta_i += c[{t}] * field;")
     if prior.discrete:
         low, high = prior.states

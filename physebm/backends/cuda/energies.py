@@ -19,19 +19,28 @@ from physebm.lowering.plan import (
 
 
 def emit_energies(out: CWriter, plan: SweepPlan) -> None:
-    """``E[t]`` of every term, from the present configuration."""
+    """``E[t]`` of every term, from the present configuration, by the threads of a block."""
     for t, read in enumerate(plan.terms):
-        g = read.a if isinstance(read, Product) else read.group
         if isinstance(read, Product):
-            emit_products(out, plan, g, [t])
-        with out.braces(""):
-            out("double part = 0.0;")
-            factor = _emit_part(out, plan, t, read, g)
-            out("const double total = block_sum(part, room);")
-            out(f"if (threadIdx.x == 0) E[{t}] = {factor} * total;")
+            emit_products(out, plan, read.a, [t])
+        emit_energy(out, plan, t, "block_sum(part, room)", "threadIdx.x == 0")
 
 
-def _emit_part(out: CWriter, plan: SweepPlan, t: int, read, g: int) -> str:
+def emit_energy(out: CWriter, plan: SweepPlan, t: int, total: str, first: str, side: str = "a") -> None:
+    """``E[t]`` from fields that are up to date (of a product: those on a side).
+
+    `total` sums the parts of the threads that share out the units, and the `first` of them stores it.
+    """
+    read = plan.terms[t]
+    g = getattr(read, side) if isinstance(read, Product) else read.group
+    with out.braces(""):
+        out("double part = 0.0;")
+        factor = _emit_part(out, plan, t, read, g, side)
+        out(f"const double total = {total};")
+        out(f"if ({first}) E[{t}] = {factor} * total;")
+
+
+def _emit_part(out: CWriter, plan: SweepPlan, t: int, read, g: int, side: str) -> str:
     """The thread's part of a sum; returns what the sum is multiplied by."""
     q = plan.groups[g].prior.q
     here = f"i * {q} + x{g}[i]"
@@ -48,7 +57,8 @@ def _emit_part(out: CWriter, plan: SweepPlan, t: int, read, g: int) -> str:
             case Constant():
                 out(f"part += h{t}[{here}];" if q else f"part += (double)h{t}[i] * x{g}[i];")
             case Product():
-                out(f"part += f{t}_a[{here}];" if q else f"part += (double)f{t}_a[i] * x{g}[i];")
+                f = f"f{t}_{side}"
+                out(f"part += {f}[{here}];" if q else f"part += (double){f}[i] * x{g}[i];")
             case Quadratic():
                 weight = "" if read.weights is Weights.UNIT else f"w{t}[i] * "
                 out(f"part += {weight}(double)x{g}[i] * x{g}[i];")

@@ -5,6 +5,9 @@ Written for one lane: ``x0`` is the lane's row of configurations, ``h1`` its row
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from physebm.backends.cuda.parameters import is_integer_overlap, number_type
 from physebm.backends.cuda.writer import CWriter
 from physebm.lowering.plan import (
@@ -19,6 +22,9 @@ from physebm.lowering.plan import (
     Weights,
 )
 from physebm.model.units import UnitKind
+
+# Fields of products stand in rows of the lane, where they were computed for the whole group.
+IN_ROWS: Mapping[int, str] = MappingProxyType({})
 
 
 def width(plan: SweepPlan, g: int) -> str:
@@ -81,15 +87,20 @@ def _emit_rebuilt_overlap(out: CWriter, plan: SweepPlan, t: int, read: Overlap) 
         out(f"work{t}[mu] = sum;")
 
 
-def emit_field(out: CWriter, plan: SweepPlan, t: int, g: int) -> None:
-    """Declare ``field``, of term t at unit i for a group of scalar units."""
+def emit_field(
+    out: CWriter, plan: SweepPlan, t: int, g: int, products: Mapping[int, str] = IN_ROWS
+) -> None:
+    """Declare ``field``, of term t at unit i for a group of scalar units.
+
+    `products` says where fields of products stand, by term; others stand in the lane's rows.
+    """
     read = plan.terms[t]
     match read:
         case Constant():
             kind = number_type(read.weights)
             out(f"{kind} field = {'1' if read.weights is Weights.UNIT else f'h{t}[i]'};")
         case Product():
-            out(f"double field = f{t}_{side_of(plan, t, g)}[i];")
+            out(f"double field = {products.get(t, f'f{t}_{side_of(plan, t, g)}[i]')};")
         case Running():
             out(f"double field = work{t}[i];")
         case Overlap():
