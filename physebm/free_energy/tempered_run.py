@@ -17,6 +17,7 @@ import numpy as np
 from physebm.backends.base import Backend, Lanes, launch
 from physebm.errors import StudyError
 from physebm.free_energy.path import Path, placed
+from physebm.free_energy.walkers import Progress
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
 from physebm.model.params import Coefficients
@@ -82,6 +83,7 @@ def record(
     every: int = 1,
     starts: Mapping[str, np.ndarray] | None = None,
     measure: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None = None,
+    progress: Progress = lambda done, count: None,
 ) -> TemperedRun:
     """Replica exchange over the rows of a path, an exchange after every sweep.
 
@@ -100,6 +102,8 @@ def record(
         of the cold chains; groups without one keep the states of the quench.
     measure
         ``{group: x[row, chain, unit]} -> [row, chain]``, taken with every draw.
+    progress
+        Called with sweeps done, discarded ones too, and sweeps in all.
 
     Raises
     ------
@@ -119,12 +123,14 @@ def record(
     early = np.empty((chains, discard))
     for d in range(discard):
         state = sampler.step(state, 1)
+        progress(d + 1, discard + draws * every)
         early[:, d] = path.potentials(state.energies[state.lane_of[slots[-1]]])[:, -1]
     state = reset(state)
     energies = np.empty((rows, chains, draws, state.energies.shape[1]))
     measured = None if measure is None else np.empty((rows, chains, draws))
     for d in range(draws):
         state = sampler.step(state, every)
+        progress(discard + (d + 1) * every, discard + draws * every)
         at = state.lane_of[slots]
         energies[:, :, d] = state.energies[at]
         if measured is not None:

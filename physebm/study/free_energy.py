@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from physebm.storage.arrays_file import read_arrays, write_arrays
 from physebm.study import free_energy_methods
 from physebm.study.free_energy_data import seen
 from physebm.study.free_energy_findings import Findings
+from physebm.study.free_energy_shares import share_of, work_of
 from physebm.study.grid import FreeEnergies, Training
 from physebm.study.setup import params_of
 from physebm.study.training_data import TrainingData, training_data
@@ -88,22 +90,33 @@ def estimated(
     potentials of the data's parts stand beside them, ``-log p - log Z`` at every temperature.
     """
     arrays, known = {}, seen(subject)
+    hamiltonian, count = subject.loaded.hamiltonian, len(asked.method)
+    work = work_of(asked, hamiltonian, len(subject.temperatures), subject.data is not None)
+    ended: set[str] = set()
     for number, method in enumerate(asked.method):
         kept = _kept(folder / f"{method}.npz", digest)
         if kept is None:
-            count = len(asked.method)
-            progress(number / count, f"free energies: {method} (method {number + 1} of {count})")
+            note = f"free energies: {method} (method {number + 1} of {count})"
+            before, own = share_of(work, ended), share_of(work, {method})
+            told = partial(_told, progress, before, own, note)
+            told(0.0)
             with single_threaded_blas():
-                found = free_energy_methods.run(method, asked, subject, select(backend), known)
+                found = free_energy_methods.run(method, asked, subject, select(backend), known, told)
             for name, each in found.items():
                 write_arrays(folder / f"{name}.npz", _arrays(each), {"study": digest})
+            ended |= set(found)
             kept = _kept(folder / f"{method}.npz", digest)
+        ended.add(method)
         arrays |= {f"{method}/{name}": value for name, value in kept.items()}
     arrays["temperature"] = np.array(subject.temperatures)
-    units = subject.loaded.hamiltonian.counted_units
+    units = hamiltonian.counted_units
     arrays["n_units"] = np.full(len(subject.temperatures), units)
     scores = {f"{known.kind}/{part}": u for part, u in known.potentials.items()}
     return arrays | scores
+
+
+def _told(progress: Progress, before: float, share: float, note: str, fraction: float) -> None:
+    progress(before + share * fraction, note)
 
 
 def _subject(study, part: FreeEnergies, training, models, backend, trained) -> Subject:

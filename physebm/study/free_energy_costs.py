@@ -15,9 +15,11 @@ import numpy as np
 
 from physebm.free_energy.cold import FEWEST, RELAX
 from physebm.free_energy.cold import QUENCH as QUENCHED
+from physebm.free_energy.exact import reach
 from physebm.free_energy.population import BACK
 from physebm.free_energy.schedule import PILOT_ROWS, ROUNDS
 from physebm.free_energy.tempered_run import QUENCH
+from physebm.model.hamiltonian import Hamiltonian
 from physebm.sampling.ladder import round_lengths
 from physebm.schema.free_energy_declarations import (
     AnnealingDeclaration,
@@ -25,12 +27,21 @@ from physebm.schema.free_energy_declarations import (
     PopulationDeclaration,
 )
 from physebm.schema.train_declarations import LikelihoodDeclaration
+from physebm.theory.transfer_matrix import transfer
 
 # Chains of the pilot of annealing and walkers of that of a population; sweeps and rounds in which the
 # rows of a ladder are placed.
 PILOT_CHAINS, PILOT_POPULATION, PLACING, PLACING_ROUNDS = 128, 1024, 1024, 4
 # Sums per temperature: log Z, and around it the four of its derivative.
 EXACT_SUMS = 5
+
+
+def exact_states(hamiltonian: Hamiltonian) -> float:
+    """States of one exact sum; multiplications of a transfer matrix."""
+    found = reach(hamiltonian)
+    if found.way == "transfer matrix":
+        return 2.0 ** transfer(hamiltonian).log2_work
+    return 2.0**found.bits
 
 
 def tempered_sweeps(chains: int, rows: int, sweeps: int) -> int:

@@ -41,10 +41,13 @@ MOMENTS = {
 """The averages behind each observable; names are those of `observables.derived`."""
 
 
-def by_ladder(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> dict[str, Findings]:
+def by_ladder(
+    asked: FreeEnergyDeclaration, subject: Subject, backend: Backend, progress: Callable[[float], None]
+) -> dict[str, Findings]:
     """What all asked methods that read a tempered run find, from one.
 
     The first of them holds what was reweighted, as ``reweighted/NAME [reweighted temperature]``.
+    `progress` is called with the fraction of the run that is done, once its rows are placed.
     """
     declared, loaded = asked.ladder, subject.loaded
     methods = [name for name in asked.method if name in LADDER_METHODS]
@@ -73,6 +76,7 @@ def by_ladder(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) 
         every=declared.every,
         starts=starts(subject, rows, key_of(subject.seed, *name)),
         measure=_magnetisation(loaded.hamiltonian) if magnetic else None,
+        progress=lambda done, count: progress(done / count),
     )
     estimates = from_rows(path, run, methods)
     at = np.searchsorted(betas, rows.beta)

@@ -7,7 +7,7 @@ sum, or those of a fixed point; NaN where none is known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -38,18 +38,25 @@ if TYPE_CHECKING:
 
 
 Found = dict[str, Findings]
+Fraction = Callable[[float], None]
 FIXED_POINTS = {"mean-field": estimate_mean_field, "tap": estimate_tap, "bethe": estimate_bethe}
 
 
 def run(
-    method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: Backend, known: Seen
+    method: str,
+    asked: FreeEnergyDeclaration,
+    subject: Subject,
+    backend: Backend,
+    known: Seen,
+    progress: Fraction = lambda fraction: None,
 ) -> Found:
     """What each method found at every temperature, hottest first.
 
     Besides `method` itself the other methods that the same run serves, where they are asked for. All is
-    held against rigorous lower bounds: that of mean field, and that of `known`, the data.
+    held against rigorous lower bounds: that of mean field, and that of `known`, the data. `progress` is
+    called with the fraction that is done.
     """
-    found = _run(method, asked, subject, backend)
+    found = _run(method, asked, subject, backend, progress)
     bounds = {} if known.bounds is None else {"data": known.bounds}
     if method == "mean-field":
         return {name: each._replace(estimates=_raised(each, bounds)) for name, each in found.items()}
@@ -75,15 +82,15 @@ def _raised(found: Findings, bounds: Mapping[str, np.ndarray]) -> list[Estimate]
     return [replace(each, low=float(np.fmax(each.low, b))) for each, b in zip(found.estimates, better)]
 
 
-def _run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Found:
+def _run(method: str, asked: FreeEnergyDeclaration, subject: Subject, backend, progress) -> Found:
     if method == "exact":
         return {method: _exact(subject)}
     if method in LADDER_METHODS:
-        return by_ladder(asked, subject, backend)
+        return by_ladder(asked, subject, backend, progress)
     if method == "ais":
-        return {method: _annealing(asked, subject, backend)}
+        return {method: _annealing(asked, subject, backend, progress)}
     if method == "population-annealing":
-        return {method: _population(asked, subject, backend)}
+        return {method: _population(asked, subject, backend, progress)}
     if method in FIXED_POINTS:
         return {method: _fixed_points(method, asked, subject)}
     raise AssertionError(method)
@@ -96,7 +103,20 @@ def _exact(subject: Subject) -> Findings:
     return Findings(found.estimates, Energies(found.energy, found.energy_stderr), more)
 
 
-def _annealing(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Findings:
+class _Walks:
+    """Progress of annealing at one of several temperatures: a walk forward, then one in reverse."""
+
+    def __init__(self, before: int, temperatures: int, progress: Fraction):
+        self._before, self._temperatures, self._progress = before, temperatures, progress
+        self._walks = 0
+
+    def told(self, done: int, rows: int) -> None:
+        part = (self._walks + done / rows) / 2.0
+        self._walks += done == rows
+        self._progress((self._before + part) / self._temperatures)
+
+
+def _annealing(asked: FreeEnergyDeclaration, subject: Subject, backend, progress) -> Findings:
     declared, loaded = asked.annealing, subject.loaded
     estimates = []
     for temperature in subject.temperatures:
@@ -111,13 +131,23 @@ def _annealing(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend)
         path = placed(path, factors)
         chains, sweeps = declared.chains, declared.sweeps
         data = starts(subject, row, key_of(subject.seed, *name))
+        walk = _Walks(len(estimates), len(subject.temperatures), progress)
         estimates.append(
-            annealed(path, backend, subject.seed, name, chains=chains, sweeps=sweeps, data=data)
+            annealed(
+                path,
+                backend,
+                subject.seed,
+                name,
+                chains=chains,
+                sweeps=sweeps,
+                data=data,
+                progress=walk.told,
+            )
         )
     return _weighted(subject, estimates)
 
 
-def _population(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend) -> Findings:
+def _population(asked: FreeEnergyDeclaration, subject: Subject, backend, progress) -> Findings:
     declared, loaded = asked.population, subject.loaded
     estimates = []
     for temperature in subject.temperatures:
@@ -137,6 +167,7 @@ def _population(asked: FreeEnergyDeclaration, subject: Subject, backend: Backend
                 data=starts(subject, row, key_of(subject.seed, *name)),
             )
         )
+        progress(len(estimates) / len(subject.temperatures))
     return _weighted(subject, estimates)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from physebm.errors import ResultFileError
 from physebm.storage.arrays_file import read_arrays
 from physebm.storage.atomic import replacing
+from physebm.study.free_energy_shares import share_of, work_of
 from physebm.study.grid import FreeEnergies, Task, Training
 from physebm.study.workfolder import complete
 
@@ -32,8 +33,8 @@ Watch = Callable[[float, int, int, str], None]
 def progress_of(opened: Opened, running: bool) -> tuple[float, int, int]:
     """Fraction done, jobs done and jobs of a study, from its work folder (or its result).
 
-    Trainings, tasks and free energies count alike where a study has them; tasks and free energies
-    count by their points within.
+    Trainings, tasks and free energies count alike where a study has them; tasks count by their points
+    within, free energies by their work.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def progress_of(opened: Opened, running: bool) -> tuple[float, int, int]:
         return 1.0, jobs, jobs
     fraction, done = 0.0, 0
     for stage in stages:
-        sizes = [1 if isinstance(part, Training) else len(part.points) for part in stage]
+        sizes = [_size(opened, part) for part in stage]
         whole = sum(sizes) * len(stages)
         for part, size in zip(stage, sizes):
             if _ended(opened, part):
@@ -88,9 +89,9 @@ def saved_fraction(opened: Opened, part: Task | Training | FreeEnergies) -> floa
     """The part of a job that has not ended which the next run will not do again."""
     folder, digest = opened.work / part.name, opened.digest
     if isinstance(part, FreeEnergies):
-        methods = opened.study.free_energy.method
-        kept = [_read(folder / f"{method}.npz", digest) for method in methods]
-        return sum(each is not None for each in kept) / len(methods)
+        work = _work(opened, part)
+        kept = {name for name in work if _read(folder / f"{name}.npz", digest) is not None}
+        return share_of(work, kept)
     held = _read(folder / "checkpoint.npz", digest)
     if held is None:
         return 0.0
@@ -100,6 +101,20 @@ def saved_fraction(opened: Opened, part: Task | Training | FreeEnergies) -> floa
     schedule = part.schedule
     measured = schedule.sweeps // schedule.every * schedule.every
     return meta["sweep"] / (schedule.discard + measured)
+
+
+def _size(opened: Opened, part: Task | Training | FreeEnergies) -> float:
+    if isinstance(part, FreeEnergies):
+        return sum(_work(opened, part).values())
+    return 1 if isinstance(part, Training) else len(part.points)
+
+
+def _work(opened: Opened, part: FreeEnergies) -> dict[str, float]:
+    """Unit updates of every method in one job."""
+    first = part.points[0]
+    trained = bool(first.training)
+    asked, H = opened.study.free_energy, first.loaded.hamiltonian
+    return work_of(asked, H, len(part.temperatures), trained)
 
 
 def reporter(folder: Path) -> Callable[..., None]:
