@@ -12,7 +12,7 @@ from numba import njit
 __all__ = ["climbed", "couplings_both_ways", "gathered", "signed_means"]
 
 _REASSOCIATED = {"reassoc", "contract"}
-_SIDE = 16
+_ROWS = 16
 
 
 @njit(cache=True, nogil=True)
@@ -77,13 +77,11 @@ def climbed(W, a, b, step_W, step_a, step_b, mu_v, mu_h, rate):
 
 @njit(cache=True, nogil=True)
 def couplings_both_ways(to_b, to_a, W):
-    """``to_b = W`` and ``to_a = W^T`` in single precision, square by square: both stay in cache."""
+    """``to_b = W`` and ``to_a = W^T`` in single precision, some rows at a time, which stay in cache."""
     n, m = W.shape
-    for i in range(0, n, _SIDE):
-        for j in range(0, m, _SIDE):
-            for k in range(i, min(i + _SIDE, n)):
-                for l in range(j, min(j + _SIDE, m)):
-                    to_b[k, l] = W[k, l]
-            for l in range(j, min(j + _SIDE, m)):
-                for k in range(i, min(i + _SIDE, n)):
-                    to_a[l, k] = to_b[k, l]
+    for i in range(0, n, _ROWS):
+        rows = to_b[i : i + _ROWS]
+        for k in range(rows.shape[0]):
+            _copy(rows[k], W[i + k])
+        for j in range(m):
+            _copy(to_a[j, i : i + _ROWS], rows[:, j])
