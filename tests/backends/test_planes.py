@@ -15,7 +15,7 @@ from physebm.backends.base import Lanes, LaneState
 from physebm.backends.numba_cpu import load, modules
 from physebm.backends.numba_cpu.planes.load import PlanesKernels
 from physebm.backends.numba_cpu.planes.vectors import widths
-from physebm.backends.numba_cpu.planes.words import Words, width_for, words_of
+from physebm.backends.planes.words import Words, width_for, words_of
 from physebm.errors import LoweringError, StudyError
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower

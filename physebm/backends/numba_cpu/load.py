@@ -11,7 +11,6 @@ from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.numba_cpu.derived import derived_names, derived_operands
 from physebm.backends.numba_cpu.emit import emit
 from physebm.backends.numba_cpu.modules import imported, in_slices, threads_for
-from physebm.backends.numba_cpu.planes.emit import is_sliced
 from physebm.backends.numba_cpu.planes.load import PlanesKernels
 from physebm.backends.numba_cpu.potts.emit import is_gathered
 from physebm.backends.numba_cpu.potts.load import GatherKernels
@@ -24,6 +23,7 @@ from physebm.backends.numba_cpu.tiles.emit import is_tiled, tile_size
 from physebm.backends.numba_cpu.tiling import tiles_of
 from physebm.backends.numba_cpu.vector_code import LANES
 from physebm.backends.numba_cpu.vectors.emit import lanes_of_a_tile
+from physebm.backends.planes.sliced import is_sliced
 from physebm.backends.reference_clusters import refuse_invalid
 from physebm.errors import StudyError
 from physebm.lowering.operands import Operands

@@ -8,11 +8,12 @@ degree of the graph, which the operands have.
 from __future__ import annotations
 
 from physebm.backends.numba_cpu.emit import emit
-from physebm.backends.numba_cpu.planes.emit import Sliced, emit_planes, is_sliced
-from physebm.backends.numba_cpu.planes.graph import Graph
+from physebm.backends.numba_cpu.planes.emit import emit_planes
 from physebm.backends.numba_cpu.planes.vectors import widths
-from physebm.backends.numba_cpu.planes.words import width_for
 from physebm.backends.numba_cpu.potts.emit import emit_gathers, is_gathered
+from physebm.backends.planes.graph import Graph
+from physebm.backends.planes.sliced import Sliced, is_sliced
+from physebm.backends.planes.words import width_for
 from physebm.backends.source import Source
 from physebm.lowering.operands import Operands
 from physebm.lowering.plan import SweepPlan

@@ -9,11 +9,11 @@ import numpy as np
 
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.numba_cpu.modules import imported, in_slices, threads_for
-from physebm.backends.numba_cpu.planes.emit import Sliced, emit_planes
-from physebm.backends.numba_cpu.planes.graph import Graph, signs_by_word
-from physebm.backends.numba_cpu.planes.update import DIGITS
+from physebm.backends.numba_cpu.planes.emit import emit_planes
 from physebm.backends.numba_cpu.planes.vectors import widths
-from physebm.backends.numba_cpu.planes.words import Words, width_for, words_of
+from physebm.backends.planes.graph import Graph, signs_by_word
+from physebm.backends.planes.sliced import DIGITS, Sliced
+from physebm.backends.planes.words import Words, width_for, words_of
 from physebm.errors import StudyError
 from physebm.lowering.operands import Operands
 from physebm.lowering.plan import SweepPlan
@@ -60,9 +60,7 @@ class Planes:
         """Take configurations ``[lane, unit]``."""
         self._each(self.module.pack, np.ascontiguousarray(x, dtype=np.int8))
 
-    def unpack(
-        self, configurations: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]
-    ) -> None:
+    def unpack(self, configurations: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]) -> None:
         """Write configurations ``{group: x[lane, unit]}``; there are no running quantities."""
         x = configurations[self.name]
         plain = x.dtype == np.int8 and x.flags.c_contiguous

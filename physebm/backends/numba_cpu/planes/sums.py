@@ -12,10 +12,9 @@ from numba import types
 from numba.extending import intrinsic
 
 from physebm.backends.numba_cpu.planes.vectors import INT32, INT64, WORD_BYTES, Words
+from physebm.backends.planes.graph import PAIRS
 
 __all__ = ["PAIRS", "add_pairs", "transpose"]
-
-PAIRS = 8  # that are counted at a time
 
 
 def add_pairs(width: int, together: bool, signed: bool):

@@ -23,10 +23,10 @@ from numba.extending import intrinsic
 
 from physebm.backends.numba_cpu.planes.philox import philox
 from physebm.backends.numba_cpu.planes.vectors import INT32, INT64, WORD_BYTES, Words
+from physebm.backends.planes.sliced import DIGITS
 
 __all__ = ["DIGITS", "unit_update"]
 
-DIGITS = 33  # of a threshold: whether it is 2^32, certain; then 32 binary digits
 AT_ONCE = 3  # blocks of four digits that every unit draws
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from physebm.backends.base import Launch
-from physebm.backends.numba_cpu.planes.emit import Sliced
-from physebm.backends.numba_cpu.planes.sums import PAIRS
+from physebm.backends.planes.sliced import Sliced
 from physebm.errors import LoweringError
 from physebm.lowering.operands import Operands
+
+PAIRS = 8  # bonds that a processor counts at a time
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,12 @@ class Graph:
         ``[graph, draw, degree]``, padded with the number of units.
     negative
         Whether a coupling is -1 ``[instance, draw, degree]``; None for unit weights.
-    pairs
-        Every bond once, ``[graph, bond, 2]``, padded to whole groups of eight; `bonds` counts them.
-    pair_negative
-        Whether a bond's coupling is -1, ``[instance, bond]``; None for unit weights.
+    bonds
+        How many there are, ``[graph]``.
     fields
         Local field of each row of thresholds that is used, None for the others.
+    table, weights
+        The operands themselves, unit by unit; weights are None where all are 1.
     """
 
     units: np.ndarray
@@ -40,10 +42,10 @@ class Graph:
     rows: np.ndarray
     neighbours: np.ndarray
     negative: np.ndarray | None
-    pairs: np.ndarray
     bonds: np.ndarray
-    pair_negative: np.ndarray | None
     fields: tuple[int | None, ...]
+    table: np.ndarray
+    weights: np.ndarray | None
 
     @staticmethod
     def of(told: Sliced, operands: Operands) -> Graph:
@@ -68,22 +70,10 @@ class Graph:
             weights = operands.arrays[f"w{told.pair}"]
             if not np.array_equal(np.abs(weights), np.broadcast_to(table >= 0, weights.shape)):
                 raise LoweringError("bit planes", got="weights that are not 1 or -1", hint="a bug")
-        # a bond stands in the rows of both its units; it is taken from the lower one's
-        upper = np.arange(n)[:, None] < table
-        bonds = upper.sum(axis=(1, 2))
-        most = -(-int(bonds.max(initial=1)) // PAIRS) * PAIRS
-        pairs = np.full((graphs, most, 2), n, dtype=np.int32)
-        ends = [np.nonzero(each) for each in upper]
-        for g, (i, d) in enumerate(ends):
-            pairs[g, : len(i)] = np.stack([i, table[g, i, d]], axis=1)
-        negative = pair_negative = None
+        negative = None
         if weights is not None:
             of = np.arange(len(weights)) if graphs > 1 else np.zeros(len(weights), dtype=np.int64)
             negative = weights[np.arange(len(weights))[:, None], units[of]] < 0
-            pair_negative = np.zeros((len(weights), most), dtype=bool)
-            for instance, g in enumerate(of):
-                i, d = ends[g]
-                pair_negative[instance, : len(i)] = weights[instance, i, d] < 0
         present = np.unique(degrees)
         most_field = int(present[-1])
         if told.ising:
@@ -100,11 +90,37 @@ class Graph:
             rows.astype(np.int64),
             neighbours,
             negative,
-            pairs,
-            bonds,
-            pair_negative,
+            degrees.sum(axis=1) // 2,
             tuple(f if f in used else None for f in fields),
+            table,
+            weights,
         )
+
+    @cached_property
+    def _ends(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Row and column of every bond; it stands with both its units and is taken from the lower."""
+        upper = np.arange(self.table.shape[1])[:, None] < self.table
+        return [np.nonzero(each) for each in upper]
+
+    @cached_property
+    def pairs(self) -> np.ndarray:
+        """Every bond once, ``[graph, bond, 2]``, padded to whole groups of eight."""
+        most = -(-int(self.bonds.max(initial=1)) // PAIRS) * PAIRS
+        pairs = np.full((len(self.table), most, 2), self.table.shape[1], dtype=np.int32)
+        for g, (i, d) in enumerate(self._ends):
+            pairs[g, : len(i)] = np.stack([i, self.table[g, i, d]], axis=1)
+        return pairs
+
+    @cached_property
+    def pair_negative(self) -> np.ndarray | None:
+        """Whether a bond's coupling is -1, ``[instance, bond]``; None for unit weights."""
+        if self.weights is None:
+            return None
+        negative = np.zeros((len(self.weights), self.pairs.shape[1]), dtype=bool)
+        for instance, row in enumerate(negative):
+            i, d = self._ends[instance if len(self.table) > 1 else 0]
+            row[: len(i)] = self.weights[instance, i, d] < 0
+        return negative
 
     def entries(self, told: Sliced, launch: Launch, reads: tuple[int, ...]) -> np.ndarray:
         """Column of the threshold table of each row of thresholds, -1 for rows that nobody reads."""
