@@ -5,9 +5,9 @@ All draws of all rows, weighted as MBAR weighs them (M. R. Shirts, J. D. Chodera
 
     Z = sum_n w_n,    <A> = sum_n w_n A_n / Z.
 
-`reweighting` takes the same numbers from pymbar, with the errors of independent draws. Here both are
-linearised, as the estimators of log Z are (`estimators`): a draw adds its own term, and moves the
-log Z_l of the rows, which all weights depend on,
+pymbar gives the same numbers with the errors of independent draws. Here both are linearised, as the
+estimators of log Z are (`estimators`): a draw adds its own term, and moves the log Z_l of the rows,
+which all weights depend on,
 
     d log Z / d log Z_l = sum_n W_n p_nl,    d<A> / d log Z_l = sum_n W_n (A_n - <A>) p_nl,
 

@@ -9,7 +9,7 @@ Neighbouring rows k and k+1 of a path are compared by the *works*, differences o
                      forward and high backward (Jensen), so the two are a bracket
     integration      log Z_{k+1}/Z_k = -int_0^1 <u_{k+1} - u_k>_s ds along the straight line between
                      rows; derivatives at its ends are the variance and minus the third cumulant
-    bar, mbar        in `reweighting`
+    bar, mbar        in `bennett` and `multistate`
 
 Draws follow each other in Markov chains, and the rows of a ladder exchange their configurations, so
 that no formula for independent draws gives the error. Each estimator is linearised instead: to first

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from physebm.errors import InputError
 from physebm.free_energy.bennett import bar, bar_rows, pair_overlap, slope_pull
+from physebm.free_energy.between import Ladder
 from physebm.free_energy.estimators import (
     hysteresis,
     inefficiency,
@@ -20,7 +20,6 @@ from physebm.free_energy.estimators import (
     stepping_stone,
 )
 from physebm.free_energy.multistate import mbar, mbar_rows
-from physebm.free_energy.reweighting import reweighted
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference/mbar.json").read_text())["data"]
 BETAS, ENERGIES = np.array(REFERENCE["betas"]), np.array(REFERENCE["energies"])
@@ -62,21 +61,19 @@ def test_trapezoid_has_the_independent_value():
     assert found.log_z == pytest.approx(found.trapezoid)
 
 
-def test_reweighting_has_the_independent_values():
-    target = REFERENCE["target_beta"] * ENERGIES.reshape(-1)
-    found = reweighted(ENERGIES.reshape(1, -1), U, N, target)
+def test_averages_between_rows_have_the_independent_values():
+    energies, constants = ENERGIES[:, None, :, None], np.zeros(len(BETAS))
+    ladder = Ladder(energies, BETAS[:, None], constants, mbar_rows(energies, BETAS[:, None], constants))
+    found = ladder.at(np.array([REFERENCE["target_beta"]]), 0.0, energies)
     assert -found.log_z == pytest.approx(REFERENCE["f_target"], abs=1e-8)
     assert found.value[0] == pytest.approx(REFERENCE["E_target"], abs=1e-8)
     assert found.effective > ENERGIES.shape[1]
     # at a row of the ladder it is that row's own estimate
-    row = reweighted(ENERGIES.reshape(1, -1), U, N, U[2])
+    row = ladder.at(BETAS[[2]], 0.0, energies)
     assert row.log_z == pytest.approx(-REFERENCE["f"][2], abs=1e-8)
-    assert row.log_z_stderr == pytest.approx(REFERENCE["f_std_matrix"][0][2], abs=1e-8)
-
-
-def test_reweighting_is_refused_outside_of_the_ladder():
-    with pytest.raises(InputError, match="inside the ladder"):
-        reweighted(ENERGIES.reshape(1, -1), U, N, 6.0 * ENERGIES.reshape(-1))
+    # six times colder is outside
+    outside = ladder.at(np.array([6.0]), 0.0, energies)
+    assert outside.effective < 0.1 * ENERGIES.shape[1] and np.isnan(outside.log_z)
 
 
 # Gaussians of precision k: u_k = k x^2 / 2, log Z_k - log Z_0 = -log(k_k / k_0) / 2.
