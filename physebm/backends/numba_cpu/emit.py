@@ -45,6 +45,8 @@ LIBRARY = (
     "runs/sweep",
     "runs/decide",
     "runs/draw",
+    "runs/fields",
+    "runs/bonds",
     "runs/words",
     "runs/meeting",
     "vectors/noise",
@@ -87,7 +89,7 @@ def emit(plan: SweepPlan) -> Source:
         elif takes_subsets(plan):
             out("from physebm.native.subset_sums import *")
     if is_in_runs(plan):
-        for part in ("sweep", "decide", "draw", "words", "meeting"):
+        for part in ("sweep", "decide", "draw", "bonds", "words", "meeting"):
             out(f"from physebm.backends.numba_cpu.runs.{part} import *")
     if plan.layout is Layout.VECTORS:
         for part in LIBRARY:

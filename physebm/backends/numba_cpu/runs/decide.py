@@ -14,12 +14,11 @@ from numba import njit, types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
 
+from physebm.backends.numba_cpu.runs.fields import BYTES, NUMBERS
 from physebm.backends.numba_cpu.runs.places import LOOKUP, RUN
 from physebm.backends.numba_cpu.vector_code import INDEX, WORD, load, place, spread, store
 
 __all__ = ["decide_by_list", "decide_by_table", "decide_held"]
-
-NUMBERS, BYTES = ir.VectorType(ir.IntType(32), RUN), ir.VectorType(ir.IntType(8), RUN)
 
 
 def looks_up() -> bool:

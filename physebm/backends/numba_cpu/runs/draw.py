@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from physebm.backends.numba_cpu.runs.decide import BYTES, NUMBERS, store_states, up_by_table
+from physebm.backends.numba_cpu.runs.decide import store_states, up_by_table
+from physebm.backends.numba_cpu.runs.fields import BYTES, NUMBERS, field_of
 from physebm.backends.numba_cpu.runs.places import RUN
-from physebm.backends.numba_cpu.vector_code import INDEX, WORD, load, place, spread
+from physebm.backends.numba_cpu.vector_code import load, spread
 
 __all__ = ["draw", "draw_weighted", "draw_weighted_with_state", "draw_with_state"]
 
@@ -30,19 +30,10 @@ def _sixteen(weighted: bool, with_state: bool):
     def code(context, builder, signature, arguments):
         y, own, run, weights, degree, words, table, limit, low, high = arguments
         start = spread(builder, limit, NUMBERS)
-        total = cgutils.alloca_once_value(
-            builder, builder.trunc(start, BYTES) if not weighted else start
-        )
-        with cgutils.for_range(builder, degree, intp=INDEX) as loop:
-            at = place(builder, run, builder.mul(loop.index, INDEX(4)))
-            first = builder.zext(load(builder, at, WORD), INDEX)
-            states = load(builder, place(builder, y, first), BYTES, align=1)
-            if weighted:
-                at = place(builder, weights, builder.mul(loop.index, INDEX(4 * RUN)))
-                states = builder.mul(builder.sext(states, NUMBERS), load(builder, at, NUMBERS))
-            builder.store(builder.add(builder.load(total), states), total)
-        index = builder.load(total)
-        if not weighted:
+        if weighted:
+            index = field_of(builder, start, y, run, degree, weights)
+        else:
+            index = field_of(builder, builder.trunc(start, BYTES), y, run, degree)
             index = builder.zext(index, NUMBERS)
         if with_state:
             present = load(builder, own, BYTES, align=1)

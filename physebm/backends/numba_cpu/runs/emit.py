@@ -24,6 +24,7 @@ def emit_run_lane(out: Writer, plan: SweepPlan, names: Signature) -> None:
     ):
         out("words0 = np.zeros(64, np.uint32)")
         out("field, index = np.empty(64, np.int32), np.empty(64, np.int32)")
+        out("sums = np.zeros(16, np.int32)")
         out("begin, end = share_of(0, order0.shape[0], share, shares)")
         with out.block("if fresh:"):
             out("states_in(y, x0, order0, begin, end)")
@@ -118,13 +119,24 @@ def _emit_field(out: Writer, plan: SweepPlan, t: int) -> None:
 
 def _emit_energy(out: Writer, plan: SweepPlan, t: int) -> None:
     """``E[t]``, of the chunks of a share; of two colours the first one meets every bond."""
-    constant = isinstance(plan.terms[t], Constant)
     out("total = np.int64(0)")
-    out(f"last, ends = {'ends0[-1], 1' if constant else 'counted(ends0)'}")
+    if isinstance(plan.terms[t], Constant):
+        out("start, stop = share_of(0, ends0[-1], share, shares)")
+        with out.block("for chunk in range(start, stop):"):
+            _emit_field(out, plan, t)
+            out("total += energy_of_field(field, y, chunk, order0)")
+        out(f"E[{t}] = -total")
+        return
+    weighted = plan.terms[t].weights is not Weights.UNIT
+    name, weights = ("weighted_bonds", f"weight{t}") if weighted else ("bonds", "sums")
+    out("last, ends = counted(ends0)")
     out("start, stop = share_of(0, last, share, shares)")
     with out.block("for chunk in range(start, stop):"):
-        if not constant:
-            out("copy_places(y, order0, chunk, copied0, copies0)")
-        _emit_field(out, plan, t)
-        out("total += energy_of_runs(field, y, chunk, order0)")
-    out(f"E[{t}] = -total / ends")
+        out("copy_places(y, order0, chunk, copied0, copies0)")
+        out(f"{name}(")
+        out(f"    y.ctypes.data, chunk, run{t}.ctypes.data, {weights}.ctypes.data, run{t}.shape[1],")
+        out("    sums.ctypes.data,")
+        out(")")
+        with out.block("if chunk % 64 == 0:"):
+            out("total += close(sums)")
+    out(f"E[{t}] = -(total + close(sums)) / ends")

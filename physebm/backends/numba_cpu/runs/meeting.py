@@ -3,8 +3,8 @@
 The units of a colour class do not read each other, so that any cut of a class into shares gives the
 same bits; a class begins when the one before is drawn. Threads wait by looking at one counter: a class
 of a large lattice takes a tenth of a millisecond, in which the interpreter could not even wake them.
-A thread that waits for long gives its core away, for the one it waits for may be in need of it: where
-other programs are at work, threads that only look lose whole turns of the scheduler at every meeting.
+A thread that waits for long yields, for the one it waits for may be in need of its core: where other
+programs are at work, threads that only look lose whole turns of the scheduler at every meeting.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from numba.extending import intrinsic
 __all__ = ["meet", "share_of"]
 
 _COUNT = ir.IntType(64)
-_LOOKS = 200  # before a thread gives its core away: some microseconds
-_give_away = types.ExternalFunction(
-    next((name for name in ("sched_yield", "SwitchToThread") if llvm.address_of_symbol(name)), "abort"),
-    types.int32(),
+_LOOKS = 100  # before a thread yields: some microseconds
+_yield = types.ExternalFunction(
+    "sched_yield" if llvm.address_of_symbol("sched_yield") else "SwitchToThread", types.int32()
 )
 
 
@@ -68,4 +67,4 @@ def meet(counter, shares):
         while _arrived(at) < all_here:
             looks += 1
             if looks > _LOOKS:
-                _give_away()
+                _yield()

@@ -194,8 +194,7 @@ def neighbour_runs(order: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.nda
     there = np.where((order >= 0)[:, None], place_of[n[order]], positions)
     blocks = there.reshape(-1, RUN, n.shape[1]).transpose(0, 2, 1)
     first = blocks[:, :, 0]
-    empty = (order < 0).reshape(-1, 1, RUN)
-    follows = (blocks == first[:, :, None] + np.arange(RUN)) | empty
+    follows = blocks == first[:, :, None] + np.arange(RUN)
     is_run = follows.all(axis=2) & (first + RUN <= positions)
     gathered = blocks[~is_run]
     run = first.copy()

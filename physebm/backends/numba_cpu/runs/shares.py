@@ -13,7 +13,7 @@ from physebm.backends.numba_cpu.modules import thread_pool
 # Waking a thread takes as long as 100,000 updates, a meeting as some hundred where every thread has a
 # core, and many more where it has not.
 SHARED_UPDATES = 400_000  # of a call
-SHARE_UNITS = 16_384  # of a colour, that a thread draws between two meetings
+SHARE_UNITS = 32_768  # of a colour, that a thread draws between two meetings
 
 _starting = Lock()
 
@@ -32,14 +32,15 @@ def shares_for(fixed: Mapping[str, np.ndarray], lanes: int, count: int) -> int:
 
 
 def together(function, shares: int, *arguments) -> None:
-    """``function(share, share + 1, *arguments)`` of every share at the same time.
+    """``function(share, share + 1, *arguments)`` of every share at the same time, the first one here.
 
     The shares of a call wait for each other, so that they must get threads of their own: they enter the
     queue of the pool, which has at least as many, next to each other.
     """
     with _starting:
-        parts = [
-            thread_pool().submit(function, share, share + 1, *arguments) for share in range(shares)
+        others = [
+            thread_pool().submit(function, share, share + 1, *arguments) for share in range(1, shares)
         ]
-    for part in parts:
+    function(0, 1, *arguments)
+    for part in others:
         part.result()

@@ -7,28 +7,24 @@ read. See `physebm.backends.numba_cpu.runs.places` for the tables.
 
 from __future__ import annotations
 
-from llvmlite import ir
 from numba import int32, int64, njit, types, uint64
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from physebm.backends.numba_cpu.runs.fields import NUMBERS, field_of
 from physebm.backends.numba_cpu.runs.places import RUN
-from physebm.backends.numba_cpu.vector_code import INDEX, WORD, load, place, store
+from physebm.backends.numba_cpu.vector_code import load, store
 
 __all__ = [
     "add_fields",
     "add_neighbours",
     "add_weighted",
     "copy_places",
-    "counted",
-    "energy_of_runs",
+    "energy_of_field",
     "index_further",
     "states_in",
     "states_out",
     "with_state",
 ]
-
-NUMBERS, BYTES = ir.VectorType(ir.IntType(32), RUN), ir.VectorType(ir.IntType(8), RUN)
 
 
 @njit
@@ -59,17 +55,9 @@ def _add_runs(weighted: bool):
 
     def code(context, builder, signature, arguments):
         field, y, run, degree = arguments[:4]
-        total = cgutils.alloca_once_value(builder, load(builder, field, NUMBERS))
-        with cgutils.for_range(builder, degree, intp=INDEX) as loop:
-            at = place(builder, run, builder.mul(loop.index, INDEX(4)))
-            start = builder.zext(load(builder, at, WORD), INDEX)
-            states = load(builder, place(builder, y, start), BYTES, align=1)
-            states = builder.sext(states, NUMBERS)
-            if weighted:
-                at = place(builder, arguments[4], builder.mul(loop.index, INDEX(4 * RUN)))
-                states = builder.mul(states, load(builder, at, NUMBERS))
-            builder.store(builder.add(builder.load(total), states), total)
-        store(builder, builder.load(total), field)
+        start = load(builder, field, NUMBERS)
+        weights = arguments[4] if weighted else None
+        store(builder, field_of(builder, start, y, run, degree, weights), field)
         return context.get_dummy_value()
 
     if weighted:
@@ -140,18 +128,10 @@ def with_state(index, y, chunk):
 
 
 @njit
-def counted(ends):
-    """Chunks whose bonds are all bonds of the lattice, and how often each bond is counted there."""
-    if ends.shape[0] > 2 and ends[2] == ends[-1]:
-        return ends[1], 1
-    return ends[-1], 2
-
-
-@njit
-def energy_of_runs(field, y, chunk, order):
+def energy_of_field(field, y, chunk, order):
     """``sum_p field_p y_p`` over the positions of a chunk that are not empty."""
-    total = int32(0)
+    total = int64(0)
     for p in range(64):
         there = int32(order[uint64(64 * chunk + p)] >= 0)
         total += there * field[p] * int32(y[uint64(64 * chunk + p)])
-    return int64(total)
+    return total
