@@ -48,6 +48,7 @@ CASES = {
     "sk": {"N": 37},
     "hopfield": {"N": 40, "P": 3},
     "rbm": {"Nv": 20, "Nh": 12},
+    "rbm_truncated_gaussian_hidden": {"Nv": 20, "Nh": 12},
     "potts_machine": {},
 }
 
