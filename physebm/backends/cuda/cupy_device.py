@@ -83,6 +83,11 @@ class CupyDevice:
     def __init__(self):
         if (reason := why_unusable()) is not None:
             raise BackendError(reason)
+        import cupy
+
+        attributes = cupy.cuda.Device().attributes
+        self.multiprocessors = int(attributes["MultiProcessorCount"])
+        self.shared = int(attributes["MaxSharedMemoryPerBlockOptin"])
 
     def upload(self, values: np.ndarray):
         """A copy of `values` on the device."""
@@ -116,9 +121,11 @@ class CupyDevice:
         """A kernel of a source, compiled by NVRTC or from CuPy's cache."""
         entry = _module(source).get_function(kernel)
 
-        def run(blocks: int, threads: int, parameters: np.ndarray, further) -> None:
+        def run(blocks: int, threads: int, parameters: np.ndarray, further, shared: int = 0) -> None:
             with _told_in_one_message(f"launching '{kernel}'"):
-                entry((blocks,), (threads,), (parameters.reshape(1), *further))
+                if shared > entry.max_dynamic_shared_size_bytes:
+                    entry.max_dynamic_shared_size_bytes = shared
+                entry((blocks,), (threads,), (parameters.reshape(1), *further), shared_mem=shared)
 
         return run
 

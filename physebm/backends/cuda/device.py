@@ -17,8 +17,9 @@ from physebm.backends.source import Source
 # An array of the device: a cupy.ndarray or, on the host, a numpy.ndarray.
 Buffer: TypeAlias = Any
 
-# (blocks, threads of a block, struct of parameters, further integer arguments)
-Function: TypeAlias = Callable[[int, int, np.ndarray, tuple[np.generic, ...]], None]
+# (blocks, threads of a block, struct of parameters, further integer arguments, and where the kernel has
+# DYNAMIC_SHARED memory how many bytes)
+Function: TypeAlias = Callable[..., None]
 
 
 class Device(Protocol):
@@ -27,6 +28,10 @@ class Device(Protocol):
     name: str
     # Threads of a block of a kernel that works for any power of two.
     threads: int
+    # How many blocks of threads run side by side, each at full speed.
+    multiprocessors: int
+    # Bytes of shared memory that a block may have.
+    shared: int
 
     def upload(self, values: np.ndarray) -> Buffer:
         """A copy of `values` on the device."""

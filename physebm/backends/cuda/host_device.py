@@ -45,12 +45,15 @@ class HostDevice:
         Threads of a block.
     seed
         Shuffles the order in which threads run between barriers; 0 keeps their own.
+    multiprocessors
+        As many as kernels shall find; blocks run one after the other.
     """
 
     name = "host"
+    shared = 227 * 1024
 
-    def __init__(self, threads: int = 32, seed: int = 1):
-        self.threads, self.seed = threads, seed
+    def __init__(self, threads: int = 32, seed: int = 1, multiprocessors: int = 1):
+        self.threads, self.seed, self.multiprocessors = threads, seed, multiprocessors
 
     def upload(self, values: np.ndarray) -> np.ndarray:
         """A copy."""
@@ -78,7 +81,7 @@ class HostDevice:
         """A kernel of a source, built by the host's compiler or from the cache."""
         entry = getattr(_library(_with_launchers(source)), f"run_{kernel}")
 
-        def run(blocks: int, threads: int, parameters: np.ndarray, further) -> None:
+        def run(blocks: int, threads: int, parameters: np.ndarray, further, shared: int = 0) -> None:
             address = ctypes.c_void_p(parameters.ctypes.data)
             numbers = [ctypes.c_int64(int(number)) for number in further]
             if entry(blocks, threads, ctypes.c_uint32(self.seed), address, *numbers):

@@ -29,7 +29,13 @@ DTYPES = {
 
 
 def kernels_of(plan: SweepPlan, device: Device) -> CudaKernels:
-    """Kernels of a plan on a device: a block of threads per lane, which every plan can have."""
+    """Kernels of a plan on a device: a block of threads per lane where no room has faster ones."""
+    # rooms build on the kernels of this module
+    from physebm.backends.cuda.tiles.emit import is_tiled
+    from physebm.backends.cuda.tiles.load import TileKernels
+
+    if is_tiled(plan):
+        return TileKernels(plan, device)
     return CudaKernels(plan, device)
 
 
@@ -137,8 +143,7 @@ class CudaKernels:
             raise StudyError("a chain is limited to 2^32 sweeps, the range of its counter word")
         if any(isinstance(move, ClusterMove) for move in self.plan.moves):
             refuse_invalid(self.plan, lanes, launch)
-        held = self._on_device(state)
-        struct, kept = self._bind(held, lanes, launch)
+        held, struct, kept = self._ready(state, lanes, launch)
         exchange = Exchange(self.device, slots, statistics, kept, len(self.plan.terms))
         for sweep in range(first, first + every * rounds, every):
             self._run(len(lanes), struct, sweep, every, False)
@@ -156,12 +161,16 @@ class CudaKernels:
         )
 
     def _call(self, state, lanes, launch, first: int, count: int, rebuild: bool) -> np.ndarray:
-        held = self._on_device(state)
-        struct, kept = self._bind(held, lanes, launch)
+        held, struct, kept = self._ready(state, lanes, launch)
         self._run(len(lanes), struct, first, count, rebuild)
         if count or rebuild:
             state.keep(held, ahead=True)
         return self.device.download(kept["E"])
+
+    def _ready(self, state: LaneState, lanes: Lanes, launch: Launch):
+        """The state on the device, the struct of a call's parameters, the buffers that it points to."""
+        held = self._on_device(state)
+        return held, *self._bind(held, lanes, launch)
 
     def _run(self, lanes: int, struct: np.ndarray, first: int, count: int, rebuild: bool) -> None:
         if self._sweep is None:

@@ -20,11 +20,11 @@ from physebm.backends.numba_cpu.runs.places import is_in_runs, threshold_list
 from physebm.backends.numba_cpu.runs.shares import shares_for, together
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles.emit import is_tiled, tile_size
-from physebm.backends.numba_cpu.tiling import tiles_of
 from physebm.backends.numba_cpu.vector_code import LANES
 from physebm.backends.numba_cpu.vectors.emit import lanes_of_a_tile
 from physebm.backends.planes.sliced import is_sliced
 from physebm.backends.reference_clusters import refuse_invalid
+from physebm.backends.tiling import tiles_of
 from physebm.errors import StudyError
 from physebm.lowering.operands import Operands
 from physebm.lowering.plan import ClusterMove, Layout, Overlap, Running, SweepPlan, Weights

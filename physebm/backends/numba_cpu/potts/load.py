@@ -7,8 +7,8 @@ import numpy as np
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.numba_cpu.modules import imported, in_slices, threads_for
 from physebm.backends.numba_cpu.potts.emit import LANES_OF_A_TILE, emit_gathers, operand_names
-from physebm.backends.numba_cpu.tiling import tiles_of
 from physebm.backends.numba_cpu.vector_code import LANES
+from physebm.backends.tiling import tiles_of
 from physebm.errors import StudyError
 from physebm.lowering.plan import SweepPlan
 
