@@ -8,8 +8,9 @@ import pytest
 from scipy.special import expit
 from small_models import ZOO, Small, bound, small
 
+from physebm.backends import tiling
 from physebm.backends.base import Lanes, LaneState, launch
-from physebm.backends.numba_cpu import modules, tiling
+from physebm.backends.numba_cpu import modules
 from physebm.backends.numba_cpu.tiles import products, rows
 from physebm.backends.numba_cpu.tiles.emit import SUBSET_TILE, TILE, is_tiled
 from physebm.lowering.layout import choose_layout
