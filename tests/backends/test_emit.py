@@ -1,10 +1,7 @@
 """Generated source: reviewed as text, shared by structure, written once, compiled once."""
 
-import os
-import subprocess
-import sys
-
 import pytest
+from many_lanes import loads_of_two_processes
 
 from physebm.backends.numba_cpu.emit import emit
 from physebm.lowering.pipeline import Options, lower
@@ -49,22 +46,7 @@ def test_models_of_one_structure_share_one_source():
 
 @pytest.mark.parametrize(("name", "size"), [("ising_2d", "L=4"), ("rbm", "Nv=4, Nh=3")])
 def test_a_second_process_compiles_nothing(tmp_path, name, size):
-    code = (
-        "import physebm\n"
-        "from physebm.backends.numba_cpu import modules\n"
-        f"m = physebm.load_model('{name}', {size})\n"
-        "physebm.sample(m, 2.0, sweeps=64, discard=0)\n"
-        "(module,) = modules._modules.values()\n"
-        "stats = module.sweep.stats\n"
-        "print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))"
-    )
-    counts = []
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True, text=True, check=True,
-            env={**os.environ, "PHYSEBM_CACHE": str(tmp_path)},
-        )  # fmt: skip
-        counts.append(tuple(map(int, done.stdout.split())))
-    assert counts[0][1] > 0 and counts[1][0] > 0 and counts[1][1] == 0
+    sample = f"physebm.sample(physebm.load_model('{name}', {size}), 2.0, sweeps=64, discard=0)"
+    first, second = loads_of_two_processes(sample, ("sweep",), tmp_path)
+    assert first[1] > 0 and second[0] > 0 and second[1] == 0
     assert len(list(tmp_path.glob("*.py"))) == 1

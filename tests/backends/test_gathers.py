@@ -10,9 +10,10 @@ from dataclasses import replace
 import numba
 import numpy as np
 import pytest
+from many_lanes import for_lanes, in_rows, part_of, swept
 from small_models import Small, small
 
-from physebm.backends.base import Lanes, LaneState, launch
+from physebm.backends.base import LaneState
 from physebm.backends.numba_cpu import modules
 from physebm.backends.numba_cpu.potts import draw as potts_draw
 from physebm.backends.numba_cpu.potts import emit as potts_emit
@@ -33,29 +34,9 @@ every_size = pytest.mark.parametrize(("L", "q"), SIZES)
 def model_of(L: int, q: int, instances: int = 3, **values) -> Small:
     temperatures = (0.8, 1.5, 3.0)
     model = small("potts_machine", "heat-bath", temperatures, instances, L=L, q=q, **values)
-    plan = choose_layout(model.plan, GATHER_LANES)
-    assert plan.layout is Layout.GATHERS
-    operands = bind(plan, model.hamiltonian, model.params)
-    return replace(model, plan=plan, launch=launch(plan, operands, model.launch.coefficients))
-
-
-def of_rows(model: Small) -> Small:
-    plan = replace(model.plan, layout=Layout.ROWS)
-    operands = bind(plan, model.hamiltonian, model.params)
-    return replace(model, plan=plan, launch=launch(plan, operands, model.launch.coefficients))
-
-
-def part_of(lanes: Lanes, which) -> Lanes:
-    clamp = {group: held[which] for group, held in lanes.clamp.items()}
-    return Lanes(*(a[which] for a in (lanes.instance, lanes.rung, lanes.walker, lanes.key)), clamp)
-
-
-def swept(model: Small, state: LaneState, lanes: Lanes, sweeps: int = 5, first: int = 62):
-    state, kernels = state.copy(), model.kernels()
-    kernels.prepare(state, lanes, model.launch)
-    E = kernels.sweep(state, lanes, model.launch, first, sweeps)
-    assert np.array_equal(E, kernels.energies(state, lanes, model.launch))
-    return state, E
+    model = for_lanes(model, GATHER_LANES)
+    assert model.plan.layout is Layout.GATHERS
+    return model
 
 
 @every_size
@@ -84,7 +65,7 @@ def test_many_sweeps_are_those_of_lane_after_lane(L, q):
     lanes = model.lanes(48, seed=4)
     start = model.random_state(lanes)
     state, E = swept(model, start, lanes, 60, 0)
-    other, F = swept(of_rows(model), start, lanes, 60, 0)
+    other, F = swept(in_rows(model), start, lanes, 60, 0)
     assert np.array_equal(state.x["s"], other.x["s"])
     np.testing.assert_allclose(E, F, rtol=2e-6, atol=1e-5)
     assert not state.work
@@ -215,7 +196,7 @@ def test_rows_are_the_couplings():
     model = model_of(6, 21)
     rows = model.launch.operands.arrays["J0_rows"]
     assert rows.ctypes.data % ALIGNMENT == 0
-    assert np.array_equal(couplings(rows), of_rows(model).launch.operands.arrays["J0"])
+    assert np.array_equal(couplings(rows), in_rows(model).launch.operands.arrays["J0"])
     other = small("potts_machine", instances=3, seed=9, L=6, q=21).params
     update(model.launch.operands, model.plan, model.hamiltonian, other, ["J", "h"])
     assert model.launch.operands.arrays["J0_rows"] is rows

@@ -1,13 +1,12 @@
 """Overlaps of patterns of signs, from tables of sums of four: exact sums, draws, parity, weights."""
 
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
+from many_lanes import for_lanes, in_rows
 from small_models import Small, bound, loaded
 
-from physebm.backends.base import launch
 from physebm.backends.numba_cpu.vectors import overlap_blocks as blocks
 from physebm.backends.numba_cpu.vectors.overlap_sums import (
     add_steps_to_overlaps,
@@ -15,7 +14,6 @@ from physebm.backends.numba_cpu.vectors.overlap_sums import (
     sum_room,
 )
 from physebm.backends.numba_cpu.vectors.pattern_draws import draw_block
-from physebm.lowering.layout import choose_layout
 from physebm.lowering.plan import Layout
 
 WIDTHS = (16, 32, 48)
@@ -36,14 +34,9 @@ def hopfield(xi: np.ndarray, temperatures=(0.5,), lanes: int = 64) -> Small:
     """The model with given patterns ``[instance, pattern, unit]`` in the plan for many lanes."""
     declared = loaded("hopfield", (("N", xi.shape[2]), ("P", xi.shape[1])))
     model = bound(declared, declared.params(0).with_arrays(xi=xi), "heat-bath", temperatures)
-    plan = choose_layout(model.plan, lanes)
-    assert plan.layout is Layout.VECTORS
-    operands, coefficients = model.launch.operands, model.launch.coefficients
-    return replace(model, plan=plan, launch=launch(plan, operands, coefficients))
-
-
-def rows_of(model: Small) -> Small:
-    return replace(model, plan=replace(model.plan, layout=Layout.ROWS))
+    model = for_lanes(model, lanes)
+    assert model.plan.layout is Layout.VECTORS
+    return model
 
 
 def kind_of(model: Small) -> np.dtype:
@@ -177,7 +170,7 @@ def test_retrieved_patterns_at_the_largest_sizes(n, P, kind):
     lanes = model.lanes(6, seed=6)
     x = model.random_state(lanes)
     x.x["s"][:] = xi[0, 0]
-    assert_same_sweeps(model, rows_of(model), x, lanes, 63, 2)
+    assert_same_sweeps(model, in_rows(model), x, lanes, 63, 2)
 
 
 def test_patterns_of_other_integers_sweep_as_before():
@@ -185,7 +178,7 @@ def test_patterns_of_other_integers_sweep_as_before():
     model = hopfield(rng.integers(-2, 3, (1, 5, 70)).astype(np.int8))
     assert kind_of(model) == np.float32
     lanes = model.lanes(40, seed=8)
-    assert_same_sweeps(model, rows_of(model), model.random_state(lanes), lanes, 60, 10)
+    assert_same_sweeps(model, in_rows(model), model.random_state(lanes), lanes, 60, 10)
 
 
 def test_every_state_is_visited_as_often_as_its_weight():

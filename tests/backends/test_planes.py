@@ -1,13 +1,11 @@
 """Bit-sliced sweeps: bits of the reference at any width, in any company; exact distributions."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numba
 import numpy as np
 import pytest
+from many_lanes import loads_of_two_processes, part_of
 from small_models import loaded
 
 from physebm.backends import base, reference
@@ -108,10 +106,6 @@ def of(case: str) -> Model:
     return Model(*CASES[case])
 
 
-def rows_of(lanes: Lanes, which) -> Lanes:
-    return Lanes(*(a[which] for a in (lanes.instance, lanes.rung, lanes.walker, lanes.key)))
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_all_cases_are_bit_sliced(case):
     assert of(case).plan.layout is Layout.PLANES
@@ -158,7 +152,7 @@ def test_no_bit_depends_on_other_lanes_or_threads(case, monkeypatch):
         order = np.random.default_rng(1).permutation(600)
         for which in (np.arange(600), order, order[:70], order[:1]):
             part = LaneState({model.name: start.x[model.name][which]})
-            F = kernels.sweep(part, rows_of(lanes, which), model.launch, 3, 4)
+            F = kernels.sweep(part, part_of(lanes, which), model.launch, 3, 4)
             assert np.array_equal(F, E[which])
             assert np.array_equal(part.x[model.name], whole.x[model.name][which])
     finally:
@@ -334,22 +328,7 @@ def test_held_units_and_other_weights_are_refused():
 
 
 def test_a_second_process_compiles_nothing(tmp_path):
-    code = (
-        "import physebm\n"
-        "from physebm.backends.numba_cpu import modules\n"
-        "m = physebm.load_model('ising_2d', L=4)\n"
-        "physebm.sample(m, 2.0, sweeps=64, discard=0, chains=16)\n"
-        "(module,) = modules._modules.values()\n"
-        "counts = [f.stats for f in (module.sweep, module.pack, module.unpack)]\n"
-        "print(sum(sum(c.cache_hits.values()) for c in counts),\n"
-        "      sum(sum(c.cache_misses.values()) for c in counts))"
-    )
-    counts = []
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True, text=True, check=True,
-            env={**os.environ, "PHYSEBM_CACHE": str(tmp_path)},
-        )  # fmt: skip
-        counts.append(tuple(map(int, done.stdout.split())))
-    assert counts[0][1] == 3 and counts[1] == (3, 0)
+    model = "physebm.load_model('ising_2d', L=4)"
+    sample = f"physebm.sample({model}, 2.0, sweeps=64, discard=0, chains=16)"
+    first, second = loads_of_two_processes(sample, ("sweep", "pack", "unpack"), tmp_path)
+    assert first[1] == 3 and second == [3, 0]

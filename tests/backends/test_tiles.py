@@ -1,19 +1,17 @@
 """Tiles of lanes: no bit of a lane depends on its company, and vectors decide like the definition."""
 
-from dataclasses import replace
-
 import numba
 import numpy as np
 import pytest
+from many_lanes import for_lanes, part_of, swept
 from scipy.special import expit
 from small_models import ZOO, Small, bound, small
 
 from physebm.backends import tiling
-from physebm.backends.base import Lanes, LaneState, launch
+from physebm.backends.base import LaneState
 from physebm.backends.numba_cpu import modules
 from physebm.backends.numba_cpu.tiles import products, rows
 from physebm.backends.numba_cpu.tiles.emit import SUBSET_TILE, TILE, is_tiled
-from physebm.lowering.layout import choose_layout
 from physebm.model.params import stack
 from physebm.schema.load import load as load_declared
 from physebm.schema.model_file import read_model
@@ -26,22 +24,7 @@ LARGE = {"rbm": {"Nv": 70, "Nh": 50}, "rbm_truncated_gaussian_hidden": {"Nv": 33
 def model_of(name: str, together: int = 1) -> Small:
     """The plan for `together` lanes of one instance: subset sums where there are many."""
     model = small(name, "heat-bath", (0.8, 1.5, 3.0), 3, **LARGE.get(name, {}))
-    plan = choose_layout(model.plan, together)
-    operands, coefficients = model.launch.operands, model.launch.coefficients
-    return replace(model, plan=plan, launch=launch(plan, operands, coefficients))
-
-
-def rows_of(lanes: Lanes, which) -> Lanes:
-    clamp = {name: mask[which] for name, mask in lanes.clamp.items()}
-    return Lanes(*(a[which] for a in (lanes.instance, lanes.rung, lanes.walker, lanes.key)), clamp)
-
-
-def swept(model: Small, state: LaneState, lanes: Lanes, sweeps: int = 5):
-    state, kernels = state.copy(), model.kernels()
-    kernels.prepare(state, lanes, model.launch)
-    E = kernels.sweep(state, lanes, model.launch, 62, sweeps)
-    assert np.array_equal(E, kernels.energies(state, lanes, model.launch))
-    return state, E
+    return for_lanes(model, together)
 
 
 def test_the_list_holds_every_kind_of_source():
@@ -62,7 +45,7 @@ def test_bits_of_a_lane_do_not_depend_on_the_other_lanes(name, clamped, together
     order = np.random.default_rng(12).permutation(150)
     for which in (order, order[:97], order[:9], order[:1], np.arange(63, 66)):
         part = LaneState({group: x[which] for group, x in start.x.items()})
-        alone, F = swept(model, part, rows_of(lanes, which))
+        alone, F = swept(model, part, part_of(lanes, which))
         assert np.array_equal(F, E[which])
         for group, x in whole.x.items():
             assert np.array_equal(alone.x[group], x[which]), (group, len(which))
