@@ -5,6 +5,11 @@ else: no exponentials, no packing, no calls. It is that of the algorithm used, w
 
     flops   two per multiply-add at the speed of a large single-precision product; an addition that
             has no multiplication counts as two, since it takes the place of a multiply-add
+    states  two per multiply-add of a product whose sources have two states: a row of subset sums
+            chosen by four of them takes the place of four; with a matrix unit, three products of
+            16-bit planes of the couplings, whichever is less
+    reals   the same of other sources: multiply-adds, or six products of planes
+    matrix  flops of a matrix unit, two per multiply-add of 16-bit numbers, from the first cache
     bytes   read plus written, where arrays do not stay in the caches
     words   random words of 32 bits at the speed of vectorised Philox4x32-10
 """
@@ -31,36 +36,43 @@ def floor_seconds(work: str, limits: Mapping[str, float], ours: Mapping[str, flo
     if work not in COUNTS:
         return None
     count = COUNTS[work](WORKS[work].size, ours)
-    return sum(number / limits[name] for name, number in count.items())
+    per_flop = {"states": 0.25 / limits["flops"], "reals": 1.0 / limits["flops"]}
+    if "matrix" in limits:
+        by_planes = {"states": 3.0 / limits["matrix"], "reals": 6.0 / limits["matrix"]}
+        per_flop = {name: min(each, by_planes[name]) for name, each in per_flop.items()}
+    seconds = {name: 1.0 / limit for name, limit in limits.items()} | per_flop
+    return sum(number * seconds[name] for name, number in count.items())
 
 
-def _tables(size) -> float:
-    """Flops of one direction of binary units: four of them choose one row of subset sums to add."""
-    return 2 * size["Nv"] * size["Nh"] / 4
+def _couplings(size) -> float:
+    """Flops of one direction of a machine."""
+    return 2 * size["Nv"] * size["Nh"]
 
 
 def rbm_sweep(size, ours) -> Count:
-    """A unit update of block Gibbs: both products by subset sums, a word per unit."""
+    """A unit update of block Gibbs: both products of states, a word per unit."""
     units = size["Nv"] + size["Nh"]
-    return {"flops": 2 * _tables(size) / units, "words": 1}
+    return {"states": 2 * _couplings(size) / units, "words": 1}
 
 
 def real_hidden_sweep(size, ours) -> Count:
-    """A unit update with real hidden units: subset sums up, multiply-adds down, a word per unit."""
+    """A unit update with real hidden units: states up, reals down; a word per visible unit, two per
+    hidden one.
+    """
     units = size["Nv"] + size["Nh"]
-    return {"flops": (_tables(size) + 2 * size["Nv"] * size["Nh"]) / units, "words": 1}
+    words = (size["Nv"] + 2 * size["Nh"]) / units
+    return {"states": _couplings(size) / units, "reals": _couplings(size) / units, "words": words}
 
 
 def training(size, ours) -> Count:
-    """An update of PCD-k: k sweeps of the chains; hidden means of batch and chains by subset sums; both
-    statistics v h as products; couplings read and written in double precision; subset sums made anew
-    (a row of sums for sixteen subsets of four units costs four multiply-adds per coupling).
+    """An update of PCD-k: k sweeps of the chains; hidden means of batch and chains from states; both
+    statistics v h as products; couplings read and written in double precision.
     """
     weights = size["Nv"] * size["Nh"]
-    sweeps = 2 * size["k"] * size["chains"] * _tables(size)
     data = size["batch"] + size["chains"]
     return {
-        "flops": sweeps + data * (_tables(size) + 2 * weights) + 2 * 2 * 4 * weights,
+        "states": (2 * size["k"] * size["chains"] + data) * _couplings(size),
+        "flops": data * 2 * weights,
         "words": size["k"] * size["chains"] * (size["Nv"] + size["Nh"]),
         "bytes": 2 * 8 * weights,
     }
@@ -72,8 +84,11 @@ def dense(size, ours) -> Count:
 
 
 def patterns(size, ours) -> Count:
-    """A spin update through P overlaps: the field is a sum over them, a flip adds to each; a word."""
-    return {"flops": 2 * size["P"] * (1 + ours["flips"]), "words": 1}
+    """A spin update through P overlaps of patterns +1, -1: signed sums of four overlaps stand in a
+    table, so that the field is P/4 additions; so are the steps of four spins, P/4 more; in 16-bit
+    integers, twice as many to a vector as multiply-adds; a word.
+    """
+    return {"flops": 2 * 2 * size["P"] / 4 / 2, "words": 1}
 
 
 def planes(size, ours) -> Count:

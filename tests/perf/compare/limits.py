@@ -3,6 +3,7 @@
 flops    multiply-adds count as two: a single-precision product 2000 x 784 times 784 x 500
 bytes    read plus written by copies of 128 MiB per thread
 words    vectorised Philox4x32-10 into an array in the cache, 32-bit words
+matrix   where the processor has a matrix unit: products of 16-bit numbers from the first cache
 Each is the best of interleaved repetitions, per second.
 """
 
@@ -17,6 +18,7 @@ from numba import njit, uint32
 from timing import seconds_of
 
 from physebm.backends.numba_cpu.library import philox4x32
+from physebm.native.matrix_unit import is_allowed
 
 BLOCKS, REPEATS = 512, 400
 
@@ -34,8 +36,32 @@ def _fill(words, key):
             words[3, b] = r3
 
 
+def _matrix_unit(threads: int, pool: ThreadPoolExecutor):
+    """A run of the matrix unit on every thread, and its flops."""
+    from physebm.native import matrix_unit as unit
+
+    @njit(nogil=True)
+    def steps(x, J, F, count):
+        unit.begin_blocks()
+        unit.clear_sums()
+        for _ in range(count):
+            unit.add_states(x.ctypes.data, J.ctypes.data)
+        unit.store_sums(F.ctypes.data, F.strides[0])
+        unit.end_blocks()
+
+    size = unit.PLANES * 2 * unit.REGISTER
+    rooms = [
+        (np.zeros(size, np.uint8), np.zeros(size, np.uint8), np.zeros((32, 32), np.float32))
+        for _ in range(threads)
+    ]
+    count = 20_000
+    products = unit.PLANES * unit.LANES * unit.COLUMNS * unit.STEP
+    run = lambda: list(pool.map(lambda room: steps(*room, count), rooms))  # noqa: E731
+    return run, 2 * products * count * threads
+
+
 def machine_limits(repetitions: int = 15) -> dict[str, float]:
-    """``{"flops", "bytes", "words"}`` per second."""
+    """``{"flops", "bytes", "words"}``, and ``"matrix"`` where there is such a unit, per second."""
     rng = np.random.default_rng(0)
     V, W = rng.random((2000, 784), dtype=np.float32), rng.random((784, 500), dtype=np.float32)
     out = np.empty((2000, 500), np.float32)
@@ -54,6 +80,8 @@ def machine_limits(repetitions: int = 15) -> dict[str, float]:
             4 * BLOCKS * REPEATS * len(words),
         ),
     }
+    if is_allowed():
+        runs["matrix"] = _matrix_unit(cores.THREADS, pool)
     best = dict.fromkeys(runs, float("inf"))
     for _ in range(repetitions + 1):
         for name, (run, _) in runs.items():
