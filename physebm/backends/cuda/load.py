@@ -17,6 +17,7 @@ from physebm.backends.cuda.emit import emit
 from physebm.backends.cuda.exchange import Exchange
 from physebm.backends.cuda.parameters import Home, Parameter, parameters, struct_type
 from physebm.backends.cuda.tables import launch_tables, sizes
+from physebm.backends.planes.sliced import is_sliced
 from physebm.backends.reference_clusters import refuse_invalid
 from physebm.errors import StudyError
 from physebm.lowering.operands import Operands
@@ -31,9 +32,12 @@ DTYPES = {
 def kernels_of(plan: SweepPlan, device: Device) -> CudaKernels:
     """Kernels of a plan on a device: a block of threads per lane where no room has faster ones."""
     # rooms build on the kernels of this module
+    from physebm.backends.cuda.planes.load import PlanesKernels
     from physebm.backends.cuda.tiles.emit import is_tiled
     from physebm.backends.cuda.tiles.load import TileKernels
 
+    if is_sliced(plan):
+        return PlanesKernels(plan, device)
     if is_tiled(plan):
         return TileKernels(plan, device)
     return CudaKernels(plan, device)

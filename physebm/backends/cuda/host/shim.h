@@ -24,6 +24,7 @@
 #define __shared__ static thread_local
 #define __launch_bounds__(...)
 #define __ldg(address) (*(address))
+#define DYNAMIC_SHARED(type, name) type* name = (type*)shim::dynamic_shared
 
 struct dim3 {
     unsigned x, y, z;
@@ -46,6 +47,7 @@ inline thread_local ucontext_t scheduler;
 inline thread_local unsigned running;
 inline thread_local std::function<void()> body;
 inline thread_local uint64_t exchanged[1024];
+alignas(16) inline thread_local unsigned char dynamic_shared[227 * 1024];
 
 inline void wait(Waits what) {
     fibers[running].waits = what;
@@ -85,6 +87,7 @@ inline bool open_barriers(unsigned threads) {
 inline int launch(unsigned blocks, unsigned threads, uint32_t seed, std::function<void()> kernel) {
     const size_t stack = 1 << 17;
     body = kernel, grid_size = dim3(blocks), block_size = dim3(threads);
+    memset(dynamic_shared, 0xFF, sizeof dynamic_shared);  // nothing may rely on zeros
     if (fibers.size() < threads) fibers = std::vector<Fiber>(threads);
     std::vector<unsigned> order(threads);
     for (unsigned i = 0; i < threads; i++) order[i] = i;

@@ -1,0 +1,178 @@
+"""The seam's functions for bit-sliced plans: one word of 32 lanes per unit, planes kept on the device.
+
+The plain kernels stand in where planes cannot: for units that are held, and graphs of units with more
+than `MOST_NEIGHBOURS`. They have the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from physebm.backends.base import Lanes, LaneState, Launch
+from physebm.backends.cuda.device import Buffer, Device
+from physebm.backends.cuda.load import CudaKernels
+from physebm.backends.cuda.parameters import struct_type
+from physebm.backends.cuda.planes.arrays import graph_arrays, word_arrays
+from physebm.backends.cuda.planes.emit import emit_planes
+from physebm.backends.cuda.planes.parameters import FIELDS
+from physebm.backends.cuda.planes.shape import Shape, shape_of
+from physebm.backends.planes.graph import Graph
+from physebm.backends.planes.sliced import Sliced
+from physebm.backends.planes.words import Words
+from physebm.lowering.plan import SweepPlan
+
+MOST_NEIGHBOURS = 16  # whose thresholds fit the registers of a thread
+ROW = 36  # numbers in a row of thresholds
+
+
+class Resident:
+    """Graph, thresholds and kernels of a launch, on the device."""
+
+    def __init__(self, kernels: PlanesKernels, launch: Launch, graph: Graph, shape: Shape):
+        device, told = kernels.device, kernels.told
+        self.launch, self.graph, self.shape = launch, graph, shape
+        table = launch.tables[0]
+        entry = graph.entries(told, launch, kernels.plan.moves[0].reads)
+        arrays = graph_arrays(graph, launch.operands.arrays["class0"], shape.whole)
+        arrays |= {"table": table, "entry": entry.astype(np.int32)}
+        self.numbers = {
+            "units": graph.units.shape[1],
+            "classes": arrays["first"].shape[1] - 1,
+            "rows": len(entry),
+            "entries": table.shape[1],
+        }
+        self.buffers = {name: device.upload(values) for name, values in arrays.items()}
+        self.buffers["coef"] = device.upload(launch.coefficients.value)
+        source = emit_planes(kernels.plan, graph.neighbours.shape[2], shape.whole)
+        names = ("sweep",) if shape.whole else ("begin", "colour", "sum", "energies")
+        self.functions = {name: device.function(source, name) for name in ("pack", "unpack", *names)}
+
+
+class PlanesOnDevice:
+    """Planes of the lanes of a state, and the places of the lanes in them."""
+
+    def __init__(self, kernels: PlanesKernels, resident: Resident, words: Words):
+        device, n = kernels.device, resident.numbers["units"]
+        self.kernels, self.resident, self.words = kernels, resident, words
+        self.name = kernels.plan.groups[0].name
+        count = len(words.lane_of)
+        self.buffers = {
+            name: device.upload(values) for name, values in word_arrays(words, resident.graph).items()
+        }
+        self.buffers["planes"] = device.room((count, n + 1), np.uint32)
+        if not resident.shape.whole:
+            rows = resident.numbers["rows"]
+            self.buffers["thresholds"] = device.room((count, rows, ROW), np.uint32)
+            self.buffers["sums"] = device.room((count, 2, 32), np.uint64)
+
+    def pack(self, x: np.ndarray) -> None:
+        """Take configurations ``[lane, unit]``."""
+        given = self.kernels.device.upload(np.ascontiguousarray(x, dtype=np.int8))
+        self._run("pack", given)
+
+    def unpack(self, configurations: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]) -> None:
+        """Write configurations ``{group: x[lane, unit]}``; there are no running quantities."""
+        x, device = configurations[self.name], self.kernels.device
+        taken = device.room(x.shape, np.int8)
+        self._run("unpack", taken)
+        x[...] = device.download(taken)
+
+    def _run(self, name: str, x: Buffer) -> None:
+        shape = self.resident.shape
+        struct = self.kernels.struct_of(self, {"x": x})
+        blocks = len(self.words.lane_of) * shape.share
+        self.resident.functions[name](blocks, shape.threads, struct, (np.int32(shape.share),))
+
+
+class PlanesKernels(CudaKernels):
+    """Compiled kernels of a bit-sliced plan on one device.
+
+    Parameters
+    ----------
+    whole
+        Whether a block of threads has a whole lattice; None lets sizes decide (`shape_of`).
+    """
+
+    def __init__(self, plan: SweepPlan, device: Device, whole: bool | None = None):
+        super().__init__(plan, device)
+        self.told, self.whole = Sliced.of(plan), whole
+        self.own_struct = struct_type(FIELDS)
+        self._graph: tuple[object, Graph] | None = None
+        self._own: Resident | None = None
+
+    def struct_of(self, held: PlanesOnDevice, further: Mapping[str, Buffer]) -> np.ndarray:
+        """Sizes and addresses; arrays that a kernel does not use may be absent."""
+        numbers = held.resident.numbers | {"words": len(held.words.lane_of)}
+        buffers = held.resident.buffers | held.buffers | dict(further)
+        struct = np.zeros((), self.own_struct)
+        for each in FIELDS:
+            if not each.is_array:
+                struct[each.name] = numbers[each.name]
+            elif each.name in buffers:
+                struct[each.name] = self.device.address(buffers[each.name])
+        return struct
+
+    def _ready(self, state: LaneState, lanes: Lanes, launch: Launch):
+        graph = self._graph_of(launch)
+        if lanes.clamp or graph.neighbours.shape[2] > MOST_NEIGHBOURS:
+            return super()._ready(state, lanes, launch)
+        held = self._planes(state, lanes, launch, graph)
+        own = {
+            "rung": self.device.upload(lanes.rung),
+            "E": self.device.room((len(lanes), len(self.plan.terms)), np.float64),
+        }
+        kept = held.resident.buffers | held.buffers | own
+        return held, self.struct_of(held, own), kept
+
+    def _run(self, lanes: int, struct: np.ndarray, first: int, count: int, rebuild: bool) -> None:
+        if struct.dtype != self.own_struct:
+            super()._run(lanes, struct, first, count, rebuild)
+            return
+        shape, functions = self._own.shape, self._own.functions
+        words, threads, share = int(struct["words"]), shape.threads, np.int32(shape.share)
+        if shape.whole:
+            further = (np.uint32(first), np.uint32(count))
+            functions["sweep"](words, threads, struct, further, shape.shared)
+            return
+        functions["begin"](words, threads, struct, (np.int32(0),))
+        for sweep in range(first, first + count):
+            for colour in range(int(struct["classes"])):
+                further = (np.uint32(sweep), np.int32(colour), share)
+                functions["colour"](words * shape.share, threads, struct, further, shape.shared)
+        functions["sum"](words * shape.share, threads, struct, (share,))
+        functions["energies"](words, 32, struct, (np.int32(0),))
+
+    def _graph_of(self, launch: Launch) -> Graph:
+        if self._graph is None or self._graph[0] is not launch.operands:
+            self._graph = launch.operands, Graph.of(self.told, launch.operands)
+        return self._graph[1]
+
+    def _planes(self, state: LaneState, lanes: Lanes, launch: Launch, graph: Graph) -> PlanesOnDevice:
+        """The state's planes, packed anew where its configurations or lanes have changed."""
+        held = state.packed
+        fits = isinstance(held, PlanesOnDevice) and held.kernels is self
+        words = held.words if fits and held.words.hold(lanes) else None
+        if words is None:
+            words = Words.of(lanes, 1, len(graph.units) == 1)
+        shape = shape_of(
+            self.device,
+            graph,
+            self.told,
+            int(launch.operands.arrays["class0"].max()) + 1,
+            len(words.lane_of),
+            self.whole,
+        )
+        own = self._own
+        if own is None or own.launch is not launch or own.shape != shape:
+            own = self._own = Resident(self, launch, graph, shape)
+        if fits and held.words is words and held.resident.shape == shape:
+            held.resident = own
+            if state.packed_is_current:
+                return held
+        else:
+            held = PlanesOnDevice(self, own, words)
+        held.pack(state.x[self.plan.groups[0].name])
+        state.keep(held, ahead=False)
+        return held
