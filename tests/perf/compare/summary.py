@@ -125,7 +125,7 @@ def machine(limits: Mapping[str, float], processor: str, threads: int, date: str
     unit = f"matrix unit {limits['matrix'] / 1e12:.1f} TFLOP/s, " if "matrix" in limits else ""
     return (
         f"{processor}, {threads} threads, {date}: products {flops:.0f} GFLOP/s, {unit}copies "
-        f"{copied:.0f} GB/s, Philox {words:.1f} words/ns. Per ns: updates of single units of all chains; per s: "
-        "gradient updates. Ratios in bold meet their goal; memory is the peak of a process, of physebm "
-        "(of peers).\n"
+        f"{copied:.0f} GB/s, Philox {words:.1f} words/ns. Per ns: updates of single units of all "
+        "chains; per s: gradient updates. Ratios in bold meet their goal; memory is the peak of a "
+        "process, of physebm (of peers).\n"
     )
