@@ -33,11 +33,13 @@ class CompileFailure(Exception):
 class Kernel:
     """Keeps what it was launched with."""
 
+    max_dynamic_shared_size_bytes = 48 * 1024
+
     def __init__(self):
         self.calls = []
 
-    def __call__(self, grid, block, arguments):
-        self.calls.append((grid, block, arguments))
+    def __call__(self, grid, block, arguments, shared_mem=0):
+        self.calls.append((grid, block, arguments, shared_mem))
 
 
 class Array(np.ndarray):
@@ -81,7 +83,11 @@ def stand_in(devices=1, capability="90", failure=None):
     )
     cuda = SimpleNamespace(
         runtime=runtime,
-        Device=lambda: SimpleNamespace(id=0, compute_capability=capability),
+        Device=lambda: SimpleNamespace(
+            id=0,
+            compute_capability=capability,
+            attributes={"MultiProcessorCount": 132, "MaxSharedMemoryPerBlockOptin": 232448},
+        ),
         memory=SimpleNamespace(OutOfMemoryError=OutOfMemory),
         driver=SimpleNamespace(CUDADriverError=DriverFailure),
         compiler=SimpleNamespace(CompileException=CompileFailure),
@@ -192,11 +198,24 @@ def test_structs_go_by_value_and_numbers_with_their_types(cupy):
     struct = np.zeros((), [("a", np.uint64), ("n", np.int64)])
     run(7, 128, struct, (np.uint32(3), np.int32(1)))
     kernel = cupy_device._module(Source("good", "kernel")).kernel
-    ((grid, block, arguments),) = kernel.calls
-    assert (grid, block) == ((7,), (128,))
+    ((grid, block, arguments, shared),) = kernel.calls
+    assert (grid, block, shared) == ((7,), (128,), 0)
     # CuPy passes a numpy array of a structured type by value, scalars by the size of their type
     assert isinstance(arguments[0], np.ndarray) and arguments[0].nbytes == 16
     assert [type(each) for each in arguments[1:]] == [np.uint32, np.int32]
+
+
+def test_shared_memory_of_a_launch_is_asked_for_before_it(cupy):
+    """CUDA grants a kernel more than 48 KiB only after an attribute of the function says so."""
+    cupy()
+    device = CupyDevice()
+    assert (device.multiprocessors, device.shared) == (132, 232448)
+    run = device.function(Source("good", "kernel"), "sweep")
+    kernel = cupy_device._module(Source("good", "kernel")).kernel
+    for shared in (1000, 200_000, 60_000):
+        run(7, 128, np.zeros((), [("a", np.uint64)]), (), shared)
+    assert [each[3] for each in kernel.calls] == [1000, 200_000, 60_000]
+    assert kernel.max_dynamic_shared_size_bytes == 200_000
 
 
 def test_buffers_go_up_and_down(cupy):

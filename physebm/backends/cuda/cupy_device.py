@@ -123,7 +123,7 @@ class CupyDevice:
 
         def run(blocks: int, threads: int, parameters: np.ndarray, further, shared: int = 0) -> None:
             with _told_in_one_message(f"launching '{kernel}'"):
-                if shared > entry.max_dynamic_shared_size_bytes:
+                if shared and shared > entry.max_dynamic_shared_size_bytes:
                     entry.max_dynamic_shared_size_bytes = shared
                 entry((blocks,), (threads,), (parameters.reshape(1), *further), shared_mem=shared)
 
