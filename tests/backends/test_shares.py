@@ -18,7 +18,7 @@ from small_models import small
 
 from physebm.backends.base import LaneState
 from physebm.backends.numba_cpu import load
-from physebm.backends.numba_cpu.runs import kept, shares
+from physebm.backends.numba_cpu.runs import shares
 from physebm.backends.numba_cpu.runs.meeting import meet, share_of
 from physebm.backends.numba_cpu.runs.words import chunk_words
 from physebm.rng.philox import philox4x32
@@ -37,6 +37,7 @@ def shared(monkeypatch):
     """A function that sets how many threads share a lane."""
     with ThreadPoolExecutor(4) as pool:
         monkeypatch.setattr(shares, "thread_pool", lambda: pool)
+        monkeypatch.setattr(load, "KEPT_POSITIONS", 0)
 
         def set_shares(count: int) -> None:
             monkeypatch.setattr(load, "shares_for", lambda fixed, lanes, sweeps: count)
@@ -93,9 +94,8 @@ def test_thresholds_by_list_are_those_by_table(method, monkeypatch):
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("name", ["ising_2d", "edwards_anderson_3d", "random_regular_spin_glass"])
-def test_states_that_are_kept_are_those_that_are_seen_and_written(name, count, shared, monkeypatch):
+def test_states_that_are_kept_are_those_that_are_seen_and_written(name, count, shared):
     """Configurations taken, written, copied and exchanged between calls, and lanes that change."""
-    monkeypatch.setattr(kept, "KEPT_POSITIONS", 0)
     shared(count)
     model = small(name, "heat-bath", (0.7, 2.0), 2, **CASES[name])
     lanes, group = model.lanes(4, seed=2), model.plan.groups[0].name
@@ -139,6 +139,7 @@ def test_calls_from_several_threads_do_not_block_each_other(monkeypatch):
     """Two threads of the pool, four callers at once that want both."""
     with ThreadPoolExecutor(2) as pool, ThreadPoolExecutor(4) as callers:
         monkeypatch.setattr(shares, "thread_pool", lambda: pool)
+        monkeypatch.setattr(load, "KEPT_POSITIONS", 0)
         monkeypatch.setattr(load, "shares_for", lambda fixed, lanes, sweeps: 2)
         model = small("ising_2d", "heat-bath", (2.0,), L=20)
         lanes = model.lanes(1)

@@ -16,17 +16,17 @@ def emit_driver(out: Writer, plan: SweepPlan, names: Signature) -> None:
     out("@njit(cache=True, nogil=True, error_model='numpy')")
     with out.block(
         f"def sweep(begin, end, {'shares, counter, states, fresh, kept, ' if shared else ''}"
-        "first, count, rebuild, instance, rung, walker, key, coef, E, "
+        f"first, count, {'' if shared else 'rebuild, '}instance, rung, walker, key, coef, E, "
         f"{', '.join(every)}):"
     ):
         if shared:
-            out("share, lanes, y = begin, range(instance.shape[0]), states[0]")
-            with out.block("if shares == 1:"):
-                out("share, lanes, y = 0, range(begin, end), np.empty_like(states[0])")
+            out("share, lanes = 0, range(begin, end)")
+            with out.block("if shares > 1:"):
+                out("share, lanes = begin, range(instance.shape[0])")
+            out("row = np.empty(0 if kept else states.shape[1], np.int8)")
         with out.block(f"for lane in {'lanes' if shared else 'range(begin, end)'}:"):
             if shared:
-                with out.block("if kept:"):
-                    out("y = states[lane]")
+                out("y = states[lane] if kept else row")
             out("k = instance[lane]")
             out("r = rung[lane]")
             rows = [_row(name, names) for name in every]
@@ -36,7 +36,8 @@ def emit_driver(out: Writer, plan: SweepPlan, names: Signature) -> None:
             out("sweep_lane(")
             if shared:
                 out("    share, shares, counter, y, fresh, not kept,")
-            out("    first, count, rebuild, walker[lane], key[lane, 0], key[lane, 1],")
+            rebuild = "" if shared else "rebuild, "
+            out(f"    first, count, {rebuild}walker[lane], key[lane, 0], key[lane, 1],")
             out(f"    coef[r], E[{'share, ' if shared else ''}lane],")
             for number in range(len(rows)):
                 out(f"    row{number},")

@@ -15,7 +15,7 @@ from physebm.backends.numba_cpu.planes.load import PlanesKernels
 from physebm.backends.numba_cpu.potts.emit import is_gathered
 from physebm.backends.numba_cpu.potts.load import GatherKernels
 from physebm.backends.numba_cpu.runs.decide import looks_up
-from physebm.backends.numba_cpu.runs.kept import rows_for
+from physebm.backends.numba_cpu.runs.kept import KEPT_POSITIONS, places_of, rows_for
 from physebm.backends.numba_cpu.runs.places import is_in_runs, threshold_list
 from physebm.backends.numba_cpu.runs.shares import shares_for, together
 from physebm.backends.numba_cpu.signature import Signature, signature
@@ -116,14 +116,17 @@ class NumbaKernels:
 
     def _call_in_runs(self, state, lanes, launch, first, count) -> np.ndarray:
         """As `_call`, where threads may share a lane and states may stay in visiting order."""
-        group = self.plan.groups[0]
-        rows, fresh, kept = rows_for(state, lanes, group.name, self._fixed, self._module.give)
-        shares = shares_for(self._fixed, len(lanes), count)
+        group, fixed = self.plan.groups[0], self._fixed
+        kept, fresh, shares = fixed["order0"].shape[1] >= KEPT_POSITIONS, True, 1
+        states = np.empty((1, places_of(fixed)), np.int8)
+        if kept:
+            rows, fresh = rows_for(state, lanes, group.name, fixed, self._module.give)
+            states, shares = rows.states, shares_for(fixed, len(lanes), count)
         E = np.zeros((shares, len(lanes), len(self.plan.terms)))
-        x = state.x if fresh else {group.name: rows.states}
+        x = state.x if fresh else {group.name: states}
         shared = (
-            shares, np.zeros(1, np.int64), rows.states, fresh, kept, first, count, False,
-            lanes.instance, lanes.rung, lanes.walker, lanes.key, launch.coefficients.value, E,
+            shares, np.zeros(1, np.int64), states, fresh, kept, first, count, lanes.instance,
+            lanes.rung, lanes.walker, lanes.key, launch.coefficients.value, E,
             *self._array_arguments(x, {}, lanes),
         )  # fmt: skip
         if shares > 1:
@@ -133,7 +136,7 @@ class NumbaKernels:
             in_slices(self._sweep, len(lanes), threads, *shared)
         if kept and (fresh or count):
             state.keep(rows, ahead=count > 0)
-        return E.sum(axis=0)
+        return E.sum(axis=0) if shares > 1 else E[0]
 
     def _tiles_of(self, instance: np.ndarray, threads: int) -> np.ndarray:
         """The tiles of a call; those of the call before where its lanes are the same array."""

@@ -41,10 +41,12 @@ def signature(plan: SweepPlan) -> Signature:
     """The array arguments of a plan's kernel."""
     x = [f"x{g}" for g in range(len(plan.groups))]
     work, operands, tables = [], [], []
+    runs = is_in_runs(plan)
     for t, read in enumerate(plan.terms):
         if isinstance(read, Running | Overlap):
             work.append(f"work{t}")
-        operands += [f"{name}{t}" for name in _operand_stems(read)]
+        if not runs:  # these have tables of their own
+            operands += [f"{name}{t}" for name in _operand_stems(read)]
         if isinstance(read, Product):
             operands += [f"J{t}_to_a", f"J{t}_to_b"]
     for g, group in enumerate(plan.groups):
@@ -58,7 +60,7 @@ def signature(plan: SweepPlan) -> Signature:
         x.append(f"held{m}")
         if move.decision is Decision.WORD_TABLE:
             lists = [f"{name}{m}" for name in THRESHOLDS]
-            tables += [*(lists if is_in_runs(plan) else [f"table{m}"]), f"range{m}"]
+            tables += [*(lists if runs else [f"table{m}"]), f"range{m}"]
     return Signature(tuple(x), tuple(work), tuple(tables), tuple(operands))
 
 

@@ -19,7 +19,7 @@ def emit_run_lane(out: Writer, plan: SweepPlan, names: Signature) -> None:
     arguments = ", ".join([*names.all, *derived_names(plan)])
     out("@njit(nogil=True, error_model='numpy')")
     with out.block(
-        "def sweep_lane(share, shares, counter, y, fresh, give, first, count, rebuild, walker, k0, k1, "
+        "def sweep_lane(share, shares, counter, y, fresh, give, first, count, walker, k0, k1, "
         f"c, E, {arguments}):"
     ):
         out("words0 = np.zeros(64, np.uint32)")

@@ -42,23 +42,17 @@ class Rows:
         return self.order is order and np.array_equal(self.instance, lanes.instance)
 
 
+def places_of(fixed: Mapping[str, np.ndarray]) -> int:
+    """Length of a row, by the arguments of the kernel: positions, zeros, and copied places."""
+    return fixed["order0"].shape[1] + RUN + fixed["copied0"].shape[1]
+
+
 def rows_for(
     state: LaneState, lanes: Lanes, name: str, fixed: Mapping[str, np.ndarray], give: Callable
-) -> tuple[Rows, bool, bool]:
-    """Rows of a call, whether they are to be filled, and whether they are kept.
-
-    Parameters
-    ----------
-    name
-        The group.
-    fixed
-        Arguments of the kernel by name.
-    """
+) -> tuple[Rows, bool]:
+    """Rows of the group `name` for a call, and whether they are to be filled from `state`."""
     order, kept = fixed["order0"], state.packed
-    places = order.shape[1] + RUN + fixed["copied0"].shape[1]
-    if order.shape[1] < KEPT_POSITIONS:
-        return Rows(name, np.empty((1, places), np.int8), order, lanes.instance, give), True, False
     if isinstance(kept, Rows) and kept.hold(lanes, order):
-        return kept, not state.packed_is_current, True
-    states = np.empty((len(lanes), places), np.int8)
-    return Rows(name, states, order, lanes.instance.copy(), give), True, True
+        return kept, not state.packed_is_current
+    states = np.empty((len(lanes), places_of(fixed)), np.int8)
+    return Rows(name, states, order, lanes.instance.copy(), give), True
