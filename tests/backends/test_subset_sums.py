@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from many_lanes import for_lanes
 from scipy.stats import chi2
 from small_models import ZOO, Small, small
 
@@ -25,10 +26,7 @@ def without_matrix_unit(monkeypatch):
 
 def many(name: str, instances: int = 1, temperatures=(1.0,), **overrides) -> Small:
     """A small model with the plan for many lanes."""
-    model = small(name, "heat-bath", temperatures, instances, **overrides)
-    plan = choose_layout(model.plan, 500)
-    operands, coefficients = model.launch.operands, model.launch.coefficients
-    return replace(model, plan=plan, launch=launch(plan, operands, coefficients))
+    return for_lanes(small(name, "heat-bath", temperatures, instances, **overrides), 500)
 
 
 def defined_sum(X: np.ndarray, J: np.ndarray) -> np.ndarray:

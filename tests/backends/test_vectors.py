@@ -4,14 +4,13 @@ Sizes leave a remainder in every direction: units against blocks of 32 and 64, p
 eights, lanes against vectors of sixteen and tiles of 48 (of 128 with couplings).
 """
 
-from dataclasses import replace
-
 import numba
 import numpy as np
 import pytest
+from many_lanes import for_lanes, in_rows, part_of, swept
 from small_models import Small, small
 
-from physebm.backends.base import Lanes, LaneState, launch
+from physebm.backends.base import LaneState
 from physebm.backends.numba_cpu import modules
 from physebm.backends.numba_cpu.vectors import noise as lane_noise
 from physebm.lowering.layout import VECTOR_LANES, choose_layout
@@ -32,26 +31,9 @@ every_model = pytest.mark.parametrize("name", MODELS)
 
 def model_of(name: str, **parameters) -> Small:
     model = small(name, "heat-bath", (0.8, 1.5, 3.0), 3, **{**MODELS[name], **parameters})
-    plan = choose_layout(model.plan, 64)
-    assert plan.layout is Layout.VECTORS
-    operands, coefficients = model.launch.operands, model.launch.coefficients
-    return replace(model, plan=plan, launch=launch(plan, operands, coefficients))
-
-
-def of_rows(model: Small) -> Small:
-    return replace(model, plan=replace(model.plan, layout=Layout.ROWS))
-
-
-def rows_of(lanes: Lanes, which) -> Lanes:
-    return Lanes(*(a[which] for a in (lanes.instance, lanes.rung, lanes.walker, lanes.key)))
-
-
-def swept(model: Small, state: LaneState, lanes: Lanes, sweeps: int = 5, first: int = 62):
-    state, kernels = state.copy(), model.kernels()
-    kernels.prepare(state, lanes, model.launch)
-    E = kernels.sweep(state, lanes, model.launch, first, sweeps)
-    assert np.array_equal(E, kernels.energies(state, lanes, model.launch))
-    return state, E
+    model = for_lanes(model, 64)
+    assert model.plan.layout is Layout.VECTORS
+    return model
 
 
 @every_model
@@ -81,7 +63,7 @@ def test_many_sweeps_are_those_of_lane_after_lane(name):
     lanes = model.lanes(48, seed=4)
     start = model.random_state(lanes)
     state, E = swept(model, start, lanes, 100, 0)
-    other, F = swept(of_rows(model), start, lanes, 100, 0)
+    other, F = swept(in_rows(model), start, lanes, 100, 0)
     for group in model.plan.groups:
         assert np.array_equal(state.x[group.name], other.x[group.name])
     np.testing.assert_allclose(E, F, rtol=2e-6, atol=1e-5)
@@ -99,7 +81,7 @@ def test_bits_of_a_lane_do_not_depend_on_the_other_lanes(name):
     order = np.random.default_rng(12).permutation(150)
     for which in (order, order[:97], order[:9], order[:1], np.arange(63, 66)):
         part = LaneState({group: x[which] for group, x in start.x.items()})
-        alone, F = swept(model, part, rows_of(lanes, which))
+        alone, F = swept(model, part, part_of(lanes, which))
         assert np.array_equal(F, E[which])
         for held in ("x", "work"):
             for key, x in getattr(whole, held).items():
@@ -149,7 +131,7 @@ def test_sizes_around_a_block(name, N):
     lanes = model.lanes(17, seed=9)
     start = model.random_state(lanes)
     state, _ = swept(model, start, lanes, 20, 0)
-    other, _ = swept(of_rows(model), start, lanes, 20, 0)
+    other, _ = swept(in_rows(model), start, lanes, 20, 0)
     assert all(np.array_equal(x, other.x[group]) for group, x in state.x.items())
 
 
@@ -160,7 +142,7 @@ def test_held_units_stay(name):
     lanes = model.lanes(30, seed=5, clamped=True)
     start = model.random_state(lanes)
     state, E = swept(model, start, lanes)
-    other, F = swept(of_rows(model), start, lanes)
+    other, F = swept(in_rows(model), start, lanes)
     assert np.array_equal(E, F)
     for group, x in state.x.items():
         held = lanes.clamp[group]
