@@ -206,6 +206,7 @@ class Chains:
                 couplings_both_ways(to_b, to_a, params.arrays[name][0].reshape(to_b.shape))
             else:
                 arrays[f"h{t}"][0] = params.arrays[name][0].reshape(-1)
+            self.operands.overwritten(t)
 
     def couplings(self) -> dict[int, np.ndarray]:
         """Couplings between two groups as the kernels read them, by term ``[width_a, width_b]``.

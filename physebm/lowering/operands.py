@@ -56,8 +56,9 @@ from physebm.model.units import UnitKind
 class Operands:
     """Arrays by name (see the module's table) and, per word-table move, the range of each read.
 
-    `_free` holds the terms whose values `update` was found allowed to change, `_updates` how often it
-    changed some: copies elsewhere (on a device) are as old as the `version` they were made at.
+    `_free` holds the terms whose values `update` was found allowed to change, `_updates` how often some
+    were: what is made of them (copies on a device, other orders) is as old as the `version` it was made
+    at.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -68,12 +69,17 @@ class Operands:
 
     @property
     def version(self) -> int:
-        """How often `update` has overwritten values."""
+        """How often arrays have been overwritten."""
         return self._updates[0]
+
+    def overwritten(self, term: int) -> None:
+        """Say that arrays of a term have new values: whoever holds a copy makes it anew."""
+        self._free.add(term)
+        self._updates[0] += 1
 
     @property
     def changed_arrays(self) -> frozenset[str]:
-        """Names of the arrays that `update` has ever overwritten."""
+        """Names of the arrays that have ever been overwritten."""
         return frozenset(name for name in self.arrays if _term_of(name) in self._free)
 
     @property
@@ -207,14 +213,13 @@ def update(
         for a slot whose values are part of the plan: read as integers or by clusters. Lower the model
         with `Options.integers` free of the slots that change.
     """
-    operands._updates[0] += 1
     for t, read in enumerate(plan.terms):
         name = array_of(hamiltonian.terms[t])
         if name not in slots:
             continue
         if t not in operands._free:
             _refuse_fixed(plan, t, name)
-            operands._free.add(t)
+        operands.overwritten(t)
         if f"J{t}_rows" in operands.arrays:
             rows = operands.arrays[f"J{t}_rows"]
             fill_rows(rows, params.arrays[name], hamiltonian.terms[t].states)

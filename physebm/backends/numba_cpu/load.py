@@ -55,6 +55,7 @@ class NumbaKernels:
         self._launch: Launch | None = None
         self._fixed: dict[str, np.ndarray] = {}
         self._operands: Operands | None = None
+        self._version = -1  # of the operands that the derived ones were made of
         self._derived: dict[str, np.ndarray] = {}
         self._tiles: tuple[np.ndarray | None, int, np.ndarray | None] = (None, 0, None)
 
@@ -95,7 +96,7 @@ class NumbaKernels:
     def _call(self, state, lanes, launch, first, count, rebuild) -> np.ndarray:
         if self._vectors and lanes.clamp:
             return self._rows._call(state, lanes, launch, first, count, rebuild)
-        if self._launch is not launch:
+        if self._launch is not launch or self._version != launch.operands.version:
             self._launch, self._fixed = launch, self._fixed_arguments(launch)
         if self._runs:
             return self._call_in_runs(state, lanes, launch, first, count)
@@ -160,8 +161,8 @@ class NumbaKernels:
                 fixed[name] = launch.tables[number]
         if is_in_runs(self.plan):
             fixed |= threshold_list(self.plan, launch, looks_up())
-        if self._operands is not launch.operands:
-            self._operands = launch.operands
+        if self._operands is not launch.operands or self._version != launch.operands.version:
+            self._operands, self._version = launch.operands, launch.operands.version
             self._derived = derived_operands(self.plan, launch.operands)
         return fixed | self._derived
 
