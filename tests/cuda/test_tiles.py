@@ -12,8 +12,8 @@ from small_models import ZOO, Small
 
 from physebm.backends.cuda.host_device import HostDevice
 from physebm.backends.cuda.tiles import load
-from physebm.backends.cuda.tiles.emit import Shape, is_tiled
 from physebm.backends.cuda.tiles.load import TileKernels
+from physebm.backends.cuda.tiles.reads import Shape, is_tiled
 
 pytestmark = needs_compiler
 
@@ -22,8 +22,8 @@ CASES = [(name, "heat-bath") for name in TILED] + [("rbm_potts_hidden", "metropo
 
 
 def kernels(model: Small, shape: Shape, monkeypatch, seed: int = 1) -> TileKernels:
-    monkeypatch.setattr(load, "shape_for", lambda plan, instance, multiprocessors: shape)
-    return TileKernels(model.plan, HostDevice(seed=seed))
+    monkeypatch.setattr(load, "shape_for", lambda plan, instance, multiprocessors, tensor: shape)
+    return TileKernels(model.plan, HostDevice(seed=seed, tensor_cores=shape.tensor))
 
 
 def test_the_models_with_products_are_tiled():
@@ -31,13 +31,14 @@ def test_the_models_with_products_are_tiled():
     assert not is_tiled(build("sk", "heat-bath").plan)
 
 
+@pytest.mark.parametrize("shape", [Shape(3, 1), Shape(2, 1, tensor=True)])
 @pytest.mark.parametrize(("name", "method"), CASES)
-def test_tiles_agree_with_the_reference(name, method, monkeypatch):
-    """Two instances and three rungs in tiles of 24 lanes; then a third of the units held."""
+def test_tiles_agree_with_the_reference(name, method, shape, monkeypatch):
+    """Two instances and three rungs; then a third of the units held."""
     model = build(name, method)
     for clamped in (False, True):
         lanes = model.lanes(27, seed=3, clamped=clamped)
-        agree(model, lanes, kernels(model, Shape(3, 1), monkeypatch), sweeps=3)
+        agree(model, lanes, kernels(model, shape, monkeypatch), sweeps=3)
 
 
 def agree(model: Small, lanes, compiled: TileKernels, sweeps: int) -> None:

@@ -16,6 +16,7 @@ from physebm.backends.source import Source, write_once
 from physebm.errors import BackendError
 
 OLDEST = 70  # compute capability: warps whose threads advance independently, as kernels may assume
+TENSOR_CORES = 80  # with products of bf16 (Ampere)
 OPTIONS = ("--std=c++17",)
 ON_THE_CPU = "or run on the processor: --backend numba"
 INSTALL = "pip install 'physebm[gpu]'"
@@ -23,24 +24,30 @@ INSTALL = "pip install 'physebm[gpu]'"
 
 def why_unusable() -> str | None:
     """Why no GPU can be used here, in one message; None where one can."""
+    found = trouble()
+    return None if found is None else _told(*found)
+
+
+def trouble() -> tuple[str, str] | None:
+    """What keeps from using a GPU here and what to do about it; None where one can be used."""
     try:
         import cupy
     except ImportError as error:
-        return f"backend 'cuda' needs CuPy ({error})\n  hint      {INSTALL}; {ON_THE_CPU}"
+        return f"CuPy is missing ({error})", INSTALL
     runtime = cupy.cuda.runtime
     try:
         if runtime.getDeviceCount() == 0:
-            return _told("no CUDA device is visible", "see CUDA_VISIBLE_DEVICES and nvidia-smi")
+            return "no CUDA device is visible", "see CUDA_VISIBLE_DEVICES and nvidia-smi"
         device = cupy.cuda.Device()
         capability = int(device.compute_capability)
         if capability < OLDEST:
             name = runtime.getDeviceProperties(device.id)["name"].decode()
-            return _told(
+            return (
                 f"{name} has compute capability {capability / 10:g}",
                 f"kernels need {OLDEST / 10:g} (Volta) or later",
             )
     except runtime.CUDARuntimeError as error:
-        return _told(
+        return (
             f"no CUDA device can be used: {error}",
             "install or update the NVIDIA driver (see nvidia-smi), and a CuPy for its CUDA version",
         )
@@ -85,9 +92,19 @@ class CupyDevice:
             raise BackendError(reason)
         import cupy
 
-        attributes = cupy.cuda.Device().attributes
+        device = cupy.cuda.Device()
+        properties = cupy.cuda.runtime.getDeviceProperties(device.id)
+        self.title = f"{properties['name'].decode()}, {properties['totalGlobalMem'] / 2**30:.0f} GiB"
+        attributes = device.attributes
         self.multiprocessors = int(attributes["MultiProcessorCount"])
         self.shared = int(attributes["MaxSharedMemoryPerBlockOptin"])
+
+    def free_bytes(self) -> int:
+        """What the driver has free, and what CuPy holds of it without use."""
+        import cupy
+
+        with _told_in_one_message("asked for its memory"):
+            return cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes()
 
     def upload(self, values: np.ndarray):
         """A copy of `values` on the device."""

@@ -26,12 +26,19 @@ class Device(Protocol):
     """A place where CUDA C runs."""
 
     name: str
+    # What a user calls it: the card and its memory.
+    title: str
     # Threads of a block of a kernel that works for any power of two.
     threads: int
     # How many blocks of threads run side by side, each at full speed.
     multiprocessors: int
+    # Whether warps multiply bf16 matrices.
+    tensor_cores: bool
     # Bytes of shared memory that a block may have.
     shared: int
+
+    def free_bytes(self) -> int | None:
+        """Bytes that may still be taken; None where nobody counts."""
 
     def upload(self, values: np.ndarray) -> Buffer:
         """A copy of `values` on the device."""

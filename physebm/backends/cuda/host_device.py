@@ -47,13 +47,30 @@ class HostDevice:
         Shuffles the order in which threads run between barriers; 0 keeps their own.
     multiprocessors
         As many as kernels shall find; blocks run one after the other.
+    free
+        Bytes that users of the device shall believe to be free; None for any number.
+    tensor_cores
+        Whether kernels shall find them; they are imitated.
     """
 
     name = "host"
+    title = "the processor of this machine, thread by thread"
     shared = 227 * 1024
 
-    def __init__(self, threads: int = 32, seed: int = 1, multiprocessors: int = 1):
+    def __init__(
+        self,
+        threads: int = 32,
+        seed: int = 1,
+        multiprocessors: int = 1,
+        free: int | None = None,
+        tensor_cores: bool = True,
+    ):
         self.threads, self.seed, self.multiprocessors = threads, seed, multiprocessors
+        self.free, self.tensor_cores = free, tensor_cores
+
+    def free_bytes(self) -> int | None:
+        """What it was told."""
+        return self.free
 
     def upload(self, values: np.ndarray) -> np.ndarray:
         """A copy."""

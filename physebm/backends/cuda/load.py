@@ -33,8 +33,8 @@ def kernels_of(plan: SweepPlan, device: Device) -> CudaKernels:
     """Kernels of a plan on a device: a block of threads per lane where no room has faster ones."""
     # rooms build on the kernels of this module
     from physebm.backends.cuda.planes.load import PlanesKernels
-    from physebm.backends.cuda.tiles.emit import is_tiled
     from physebm.backends.cuda.tiles.load import TileKernels
+    from physebm.backends.cuda.tiles.reads import is_tiled
 
     if is_sliced(plan):
         return PlanesKernels(plan, device)

@@ -139,6 +139,34 @@ template <class T> T exchange(T value, unsigned from) {
     return taken;
 }
 
+// What mma.m16n8k16 of a tensor core does for bf16 factors and float sums, with its distribution of numbers
+// over the threads of a warp: thread 4 g + c gives of lanes g (a[0], a[2]) and g + 8 (a[1], a[3]) sources
+// 2 c, 2 c + 1 and 8 more, of column g the same sources, and has columns 2 c, 2 c + 1 of both lanes. Every
+// thread of the warp calls.
+inline thread_local uint32_t factors[1024][6];
+
+inline float bf16(uint32_t pair, unsigned high) {
+    uint32_t bits = high ? pair & 0xFFFF0000u : pair << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+inline void multiply_bf16(float& d0, float& d1, float& d2, float& d3, const uint32_t (&a)[4],
+                          uint32_t b0, uint32_t b1) {
+    const uint32_t given[6] = {a[0], a[1], a[2], a[3], b0, b1};
+    memcpy(factors[running], given, sizeof given);
+    wait(Waits::warp);
+    const unsigned warp = running & ~31u, g = running % 32 / 4, c = running % 4;
+    float* sums[4] = {&d0, &d1, &d2, &d3};
+    for (unsigned e = 0; e < 4; e++)
+        for (unsigned k = 0; k < 16; k++) {
+            const uint32_t* left = factors[warp + 4 * g + k % 8 / 2];
+            const uint32_t* right = factors[warp + 4 * (2 * c + e % 2) + k % 8 / 2];
+            *sums[e] += bf16(left[e / 2 + 2 * (k / 8)], k % 2) * bf16(right[4 + k / 8], k % 2);
+        }
+    wait(Waits::warp);
+}
+
 }  // namespace shim
 
 #define threadIdx shim::thread_index
@@ -171,6 +199,16 @@ inline int __any_sync(unsigned mask, int vote) { return __ballot_sync(mask, vote
 inline double __dadd_rn(double a, double b) { return a + b; }
 inline double __dsub_rn(double a, double b) { return a - b; }
 inline double __dmul_rn(double a, double b) { return a * b; }
+inline unsigned __float_as_uint(float value) {
+    unsigned bits;
+    memcpy(&bits, &value, sizeof value);
+    return bits;
+}
+inline float __uint_as_float(unsigned bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return (uint64_t)a * b >> 32; }
 

@@ -1,8 +1,8 @@
 """Kernels for tiles of lanes: which shape of tile a call gets, and the lanes of its tiles.
 
 A block of threads is as fast with one lane in its tile as with all, so that the shape follows the lanes
-of a call: with many, tiles whose blocks occupy every multiprocessor equally; with few, small tiles and
-more threads for each. No bit of a lane depends on the choice.
+of a call: with many, tiles that occupy every multiprocessor equally; with few, small tiles and more
+threads for each. No bit of a lane depends on the choice.
 """
 
 from __future__ import annotations
@@ -10,10 +10,19 @@ from __future__ import annotations
 import numpy as np
 
 from physebm.backends.base import Lanes, Launch
-from physebm.backends.cuda.device import Buffer, Device
+from physebm.backends.cuda.device import Buffer, Device, Function
 from physebm.backends.cuda.load import CudaKernels, OnDevice
 from physebm.backends.cuda.parameters import Parameter, struct_type
-from physebm.backends.cuda.tiles.emit import Shape, emit_tiles, products_of, tile_parameters
+from physebm.backends.cuda.tiles.emit import emit_tiles
+from physebm.backends.cuda.tiles.reads import (
+    Shape,
+    fma_sides,
+    products_of,
+    source_of,
+    tensor_sides,
+    tile_parameters,
+)
+from physebm.backends.source import Source
 from physebm.backends.tiling import tiles_of
 from physebm.lowering.plan import SweepPlan
 
@@ -27,62 +36,98 @@ class TileKernels(CudaKernels):
 
     def __init__(self, plan: SweepPlan, device: Device):
         super().__init__(plan, device)
-        self.fields = tile_parameters(plan)
+        self.tensor = device.tensor_cores and bool(tensor_sides(plan))
+        self.fields = tile_parameters(plan, self.tensor)
         self.struct = struct_type(self.fields)
-        self._shapes: dict[Shape, object] = {}
+        self._sources: dict[Shape, Source] = {}
+        self._functions: dict[tuple[Shape, str], Function] = {}
         self._shape = Shape(1, 1)
         self._tiles = np.empty((0, 8), np.int64)
         self._instance: np.ndarray | None = None
+        # of which launch, at which version, the planes are
+        self._planes_of: tuple[object, int] = (None, 0)
 
     def _bind(
         self, held: OnDevice, lanes: Lanes, launch: Launch
     ) -> tuple[np.ndarray, dict[str, Buffer]]:
         if self._instance is not lanes.instance:
-            self._shape = shape_for(self.plan, lanes.instance, self.device.multiprocessors)
+            multiprocessors = self.device.multiprocessors
+            self._shape = shape_for(self.plan, lanes.instance, multiprocessors, self.tensor)
             self._tiles = tiles_of(lanes.instance, 1, self._shape.lanes)
             self._instance = lanes.instance
-        return super()._bind(held, lanes, launch)
+        struct, kept = super()._bind(held, lanes, launch)
+        present = self._resident, self._resident.version
+        if self.tensor and present != self._planes_of:
+            instances = launch.operands.instances
+            self._function("split")(
+                8 * self.device.multiprocessors, 256, struct, (np.uint32(instances),)
+            )
+            self._planes_of = present
+        return struct, kept
 
     def _buffer(self, each: Parameter, held: OnDevice, lanes: Lanes) -> Buffer | None:
         if each.name == "tiles":
             return self.device.upload(self._tiles)
+        if each.name.startswith("bits"):
+            units = self.plan.groups[int(each.name.removeprefix("bits"))].size
+            return self._kept(each.name, (self._tiles.size, -(-units // 32)), np.uint32)
+        if each.name.startswith("planes"):
+            t, side = each.name.removeprefix("planes").split("_to_")
+            return self._kept(each.name, self._planes_shape(int(t), side), np.uint32)
         return super()._buffer(each, held, lanes)
 
-    def _run(self, lanes: int, struct: np.ndarray, first: int, count: int, rebuild: bool) -> None:
+    def _planes_shape(self, t: int, side: str) -> tuple[int, ...]:
+        """[instance, panel, word, ...]: 32-bit words of the planes of a product's couplings."""
+        instances = self._resident.buffers[f"J{t}_to_{side}"].shape[0]
+        sources = self.plan.groups[source_of(self.plan, t, side)].size
+        width = self.plan.groups[getattr(self.plan.terms[t], side)].width
+        return instances, -(-width // 64), -(-sources // 32), 2 * 3 * 128 * 4
+
+    def _kept(self, name: str, shape: tuple[int, ...], dtype) -> Buffer:
+        room = self._room.get(name)
+        if room is None or room.shape != shape:
+            room = self._room[name] = self.device.room(shape, dtype)
+        return room
+
+    def _function(self, kernel: str) -> Function:
         shape = self._shape
-        if shape not in self._shapes:
-            self._shapes[shape] = self.device.function(emit_tiles(self.plan, shape), "sweep")
+        if shape not in self._sources:
+            self._sources[shape] = emit_tiles(self.plan, shape)
+        if (shape, kernel) not in self._functions:
+            self._functions[shape, kernel] = self.device.function(self._sources[shape], kernel)
+        return self._functions[shape, kernel]
+
+    def _run(self, lanes: int, struct: np.ndarray, first: int, count: int, rebuild: bool) -> None:
         further = (np.uint32(first), np.uint32(count), np.int32(rebuild))
-        self._shapes[shape](len(self._tiles), shape.threads, struct, further)
+        self._function("sweep")(len(self._tiles), self._shape.threads, struct, further)
 
 
-def shape_for(plan: SweepPlan, instance: np.ndarray, multiprocessors: int) -> Shape:
+def shape_for(plan: SweepPlan, instance: np.ndarray, multiprocessors: int, tensor: bool) -> Shape:
     """The shape of tiles that leaves the fewest multiprocessors without work.
 
-    A multiprocessor that works on n tiles of `rows` lanes per thread takes about ``n (rows + 1)``: a
-    multiply-add for each lane, and what every tile costs anyhow.
+    A multiprocessor that works on n tiles of `rows` lanes per thread takes about ``n (rows + fixed)``:
+    what every lane costs, and what every tile costs anyhow, which is more where couplings come in
+    planes from the second cache.
     """
     lanes = np.bincount(instance)
+    fixed, choices = (8, range(16, 0, -2)) if tensor else (1, range(8, 0, -1))
 
-    def tiles(rows: int) -> int:
-        return int((-(-lanes // (8 * rows))).sum())
+    def of_each(rows: int) -> int:
+        return -(-int((-(-lanes // (8 * rows))).sum()) // multiprocessors)
 
-    def cost(rows: int) -> int:
-        return -(-tiles(rows) // multiprocessors) * (rows + 1)
-
-    rows = min(range(8, 0, -1), key=cost)
-    of_each = -(-tiles(rows) // multiprocessors)
-    panels = next(n for n in (4, 2, 1) if n == 1 or 4 * n * of_each <= WARPS)
-    while panels > 1 and shared_bytes(plan, Shape(rows, panels)) > SHARED_BYTES:
-        panels //= 2
-    while rows > 1 and shared_bytes(plan, Shape(rows, panels)) > SHARED_BYTES:
-        rows -= 1
-    return Shape(rows, panels)
+    fitting = [rows for rows in choices if shared_bytes(plan, Shape(rows, 1, tensor)) <= SHARED_BYTES]
+    rows = min(fitting, key=lambda rows: of_each(rows) * (rows + fixed))
+    for panels in (4, 2):
+        shape = Shape(rows, panels, tensor)
+        if 4 * panels * of_each(rows) <= WARPS and shared_bytes(plan, shape) <= SHARED_BYTES:
+            return shape
+    return Shape(rows, 1, tensor)
 
 
 def shared_bytes(plan: SweepPlan, shape: Shape) -> int:
     """Shared memory of a block: two panels of couplings and of sources, fields, the lanes."""
     products = max(len(products_of(plan, move)) for move in plan.moves)
-    couplings = 2 * shape.panels * DEPTH * 64 * 4
-    sources = 2 * DEPTH * (shape.lanes + 4) * 4
-    return couplings + sources + products * 16 * shape.rows * shape.threads + 8 * (shape.lanes + 2)
+    total = products * 16 * shape.rows * shape.threads + 8 * (shape.lanes + 2)
+    if fma_sides(plan, shape.tensor):
+        total += 2 * shape.panels * DEPTH * 64 * 4 + 2 * DEPTH * (shape.lanes + 4) * 4
+    return total

@@ -1,0 +1,124 @@
+// Fields F = x J by tensor cores, for sources of two states, with the lanes and units of tiles.cuh.
+//
+// bf16 holds states exactly, and a float is the exact sum of three bf16 numbers: the couplings lie in
+// three planes, so that every product is exact and sums are those of floats, added in their order in
+// memory whatever the tile. A warp multiplies 16 lanes by 16 sources by 8 units at a time (PTX,
+// mma.m16n8k16: thread 4 g + c has lanes g and g + 8; of sources and units those below).
+//
+// Sources are bits, 32 in a word. Of a word, step s (0 or 1) takes in pair c + 4 h, h = 0 or 1, the bits
+// 8 s + 4 h + c and 16 more. Column n of tile j (0 or 1) is the unit of block 4 warp + n / 2 whose word is
+// 2 j + n % 2.
+
+struct alignas(16) Fragments {
+    u32 of[4];  // [2 j + h], two bf16 couplings
+};
+
+__device__ __forceinline__ i64 words_of_bits(i64 units) { return (units + 31) / 32; }
+
+// Fragments of the couplings between two groups: [panel, word, s, plane, thread of four warps].
+__device__ __forceinline__ i64 fragments_of(i64 sources, i64 width) {
+    return (width + 63) / 64 * words_of_bits(sources) * 2 * 3 * 128;
+}
+
+// Bit `plane` of the planes of a coupling as the upper half of a float: each takes eight more binary digits.
+__device__ __forceinline__ u32 plane_of(float coupling, i32 plane) {
+    for (i32 n = 0; n < plane; n++) {
+        coupling -= __uint_as_float(__float_as_uint(coupling) & 0xFFFF0000u);
+    }
+    return __float_as_uint(coupling) >> 16;
+}
+
+// Lay out couplings J[source, unit] in planes; all threads of the grid share them out.
+__device__ inline void split_couplings(Fragments* planes, const float* J, i64 sources, i64 width) {
+    const i64 words = words_of_bits(sources), count = fragments_of(sources, width);
+    for (i64 e = (i64)blockIdx.x * blockDim.x + threadIdx.x; e < count;
+         e += (i64)gridDim.x * blockDim.x) {
+        const i32 thread = e % 32, warp = e / 32 % 4, plane = e / 128 % 3, s = e / 384 % 2;
+        const i64 word = e / 768 % words, panel = e / 768 / words;
+        const i32 n = thread / 4;
+        for (i32 part = 0; part < 4; part++) {
+            const i32 j = part / 2, h = part % 2;
+            const i64 unit = 64 * panel + 4 * warp + n / 2 + 16 * (2 * j + n % 2);
+            const i64 low = 32 * word + 8 * s + 4 * h + thread % 4, high = low + 16;
+            u32 pair = 0;
+            if (unit < width && low < sources) pair = plane_of(J[low * width + unit], plane);
+            if (unit < width && high < sources) pair |= plane_of(J[high * width + unit], plane) << 16;
+            planes[e].of[part] = pair;
+        }
+    }
+}
+
+// Write the states of the tile's lanes as bits [word, place % 8, place / 8], 1 where the state is high.
+// Every thread calls, after a barrier behind the draws, and waits for the others.
+template <class State>
+__device__ inline void pack_states(u32* bits, const State* x, i64 units, const Tile& tile) {
+    const i32 words = words_of_bits(units);
+    for (i32 e = threadIdx.x / 32; e < words * TILE; e += THREADS / 32) {
+        const i32 place = e % TILE;
+        const i64 word = e / TILE, unit = 32 * word + threadIdx.x % 32;
+        const bool high = unit < units && x[tile.lane[place] * units + unit] > 0;
+        const u32 packed = __ballot_sync(~0u, high);
+        if (threadIdx.x % 32 == 0) bits[word * TILE + ROWS * (place % 8) + place / 8] = packed;
+    }
+    __syncthreads();
+}
+
+// Two sources as bf16: 0 and 1, or -1 and 1.
+template <bool SIGNS> __device__ __forceinline__ u32 states_of(u32 word, i32 bit) {
+    const u32 pair = word >> bit & 0x00010001u;
+    return SIGNS ? pair << 15 ^ 0xBF80BF80u : pair * 0x3F80u;
+}
+
+// d += a b of 16 lanes, 16 sources, 8 units.
+__device__ __forceinline__ void multiply_tile(float& d0, float& d1, float& d2, float& d3,
+                                              const u32 (&a)[4], u32 b0, u32 b1) {
+#ifdef __CUDA_ARCH__
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d0), "+f"(d1), "+f"(d2), "+f"(d3)
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#else
+    shim::multiply_bf16(d0, d1, d2, d3, a, b0, b1);
+#endif
+}
+
+// f = sum_j x_j J[j, unit] for the units of a pass that begins at `start`; every thread calls.
+template <bool SIGNS>
+__device__ inline void tensor_product(Fields& f, const u32* bits, i64 sources, const Fragments* planes,
+                                      i64 width, i32 start) {
+    float sum[ROWS][4] = {};
+    const i64 words = words_of_bits(sources), panel = start / 64 + threadIdx.x / 128;
+    if (64 * panel < width) {
+        const Fragments* here = planes + panel * words * 768 + threadIdx.x % 128;
+        bits += ROWS * (threadIdx.x % 32 / 4);
+        Fragments next[3] = {here[0], here[128], here[256]};
+        for (i64 word = 0; word < words; word++, bits += TILE) {
+            u32 x[ROWS];
+#pragma unroll
+            for (i32 r = 0; r < ROWS; r++) x[r] = bits[r];
+#pragma unroll
+            for (i32 s = 0; s < 2; s++) {
+                const Fragments J[3] = {next[0], next[1], next[2]};
+                here += 384;
+                if (s == 0 || word + 1 < words) {
+#pragma unroll
+                    for (i32 plane = 0; plane < 3; plane++) next[plane] = here[128 * plane];
+                }
+#pragma unroll
+                for (i32 r = 0; r < ROWS; r += 2) {
+                    const i32 bit = 8 * s + threadIdx.x % 4;
+                    const u32 a[4] = {states_of<SIGNS>(x[r], bit), states_of<SIGNS>(x[r + 1], bit),
+                                      states_of<SIGNS>(x[r], bit + 4), states_of<SIGNS>(x[r + 1], bit + 4)};
+#pragma unroll
+                    for (i32 plane = 0; plane < 3; plane++)
+#pragma unroll
+                        for (i32 j = 0; j < 2; j++)
+                            multiply_tile(sum[r][2 * j], sum[r][2 * j + 1], sum[r + 1][2 * j],
+                                          sum[r + 1][2 * j + 1], a, J[plane].of[2 * j],
+                                          J[plane].of[2 * j + 1]);
+                }
+            }
+        }
+    }
+    set_fields(f, sum);
+}
