@@ -190,7 +190,8 @@ class Trained:
         if not number or not 0.0 < temperature < np.inf:
             raise InputError("generate: temperature", got=temperature, expected="a number above 0")
         H = self.hamiltonian
-        plan = plan_for(H, self.params, "heat-bath", samples, bool(clamp))
+        given = held_values(H, self.params, {} if clamp is None else clamp, samples)
+        plan = plan_for(H, self.params, "heat-bath", samples, bool(given))
         operands = bind(plan, H, self.params)
         coefficients = self.loaded.coefficients([temperature])
         own = [word for axis in sorted(self.point) for word in (axis, self.point[axis])]
@@ -201,7 +202,6 @@ class Trained:
             np.arange(samples),
             np.repeat(np.array([key], dtype=np.uint32), samples, axis=0),
         )
-        given = {} if clamp is None else clamp
         state = initial.empty(plan, samples)
         rows = np.arange(samples)
         for g, group in enumerate(plan.groups):
@@ -210,7 +210,7 @@ class Trained:
             scale = self._prior_scale(group.name, coefficients.value[0])
             state.x[group.name][:] = initial.random(plan, lanes, g, rows, scale, edge)
         lanes.clamp = {}
-        for name, (values, held) in held_values(H, self.params, given, samples).items():
+        for name, (values, held) in given.items():
             state.x[name][held] = values[held]
             lanes.clamp[name] = held
         sampler = PlanSampler(select(backend).compile(plan), launch(plan, operands, coefficients))
