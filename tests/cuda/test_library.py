@@ -107,6 +107,17 @@ def test_two_state_decisions_are_those_of_the_definition(rule):
     assert np.array_equal(got, expected)
 
 
+def test_words_next_to_the_threshold_are_decided_like_the_definition():
+    """Floats decide what is clear, and only that."""
+    gap = RNG.uniform(-22, 22, 20_000)
+    threshold = 2.0**32 / (1.0 + np.exp(-gap))
+    offset = RNG.choice([-1, 1], gap.size) * 10.0 ** RNG.uniform(0, 8, gap.size)
+    word = np.clip(np.round(threshold + offset), 0, 2.0**32 - 1).astype(np.uint32)
+    call = "heat_bath_up(p.a[i], (u32)p.b[i])"
+    got = elementwise(call, gap, word.astype(float), out="i32", dtype=np.int32)
+    assert np.array_equal(got, uniform(word) * (1.0 + np.exp(-gap)) < 1.0)
+
+
 POTTS = (
     "EACH(i, p.n) {\n"
     "    double theta[7];\n"
