@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 
@@ -15,6 +16,24 @@ BACKENDS = {
     "cuda": "physebm.backends.cuda.backend",
     "cuda-host": "physebm.backends.cuda.host_backend",
 }
+ON_DEVICES = ("cuda", "cuda-host")
+"""Backends that have a `device` (`backends.cuda.device`)."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The backend that a name means here, why where there was a choice, and the device it runs on.
+
+    `device` is "" for backends that run on the processor.
+    """
+
+    name: str
+    why: str = ""
+    device: str = ""
+
+    def __str__(self) -> str:
+        told = self.device or self.why
+        return f"{self.name} ({told})" if told else self.name
 
 
 def select(name: str = "auto") -> ModuleType:
@@ -39,11 +58,34 @@ def select(name: str = "auto") -> ModuleType:
         ) from error
 
 
-@cache
+def choice(name: str = "auto") -> Choice:
+    """What `name` means on this machine, to be told to the user before any work.
+
+    Raises
+    ------
+    InputError
+        for an unknown name.
+    BackendError
+        for "cuda" where no GPU can be used, with the cause and what to do.
+    """
+    if name == "auto":
+        found = automatic()
+        return choice("cuda") if found.name == "cuda" else found
+    backend = select(name)
+    return Choice(name, "", backend.device().title if name in ON_DEVICES else "")
+
+
 def chosen() -> str:
     """What "auto" means here: the GPU where one can be used, otherwise the processor."""
-    if importlib.util.find_spec("cupy") is None:
-        return "numba"
-    from physebm.backends.cuda.cupy_device import why_unusable
+    return automatic().name
 
-    return "numba" if why_unusable() else "cuda"
+
+@cache
+def automatic() -> Choice:
+    """The choice of "auto", made once: the device is not looked up."""
+    if importlib.util.find_spec("cupy") is None:
+        return Choice("numba", "no GPU: CuPy is not installed")
+    from physebm.backends.cuda.cupy_device import trouble
+
+    found = trouble()
+    return Choice("cuda") if found is None else Choice("numba", f"no GPU: {found[0]}")

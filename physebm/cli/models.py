@@ -24,14 +24,17 @@ def check(model, models, backend, seed) -> None:
     MODEL is one of `physebm models`, or of your own file (--models); without it all are checked.
     Runs on the model's `small` instance: exact samples must stay exact under every legal update.
     """
+    from physebm.backends.select import choice
     from physebm.study.check import check_model
     from physebm.study.check_report import format_report
     from physebm.study.models import load_model, models_of
 
     names = [model] if model else list(models_of(models))
+    taken = choice(backend)
+    click.echo(f"backend  {taken}")
     bad = []
     for name in names:
-        report = check_model(load_model(name, models=models), backend=backend, seed=seed)
+        report = check_model(load_model(name, models=models), backend=taken.name, seed=seed)
         click.echo(format_report(report))
         if not report.passed:
             bad.append(name)

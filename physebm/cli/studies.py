@@ -84,6 +84,7 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
             restart=restart,
             command=shlex.join(["physebm", *sys.argv[1:]]),
             watch=watch,
+            told=click.echo,
         )
     if not outcome.fresh:
         drawn = "" if no_plot or not outcome.study.plots else "; figures drawn again"
@@ -207,12 +208,15 @@ def _told_result(path: Path) -> None:
 @guarded
 def estimate(study, overrides, backend) -> None:
     """What STUDY will cost: memory, work and time."""
+    from physebm.backends.select import choice
     from physebm.study.estimate import estimate_study
     from physebm.study.runner import open_study
 
     opened = open_study(study, overrides)
+    taken = choice(backend or opened.study.backend)
+    click.echo(f"backend  {taken}")
     with progress() as bar:
-        rows = estimate_study(opened, backend, lambda name: bar(f"rehearsing {name}"))
+        rows = estimate_study(opened, taken.name, lambda name: bar(f"rehearsing {name}"))
     columns = ["task", "points", "lanes", "memory", "unit updates", "random words", "time"]
     exact = any(row.states for row in rows)
     if exact:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from physebm.errors import InputError, PhysebmError
+from physebm.errors import BackendError, InputError, PhysebmError
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays
@@ -61,6 +61,8 @@ def run_jobs(opened: Opened, backend: str, workers: int, watch: Watch) -> Done:
     ------
     InputError
         for a user's mistake that only showed while a job ran.
+    BackendError
+        where a device failed; jobs that are done and checkpoints are kept.
     """
     done = Done()
     settle(opened)
@@ -116,6 +118,9 @@ def _map(jobs: list[Job], workers: int, done: Done) -> None:
         for job, value in mapped:
             if isinstance(value, InputError):
                 raise addressed(value, job.study, _point_of(job.part).loaded.declaration)
+            if isinstance(value, BackendError):
+                # the next job would meet the same device: one message, and everything saved stays
+                raise value
             if isinstance(value, Exception):
                 done.failures[job.part.name] = _failed(job, value)
             else:

@@ -8,10 +8,12 @@ a task that failed is tried again by the next run.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from physebm.backends.select import Choice, choice
 from physebm.errors import InputError, StudyError, StudyFileError
 from physebm.learning.checks import check_recipe
 from physebm.lowering.pipeline import Options, lower
@@ -22,7 +24,7 @@ from physebm.schema.study_declarations import StudyDeclaration
 from physebm.schema.study_file import readdressed, study_from_text, study_to_dict
 from physebm.storage.dataset import record_dataset
 from physebm.storage.netcdf import write_tree
-from physebm.storage.provenance import provenance, study_hash
+from physebm.storage.provenance import cpu_model, provenance, study_hash
 from physebm.study import workfolder
 from physebm.study.figure_checks import check_figures
 from physebm.study.free_energy_refusals import check_methods, check_reweighting
@@ -164,6 +166,7 @@ def run_study(
     restart: bool = False,
     command: str = "",
     watch: Watch = lambda fraction, done, jobs, note: None,
+    told: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Run a study to its result file, or continue one that was interrupted.
 
@@ -180,11 +183,15 @@ def run_study(
     watch
         Called with (fraction done, jobs done, jobs, note) a few times per second; the note has the
         last numbers of a training.
+    told
+        Called with lines for the user before any work: the backend, and why where there was a choice.
 
     Raises
     ------
     InputError
         before anything is computed, for what the user can mend.
+    BackendError
+        where the backend cannot be used, or its device fails: what was saved stays good.
     StudyError
         when every task failed.
     """
@@ -200,12 +207,14 @@ def run_study(
     ) as complete:
         if complete:
             return Outcome(opened.out, 0.0, {}, False, opened.study)
-        done = run_jobs(opened, backend or opened.study.backend, workers, watch)
+        taken = choice(backend or opened.study.backend)
+        told(f"backend  {taken}")
+        done = run_jobs(opened, taken.name, workers, watch)
         if not done.results:
             first = next(iter(done.failures.values()))
             raise StudyError(f"{opened.path}: every task failed; the first with {first}")
         seconds = time.perf_counter() - started
-        _assemble(opened, done, backend or opened.study.backend, command, seconds)
+        _assemble(opened, done, taken, command, seconds)
         if not done.failures:
             workfolder.remove(opened.work)
     grid = opened.grid
@@ -214,7 +223,7 @@ def run_study(
     return Outcome(opened.out, time.perf_counter() - started, done.failures, True, opened.study)
 
 
-def _assemble(opened: Opened, done: Done, backend: str, command: str, seconds: float) -> None:
+def _assemble(opened: Opened, done: Done, taken: Choice, command: str, seconds: float) -> None:
     trainings = [
         read_training(training, done.results.get(training.name), done.failures.get(training.name, ""))
         for training in opened.grid.trainings
@@ -236,7 +245,8 @@ def _assemble(opened: Opened, done: Done, backend: str, command: str, seconds: f
         seed=opened.study.seed,
         command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        backend=backend,
+        backend=taken.name,
+        device=taken.device or cpu_model(),
         tasks=len(trainings) + len(outcomes) + len(free),
         seconds=seconds,
         seconds_setup=sum(meta["setup_seconds"] for meta in metas),

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from physebm.backends import select as selection
+from physebm.backends.cuda import backend as cuda_backend
 from physebm.backends.cuda import cupy_device
 from physebm.backends.cuda.cupy_device import CupyDevice, why_unusable
-from physebm.backends.select import chosen, select
+from physebm.backends.select import Choice, automatic, choice, select
 from physebm.backends.source import Source
 from physebm.errors import BackendError
 
@@ -79,7 +80,8 @@ def stand_in(devices=1, capability="90", failure=None):
     runtime = SimpleNamespace(
         CUDARuntimeError=RuntimeFailure,
         getDeviceCount=count,
-        getDeviceProperties=lambda number: {"name": b"Test Card"},
+        getDeviceProperties=lambda number: {"name": b"Test Card", "totalGlobalMem": 80 * 2**30},
+        memGetInfo=lambda: (3000, 4000),
     )
     cuda = SimpleNamespace(
         runtime=runtime,
@@ -95,6 +97,7 @@ def stand_in(devices=1, capability="90", failure=None):
     return SimpleNamespace(
         cuda=cuda,
         asarray=lambda values: np.array(values).view(Array),
+        get_default_memory_pool=lambda: SimpleNamespace(free_bytes=lambda: 500),
         empty=lambda shape, dtype: np.empty(shape, dtype).view(Array),
         RawModule=Module,
     )
@@ -103,7 +106,7 @@ def stand_in(devices=1, capability="90", failure=None):
 @pytest.fixture
 def cupy(monkeypatch):
     """``cupy(...)`` puts a stand-in where CuPy is imported from."""
-    chosen.cache_clear()
+    automatic.cache_clear()
     cupy_device._module.cache_clear()
 
     def put(**ways):
@@ -113,7 +116,7 @@ def cupy(monkeypatch):
         return module
 
     yield put
-    chosen.cache_clear()
+    automatic.cache_clear()
     cupy_device._module.cache_clear()
 
 
@@ -150,9 +153,30 @@ def test_auto_takes_the_gpu_where_one_works_and_the_cpu_where_none_does(cupy):
     cupy()
     assert why_unusable() is None
     assert select("auto").name == "cuda"
-    chosen.cache_clear()
+    automatic.cache_clear()
     cupy(devices=0)
     assert select("auto").name == "numba"
+
+
+def test_the_choice_of_auto_is_told_with_its_reason(cupy, monkeypatch):
+    module = cupy()
+    monkeypatch.setattr(cuda_backend, "device", CupyDevice)
+    assert str(choice()) == str(choice("cuda")) == "cuda (Test Card, 80 GiB)"
+    automatic.cache_clear()
+    module.cuda.runtime.getDeviceCount = lambda: 0
+    assert str(choice()) == "numba (no GPU: no CUDA device is visible)"
+    automatic.cache_clear()
+    monkeypatch.setattr(selection.importlib.util, "find_spec", lambda name: None)
+    assert str(choice()) == "numba (no GPU: CuPy is not installed)"
+    assert choice("reference") == Choice("reference")
+    with pytest.raises(BackendError) as error:
+        choice("cuda")
+    assert "no CUDA device is visible" in message(error)
+
+
+def test_free_memory_counts_what_cupy_holds_without_use(cupy):
+    cupy()
+    assert CupyDevice().free_bytes() == 3500
 
 
 def test_memory_that_runs_out_is_told_with_its_size(cupy):

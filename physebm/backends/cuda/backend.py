@@ -19,9 +19,10 @@ def compile(plan: SweepPlan) -> CudaKernels:
     BackendError
         where no GPU can be used, with the cause and what to do.
     """
-    return kernels_of(plan, _device())
+    return kernels_of(plan, device())
 
 
 @cache
-def _device() -> CupyDevice:
+def device() -> CupyDevice:
+    """The device of all kernels of this process."""
     return CupyDevice()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from physebm.backends.cuda.host_device import HostDevice
 from physebm.backends.cuda.load import CudaKernels, kernels_of
 from physebm.lowering.plan import SweepPlan
@@ -11,4 +13,10 @@ name = "cuda-host"
 
 def compile(plan: SweepPlan) -> CudaKernels:
     """Kernels of a plan, built by the host's C++ compiler at the first call."""
-    return kernels_of(plan, HostDevice())
+    return kernels_of(plan, device())
+
+
+@cache
+def device() -> HostDevice:
+    """The device of all kernels of this process."""
+    return HostDevice()
