@@ -22,7 +22,7 @@ struct alignas(16) Four {
 struct Chain {
     const Index* near;  // [DEGREE, units]
     const u32* signs;   // [unit], bit d set where the coupling to neighbour d is -1
-    const u16* row;     // [unit], or no array where all have row 0
+    const u16* row;     // [unit], row of thresholds of the count 0; not read where it is 0
     const i32* classes; // [class + 1, 2], first unit and its draw position
     Stream stream;      // walker / 32 and key
     i32 units;
@@ -34,7 +34,7 @@ __device__ __forceinline__ Chain chain_of(const Parameters& p, i64 word) {
     chain.units = (i32)p.units;
     chain.near = p.near + g * DEGREE * p.units;
     chain.signs = SIGNED ? p.signs + p.sign_row[word] * p.units : 0;
-    chain.row = p.row ? p.row + g * p.units : 0;
+    chain.row = REGULAR ? 0 : p.row + g * p.units;
     chain.classes = p.first + g * 2 * (p.classes + 1);
     chain.stream = {p.stream[3 * word], p.stream[3 * word + 1], p.stream[3 * word + 2]};
     return chain;
@@ -62,57 +62,89 @@ __device__ inline void make_thresholds(const Parameters& p, i64 word, Four* M) {
     __syncthreads();
 }
 
-// Four digits of each lane's own threshold; M is the place of these digits in the row of count 0.
-__device__ __forceinline__ Four own_digits(const Four* M, const u32* count, u32 old) {
-    Four row[DEGREE + 1], own;
+// Four digits of each lane's own threshold, of several units; M is the place of these digits in the row of
+// count 0, which the units share.
+template <i32 UNITS> __device__ __forceinline__ void own_digits(
+    const Four* M, const u32 (&count)[UNITS][DIGITS], const u32 (&old)[UNITS], Four (&own)[UNITS]) {
+    Four row[DEGREE + 1];
 #pragma unroll
     for (i32 state = 0; state < STATES; state++) {
 #pragma unroll
         for (i32 k = 0; k <= DEGREE; k++) row[k] = M[(k * STRIDE * STATES + state) * ROW];
 #pragma unroll
-        for (i32 w = 0; w < 4; w++) {
-            u32 digit[DEGREE + 1];
+        for (i32 u = 0; u < UNITS; u++) {
 #pragma unroll
-            for (i32 k = 0; k <= DEGREE; k++) digit[k] = row[k].word[w];
-            const u32 chosen = pick<DEGREE + 1, DIGITS - 1>(digit, count);
-            own.word[w] = state ? either(old, chosen, own.word[w]) : chosen;
+            for (i32 w = 0; w < 4; w++) {
+                u32 digit[DEGREE + 1];
+#pragma unroll
+                for (i32 k = 0; k <= DEGREE; k++) digit[k] = row[k].word[w];
+                const u32 chosen = pick<DEGREE + 1, DIGITS - 1>(digit, count[u]);
+                own[u].word[w] = state ? either(old[u], chosen, own[u].word[w]) : chosen;
+            }
         }
     }
-    return own;
 }
 
-// The new plane of unit i.
-__device__ __forceinline__ u32 drawn(
-    const Chain& chain, const Four* M, const u32* x, i32 i, u32 position, u32 sweep) {
-    u32 pull[DEGREE], count[DIGITS];
-    const u32 signs = SIGNED ? __ldg(chain.signs + i) : 0;
+// Draws units i, i + step, .. of a colour class, whose draw positions are `shift` more.
+template <i32 UNITS> __device__ __forceinline__ void draw(
+    const Chain& chain, const Four* M, u32* x, i32 i, i32 step, i32 shift, u32 sweep) {
+    u32 count[UNITS][DIGITS], old[UNITS], below[UNITS], open[UNITS];
+    Four own[UNITS];
 #pragma unroll
-    for (i32 d = 0; d < DEGREE; d++) {
-        pull[d] = x[__ldg(chain.near + (i64)d * chain.units + i)];
-        if (SIGNED) pull[d] ^= spread(signs, d);
+    for (i32 u = 0; u < UNITS; u++) {
+        const i32 unit = i + u * step;
+        const u32 signs = SIGNED ? __ldg(chain.signs + unit) : 0;
+        u32 pull[DEGREE];
+#pragma unroll
+        for (i32 d = 0; d < DEGREE; d++) {
+            pull[d] = x[__ldg(chain.near + (i64)d * chain.units + unit)];
+            if (SIGNED) pull[d] ^= spread(signs, d);
+        }
+        count_planes<DEGREE>(pull, count[u]);
+        old[u] = METROPOLIS ? x[unit] : 0;
     }
-    count_planes<DEGREE>(pull, count);
-    const u32 old = METROPOLIS ? x[i] : 0;
-    if (chain.row) M += (i32)__ldg(chain.row + i) * STATES * ROW;
-    u32 below = own_digits(M + 8, count, old).word[0], open = ~below;
+    if (!REGULAR) M += (i32)__ldg(chain.row + i) * STATES * ROW;
+    own_digits<UNITS>(M + 8, count, old, own);
+#pragma unroll
+    for (i32 u = 0; u < UNITS; u++) {
+        below[u] = own[u].word[0];
+        open[u] = ~below[u];
+    }
     auto four_digits_on = [&](u32 draw) {
         const Stream& s = chain.stream;
-        const Words random = philox4x32(position, s.walker, sweep, LAST | draw, s.k0, s.k1);
-        const Four own = own_digits(M + draw, count, old);
-        u32 less = 0, equal = ~0u;
+        own_digits<UNITS>(M + draw, count, old, own);
+        u32 undecided = 0;
 #pragma unroll
-        for (i32 w = 3; w >= 0; w--) {
-            const u32 same = ~(own.word[w] ^ random.word[w]);
-            less = (own.word[w] & ~random.word[w]) | (same & less);
-            equal &= same;
+        for (i32 u = 0; u < UNITS; u++) {
+            const u32 position = i + u * step + shift;
+            const Words random = philox4x32(position, s.walker, sweep, LAST | draw, s.k0, s.k1);
+            u32 less = 0, equal = ~0u;
+#pragma unroll
+            for (i32 w = 3; w >= 0; w--) {
+                const u32 same = ~(own[u].word[w] ^ random.word[w]);
+                less = (own[u].word[w] & ~random.word[w]) | (same & less);
+                equal &= same;
+            }
+            below[u] |= open[u] & less;
+            open[u] &= equal;
+            undecided |= open[u];
         }
-        below |= open & less;
-        open &= equal;
+        return undecided;
     };
+    u32 undecided = 0;
 #pragma unroll
-    for (u32 draw = 0; draw < AT_ONCE; draw++) four_digits_on(draw);
-    for (u32 draw = AT_ONCE; open && draw < 8; draw++) four_digits_on(draw);
-    return below;
+    for (u32 draw = 0; draw < AT_ONCE; draw++) undecided = four_digits_on(draw);
+    for (u32 draw = AT_ONCE; undecided && draw < 8; draw++) undecided = four_digits_on(draw);
+#pragma unroll
+    for (i32 u = 0; u < UNITS; u++) x[i + u * step] = below[u];
+}
+
+// A thread's units of a colour class: i, i + step, .. below `end`. Two at a time read thresholds once.
+__device__ __forceinline__ void draw_all(
+    const Chain& chain, const Four* M, u32* x, i32 i, i32 step, i32 end, i32 shift, u32 sweep) {
+    if (REGULAR && DEGREE <= 8)  // more would take too many registers
+        for (; i + step < end; i += 2 * step) draw<2>(chain, M, x, i, step, shift, sweep);
+    for (; i < end; i += step) draw<1>(chain, M, x, i, step, shift, sweep);
 }
 
 // Adds the sums of units begin .. end-1 to total[2][lane], every thread of the block helping: of Ising

@@ -16,8 +16,7 @@ extern "C" __global__ void colour(const Parameters p, u32 t, i32 c, i32 share) {
     u32* x = p.planes + part.word * (p.units + 1);
     const i32 begin = chain.classes[2 * c], end = chain.classes[2 * c + 2];
     const i32 shift = chain.classes[2 * c + 1] - begin;
-    for (i32 i = begin + part.first; i < end; i += part.step)
-        x[i] = drawn(chain, M, x, i, i + shift, t);
+    draw_all(chain, M, x, begin + part.first, part.step, end, shift, t);
 }
 
 // The sums of a word's units, of which `share` blocks have a part each.

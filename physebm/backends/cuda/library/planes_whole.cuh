@@ -15,8 +15,7 @@ extern "C" __global__ void sweep(const Parameters p, u32 first, u32 count) {
         for (i32 c = 0; c < p.classes; c++) {
             const i32 begin = chain.classes[2 * c], end = chain.classes[2 * c + 2];
             const i32 shift = chain.classes[2 * c + 1] - begin;
-            for (i32 i = begin + threadIdx.x; i < end; i += blockDim.x)
-                x[i] = drawn(chain, M, x, i, i + shift, t);
+            draw_all(chain, M, x, begin + threadIdx.x, blockDim.x, end, shift, t);
             __syncthreads();
         }
     }

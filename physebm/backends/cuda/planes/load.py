@@ -45,7 +45,7 @@ class Resident:
         }
         self.buffers = {name: device.upload(values) for name, values in arrays.items()}
         self.buffers["coef"] = device.upload(launch.coefficients.value)
-        source = emit_planes(kernels.plan, graph.neighbours.shape[2], shape.whole)
+        source = emit_planes(kernels.plan, graph.neighbours.shape[2], "row" not in arrays, shape.whole)
         names = ("sweep",) if shape.whole else ("begin", "colour", "sum", "energies")
         self.functions = {name: device.function(source, name) for name in ("pack", "unpack", *names)}
 

@@ -20,7 +20,7 @@ FIELDS = (
     Parameter("entry", "i32", "[rows], which of the entries, -1 where nobody reads", Home.TABLE),
     Parameter("unit", "i32", "[graph, units], number of a unit in x", Home.TABLE),
     Parameter("first", "i32", "[graph, classes + 1, 2], first unit and its draw position", Home.TABLE),
-    Parameter("row", "u16", "[graph, units], row of the count 0, or no array: 0", Home.TABLE),
+    Parameter("row", "u16", "[graph, units], row of the count 0; not if REGULAR", Home.TABLE),
     Parameter("near", "Index", "[graph, DEGREE, units], neighbours", Home.TABLE),
     Parameter("signs", "u32", "[sign_row, units], bit d: coupling d is -1", Home.TABLE),
     Parameter("bonds", "i64", "[graph]", Home.TABLE),

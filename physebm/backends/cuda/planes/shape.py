@@ -18,10 +18,11 @@ STATIC_BYTES = 1024  # what kernels have in shared memory beside lattice and thr
 MOST_THREADS = 512  # of at most 128 registers each
 UNITS_PER_THREAD = 4  # of a class, where a launch is one class
 
-# Derived, not measured: instructions of an update of a unit in 32 lanes, of which a multiprocessor
-# issues 64 threads' a cycle; and seconds from one launch to the next in a queue of launches.
-INSTRUCTIONS, PER_CYCLE, CYCLES_PER_SECOND = 350, 64, 1.755e9
-LAUNCH_SECONDS = 2.5e-6
+# Derived, not measured: instructions of the logic pipe for a unit in 32 lanes (`emit`), of which a
+# multiprocessor takes 64 threads' a cycle; what it costs more where neighbours come from the second
+# cache; and seconds from one launch to the next, which the host spends.
+INSTRUCTIONS, PER_CYCLE, CYCLES_PER_SECOND = 200, 64, 1.755e9
+IN_CACHE, LAUNCH_SECONDS = 1.5, 6e-6
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,15 @@ def power_of_two(size: int, most: int) -> int:
 
 def seconds_whole(units: int, words: int, device: Device) -> float:
     """Of a sweep with a word per block."""
-    rounds = -(-words // device.multiprocessors)
-    return rounds * units * INSTRUCTIONS / PER_CYCLE / CYCLES_PER_SECOND
+    return -(-words // device.multiprocessors) * _seconds(units)
 
 
 def seconds_in_parts(units: int, classes: int, words: int, device: Device) -> float:
     """Of a sweep with a launch per class."""
-    work = words * units * INSTRUCTIONS / (PER_CYCLE * device.multiprocessors) / CYCLES_PER_SECOND
+    work = IN_CACHE * words / device.multiprocessors * _seconds(units)
     return work + classes * LAUNCH_SECONDS
+
+
+def _seconds(units: int) -> float:
+    """Of updates on one multiprocessor."""
+    return units * INSTRUCTIONS / PER_CYCLE / CYCLES_PER_SECOND

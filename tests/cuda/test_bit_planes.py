@@ -1,0 +1,332 @@
+"""Bit-sliced kernels of the CUDA backend, run on the host: bits of the reference, however cut."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from compilers import compile_by_nvrtc, nvcc, nvrtc, resources
+from host_kernels import STRUCT, kernels, needs_compiler
+from many_lanes import part_of
+from plane_models import CASES, Model, of
+
+from physebm.backends import reference
+from physebm.backends.base import Lanes, LaneState
+from physebm.backends.cuda.emit import library_text
+from physebm.backends.cuda.host_device import HostDevice
+from physebm.backends.cuda.planes import load as planes_load
+from physebm.backends.cuda.planes.arrays import class_bounds
+from physebm.backends.cuda.planes.emit import LIBRARY, emit_planes, head_text
+from physebm.backends.cuda.planes.load import PlanesKernels, PlanesOnDevice
+from physebm.backends.cuda.planes.shape import shape_of
+from physebm.backends.planes.graph import Graph
+from physebm.backends.planes.sliced import Sliced
+from physebm.backends.source import Source
+from physebm.errors import LoweringError
+from physebm.rng.streams import Purpose
+from physebm.sampling.chain import PlanSampler
+from physebm.sampling.tempering import STATISTICS, Ladders, ParallelTempering
+
+# a structure takes a second to compile, twice: every kind of field once, the others are slow
+USUAL = (
+    "square",
+    "cubic, signs, metropolis",
+    "diluted graphs",
+    "lattice gas",
+)
+EACH = pytest.mark.parametrize(
+    "case", [c if c in USUAL else pytest.param(c, marks=pytest.mark.slow) for c in CASES]
+)
+BOTH = pytest.mark.parametrize("whole", [True, False], ids=["whole", "parts"])
+
+
+def compiled(model: Model, whole: bool | None, threads: int = 32, seed: int = 1) -> PlanesKernels:
+    return PlanesKernels(model.plan, HostDevice(threads, seed), whole)
+
+
+@needs_compiler
+@BOTH
+@EACH
+def test_bits_and_energies_are_those_of_the_reference(case, whole):
+    """From one lane to several words, some partly filled, to the last sweep that there is."""
+    model = of(case)
+    # so few threads that some draw two units at a time
+    ours, definition = compiled(model, whole, threads=8), reference.compile(model.plan)
+    for count in (1, 50, 200):
+        lanes = model.lanes(count)
+        a, b = model.random_state(lanes), model.random_state(lanes)
+        E = ours.sweep(a, lanes, model.launch, 2**32 - 5, 5)
+        F = definition.sweep(b, lanes, model.launch, 2**32 - 5, 5)
+        assert isinstance(a.packed, PlanesOnDevice)
+        assert np.array_equal(a.x[model.name], b.x[model.name])
+        assert np.array_equal(E, F)
+        assert np.array_equal(E, ours.energies(b, lanes, model.launch))
+
+
+@needs_compiler
+@BOTH
+@pytest.mark.parametrize(("threads", "seed"), [(1, 0), (8, 2), (32, 3), (64, 4)])
+def test_any_number_and_order_of_threads_has_these_bits(threads, seed, whole):
+    """One thread has all units of a class, and more bonds than its counter holds at a time."""
+    model = Model("edwards_anderson_3d", {"L": 6}, "metropolis", 2)
+    lanes = model.lanes(40)
+    a, b = model.random_state(lanes), model.random_state(lanes)
+    E = compiled(model, whole, threads, seed).sweep(a, lanes, model.launch, 0, 3)
+    F = reference.compile(model.plan).sweep(b, lanes, model.launch, 0, 3)
+    assert np.array_equal(a.x[model.name], b.x[model.name])
+    assert np.array_equal(E, F)
+
+
+@needs_compiler
+@BOTH
+def test_no_bit_depends_on_other_lanes(whole):
+    model = of("cubic, signs, metropolis")
+    lanes = model.lanes(200)
+    start, ours = model.random_state(lanes), compiled(model, whole)
+    all_of_them = start.copy()
+    E = ours.sweep(all_of_them, lanes, model.launch, 3, 4)
+    order = np.random.default_rng(1).permutation(200)
+    for which in (order, order[:70], order[:1]):
+        part = LaneState({model.name: start.x[model.name][which]})
+        F = ours.sweep(part, part_of(lanes, which), model.launch, 3, 4)
+        assert np.array_equal(F, E[which])
+        assert np.array_equal(part.x[model.name], all_of_them.x[model.name][which])
+
+
+@needs_compiler
+@BOTH
+def test_lanes_that_share_their_random_words_stand_in_different_places(whole):
+    """The same walker under the same key, at several rungs: the same words, many configurations."""
+    model = of("square")
+    lanes = model.lanes(50)
+    lanes.walker[:], lanes.key[:] = 7, lanes.key[0]
+    a, b = model.random_state(lanes), model.random_state(lanes)
+    compiled(model, whole).sweep(a, lanes, model.launch, 0, 4)
+    reference.compile(model.plan).sweep(b, lanes, model.launch, 0, 4)
+    assert np.array_equal(a.x[model.name], b.x[model.name])
+
+
+@needs_compiler
+@BOTH
+def test_rungs_that_change_and_cut_runs_keep_all_bits(whole):
+    """Exchanges, other launches, copies, configurations written, units held: between calls."""
+    model = of("cubic, signs, metropolis")
+    lanes = model.lanes(60)
+    a, b = model.random_state(lanes), model.random_state(lanes)
+    ours, definition = compiled(model, whole), reference.compile(model.plan)
+    other = model.launch_at((0.9, 2.0, 5.0))
+    held = {model.name: np.random.default_rng(1).random(a.x[model.name].shape) < 0.5}
+    for first in range(12):
+        lanes.rung[:] = (lanes.rung + (first % 3 == 0)) % 3
+        launch = other if first > 6 else model.launch
+        now = replace(lanes, clamp=held) if first == 4 else lanes
+        E = ours.sweep(a, now, launch, first, 1)
+        assert np.array_equal(E, definition.sweep(b, now, launch, first, 1))
+        if first == 3:
+            a = a.copy()
+        if first in (5, 8):
+            assert np.array_equal(a.seen[model.name], b.x[model.name])
+        if first == 9:
+            a.x[model.name][:, 4] *= -1
+            b.x[model.name][:, 4] *= -1
+        if first == 10:
+            a.x = {model.name: b.x[model.name].copy()}
+    assert np.array_equal(a.x[model.name], b.x[model.name])
+
+
+@needs_compiler
+def test_a_state_stays_packed_until_someone_writes():
+    model = of("square")
+    lanes = model.lanes(40)
+    state, ours = model.random_state(lanes), compiled(model, True)
+    ours.sweep(state, lanes, model.launch, 0, 1)
+    packed = state.packed
+    assert not np.array_equal(state.seen[model.name], model.random_state(lanes).x[model.name])
+    ours.sweep(state, lanes, model.launch, 1, 1)
+    assert state.packed is packed
+    assert state.packed_is_current
+    state.x[model.name][:] = 1
+    assert not state.packed_is_current
+    bonds = np.count_nonzero(model.operands.arrays["n0"] >= 0) / 2
+    assert np.all(ours.energies(state, lanes, model.launch)[:, 0] == -bonds)
+
+
+@needs_compiler
+def test_a_threshold_decides_to_its_last_digit():
+    """At its own word a unit is down, one above it is up: all 32 digits are compared."""
+    model = Model("ising_2d", {"L": 2, "h": 0.0}, temperatures=(1.0,))
+    lanes = Lanes(np.zeros(40), np.zeros(40), np.arange(40), np.tile([3, 4], (40, 1)))
+    order = model.operands.arrays["order0"][0]
+    positions = np.flatnonzero(order >= 0)
+    words = reference._plane_words(positions, lanes, 6, Purpose.HEAT_BATH_PLANES, 0)
+    ours = compiled(model, True)
+    for lane, p in ((0, 0), (17, 1), (39, 3)):
+        word = int(words[lane, p])
+        for threshold in (word, word + 1, 0, 2**32):
+            table = np.full_like(model.launch.tables[0], threshold)
+            state = model.random_state(lanes)
+            ours.sweep(state, lanes, replace(model.launch, tables={0: table}), 6, 1)
+            up = state.x[model.name] > 0
+            assert np.array_equal(up[:, order[positions]], words < threshold)
+            assert up[lane, order[positions[p]]] == (word < threshold)
+
+
+@needs_compiler
+@BOTH
+def test_rounds_of_exchanges_on_the_device_refresh_the_thresholds(whole):
+    model = of("cubic, signs by instance")
+    samplers, states = [], []
+    for backend in (reference.compile(model.plan), compiled(model, whole)):
+        ladders = Ladders.of([np.arange(3)] * 12, np.array([[7, 9]] * 12), np.arange(12))
+        lanes = Lanes(np.repeat(np.arange(12) % 3, 3), ladders.row, np.arange(36), np.ones((36, 2)))
+        inner = PlanSampler(backend, model.launch)
+        samplers.append(ParallelTempering(inner, ladders, model.launch.coefficients, 2))
+        states.append(samplers[-1].init(model.random_state(lanes), lanes))
+    assert samplers[1].inner.exchanges and not samplers[0].inner.exchanges
+    for sweeps in (9, 2, 14):
+        a, b = states = [sampler.step(state, sweeps) for sampler, state in zip(samplers, states)]
+        assert np.array_equal(a.energies, b.energies)
+        assert np.array_equal(a.lanes.rung, b.lanes.rung)
+        for statistic in STATISTICS:
+            assert np.array_equal(getattr(a, statistic), getattr(b, statistic)), statistic
+    assert a.exchanged.sum() > 0
+    assert np.array_equal(a.configurations.x[model.name], b.configurations.x[model.name])
+
+
+@needs_compiler
+def test_a_sweep_without_a_barrier_between_colours_differs(monkeypatch):
+    model = of("cubic, signs, metropolis")
+    lanes = model.lanes(40)
+    start = model.random_state(lanes)
+
+    def swept(seed: int) -> np.ndarray:
+        state = start.copy()
+        compiled(model, True, 32, seed).sweep(state, lanes, model.launch, 0, 5)
+        return state.x[model.name]
+
+    expected = swept(0)
+    assert all(np.array_equal(expected, swept(seed)) for seed in (1, 2, 3))
+
+    def broken(*arguments):
+        source = emit_planes(*arguments)
+        head, body = source.text.split("for (u32 t = first")
+        return Source(
+            source.stem, head + "for (u32 t = first" + body.replace("__syncthreads();", "", 1)
+        )
+
+    monkeypatch.setattr(planes_load, "emit_planes", broken)
+    assert any(not np.array_equal(expected, swept(seed)) for seed in (1, 2, 3))
+
+
+@needs_compiler
+@pytest.mark.parametrize("N", [1, 2, 3, 4, 6, 7, 8, 12, 16])
+def test_planes_are_counted_and_rows_picked_lane_by_lane(N):
+    """``out`` has the digits of the count, and the row that it picks."""
+    rng = np.random.default_rng(N)
+    digits = N.bit_length()
+    planes, rows = rng.integers(0, 2**32, (2, 40, N + 1), dtype=np.uint32)
+    out = np.zeros((40, digits + 1), np.uint32)
+    body = (
+        f"EACH(i, 40) {{ u32* to = p.out + i * {digits + 1};\n"
+        f"count_planes<{N}>(p.a + i * {N + 1}, to);\n"
+        f"to[{digits}] = pick<{N + 1}, {digits - 1}>(p.b + i * {N + 1}, to); }}\n"
+    )
+    text = "struct Parameters { const u32 *a, *b, *c; u32* out; i64 n; };\n"
+    text += f'extern "C" __global__ void run(const Parameters p, u32 unused) {{\n{body}}}\n'
+    bits = (LIBRARY / "bits.cuh").read_text()
+    struct = np.zeros((), STRUCT)
+    for name, values in zip(("a", "b", "out"), (planes, rows, out)):
+        struct[name] = values.ctypes.data
+    source = Source("test_cuda", f"{library_text()}\n{bits}\n{text}")
+    HostDevice().function(source, "run")(1, 32, struct, (np.uint32(0),))
+    lanes = np.arange(32, dtype=np.uint32)
+    count = (planes[:, :N, None] >> lanes & 1).sum(axis=1)
+    got = (out[:, :digits, None] >> lanes & 1).astype(np.int64)
+    assert np.array_equal(count, (got << np.arange(digits)[:, None]).sum(axis=1))
+    picked = np.take_along_axis(rows[:, :, None] >> lanes & 1, count[:, None], axis=1)[:, 0]
+    assert np.array_equal(picked, out[:, digits, None] >> lanes & 1)
+
+
+@needs_compiler
+def test_units_of_many_neighbours_go_lane_by_lane(monkeypatch):
+    model = of("square")
+    monkeypatch.setattr(planes_load, "MOST_NEIGHBOURS", 3)
+    lanes = model.lanes(30)
+    a, b = model.random_state(lanes), model.random_state(lanes)
+    E = kernels(model.plan).sweep(a, lanes, model.launch, 0, 3)
+    assert np.array_equal(E, reference.compile(model.plan).sweep(b, lanes, model.launch, 0, 3))
+    assert np.array_equal(a.x[model.name], b.x[model.name])
+    assert not isinstance(a.packed, PlanesOnDevice)
+
+
+def test_classes_have_no_gap():
+    positions = np.array([[0, 1, 2, 64, 65, 128], [0, 1, 2, 3, 64, 65]], np.uint32)
+    bounds = class_bounds(positions, np.array([[0, 1, 2], [0, 1, 2]]))
+    assert bounds.tolist() == [[[0, 0], [3, 64], [5, 128], [6, 0]], [[0, 0], [4, 64], [6, 0], [6, 0]]]
+    filled = class_bounds(np.arange(192)[None], np.array([[0, 0, 1]]))
+    assert filled.tolist() == [[[0, 0], [128, 128], [192, 0]]]
+    with pytest.raises(LoweringError, match="gap"):
+        class_bounds(np.array([[0, 1, 3]]), np.array([[0]]))
+
+
+class Card:
+    """As much of a device as shapes ask for."""
+
+    threads, multiprocessors, shared = 128, 132, 227 * 1024
+
+
+@pytest.mark.parametrize(
+    ("name", "L", "words", "whole", "threads"),
+    [
+        ("ising_2d", 8, 1, True, 32),
+        ("ising_2d", 64, 10_000, True, 256),
+        ("ising_2d", 64, 100, True, 512),
+        ("ising_2d", 128, 1, False, 256),
+        ("ising_2d", 128, 1000, True, 256),
+        ("ising_2d", 256, 10_000, False, 256),  # 256 KiB: more than a block may have
+        ("edwards_anderson_3d", 16, 1000, True, 256),
+        ("edwards_anderson_3d", 16, 64, True, 512),
+        ("edwards_anderson_3d", 32, 1000, True, 256),
+    ],
+)
+def test_sizes_say_who_shares_a_lattice(name, L, words, whole, threads):
+    model = Model(name, {"L": L})
+    told = Sliced.of(model.plan)
+    graph = Graph.of(told, model.operands)
+    shape = shape_of(Card(), graph, told, 2, words, None)
+    assert (shape.whole, shape.threads) == (whole, threads)
+    assert shape.shared + 1024 <= Card.shared
+    assert shape.share * shape.threads * 8 >= L ** int(name[-2])
+
+
+def structures() -> dict[str, Source]:
+    """Every kind of field, and from few neighbours to the most."""
+    found = {}
+    for case in ("square", "cubic, signs by instance", "cubic, signs, metropolis", "lattice gas"):
+        for degree in (3, 4, 6, planes_load.MOST_NEIGHBOURS):
+            for regular in (True, False):
+                source = emit_planes(of(case).plan, degree, regular, regular == (degree != 3))
+                found[f"{case}, {degree} neighbours{' everywhere' if regular else ''}"] = source
+    return found
+
+
+SOURCES = structures()
+
+
+@pytest.mark.skipif(nvrtc() is None, reason="no NVRTC: pip install nvidia-cuda-nvrtc-cu12")
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("title", SOURCES)
+def test_nvrtc_compiles_without_a_warning(title, architecture):
+    assert "warning" not in compile_by_nvrtc(SOURCES[title].text, architecture)
+
+
+@pytest.mark.skipif(nvcc() is None, reason="no nvcc: registers and spills are not checked")
+@pytest.mark.parametrize("title", SOURCES)
+def test_blocks_of_512_threads_have_their_registers(title, tmp_path):
+    for kernel, (registers, spilled) in resources(SOURCES[title].text, "sm_90", tmp_path).items():
+        assert spilled == 0, f"{kernel} spills {spilled} bytes"
+        assert registers <= 128, f"{kernel} takes {registers} registers"
+
+
+def test_the_constants_of_a_plan_read_as_reviewed(golden):
+    plan = of("cubic, signs by instance").plan
+    golden("cuda_planes_edwards_anderson_3d.cu.txt", head_text(plan, 6, True, True))
