@@ -9,7 +9,7 @@ from host_kernels import STRUCT, kernels, needs_compiler
 from many_lanes import part_of
 from plane_models import CASES, Model, of
 
-from physebm.backends import reference
+from physebm.backends import base, reference
 from physebm.backends.base import Lanes, LaneState
 from physebm.backends.cuda.emit import library_text
 from physebm.backends.cuda.host_device import HostDevice
@@ -22,6 +22,8 @@ from physebm.backends.planes.graph import Graph
 from physebm.backends.planes.sliced import Sliced
 from physebm.backends.source import Source
 from physebm.errors import LoweringError
+from physebm.lowering.operands import bind
+from physebm.model.params import stack
 from physebm.rng.streams import Purpose
 from physebm.sampling.chain import PlanSampler
 from physebm.sampling.tempering import STATISTICS, Ladders, ParallelTempering
@@ -130,6 +132,22 @@ def test_rungs_that_change_and_cut_runs_keep_all_bits(whole):
             b.x[model.name][:, 4] *= -1
         if first == 10:
             a.x = {model.name: b.x[model.name].copy()}
+    assert np.array_equal(a.x[model.name], b.x[model.name])
+
+
+@needs_compiler
+def test_other_graphs_have_other_planes():
+    """The same kernels, lanes and state, but units are drawn in another order."""
+    model = of("diluted graphs")
+    lanes = model.lanes(40)
+    a, b = model.random_state(lanes), model.random_state(lanes)
+    ours, definition = compiled(model, True), reference.compile(model.plan)
+    params = stack([model.loaded.params(0, r) for r in (7, 8, 9)])
+    operands = bind(model.plan, model.loaded.hamiltonian, params)
+    other = base.launch(model.plan, operands, model.launch.coefficients)
+    for first, launch in enumerate((model.launch, other, model.launch)):
+        E = ours.sweep(a, lanes, launch, first, 1)
+        assert np.array_equal(E, definition.sweep(b, lanes, launch, first, 1))
     assert np.array_equal(a.x[model.name], b.x[model.name])
 
 

@@ -63,15 +63,28 @@ template <i32 N> __device__ __forceinline__ void add(Counter& counter, const u32
     }
 }
 
-// Add the counters of a block's threads, none above `most`, to total[lane]. Every thread calls. Integers:
-// the order of the additions does not matter.
-__device__ inline void add_to_total(const Counter& counter, u32 most, u64* total) {
-#pragma unroll 1
-    for (i32 lane = 0; lane < 32; lane++) {
-        u32 sum = 0;
+// Add the counters of a block's threads, none above `most`, to total[lane]. Every thread calls. Warps add
+// their counters in place, as planes, before numbers are made of them. Integers: no order matters.
+__device__ inline void add_to_total(const Counter& counter, u32 most, u32* total) {
+    u32 sum[COUNTER + 5];
 #pragma unroll
-        for (i32 k = 0; k < COUNTER; k++)
-            if (most >> k) sum += (u32)__popc(__ballot_sync(~0u, counter.plane[k] >> lane & 1u)) << k;
-        if (threadIdx.x % 32 == 0) atomicAdd(&total[lane], (u64)sum);
+    for (i32 k = 0; k < COUNTER + 5; k++) sum[k] = k < COUNTER ? counter.plane[k] : 0;
+    const i32 warp = blockDim.x < 32 ? blockDim.x : 32;
+#pragma unroll 1
+    for (i32 by = 1; by < warp; by *= 2) {
+        u32 carry = 0;
+#pragma unroll
+        for (i32 k = 0; k < COUNTER + 5; k++) {
+            if (32 * most >> k == 0) continue;  // no sum has this digit
+            const u32 x = sum[k], y = __shfl_xor_sync(~0u, x, by);
+            sum[k] = x ^ y ^ carry;
+            carry = majority(x, y, carry);
+        }
+    }
+    for (i32 lane = threadIdx.x % 32; lane < 32; lane += warp) {
+        u32 number = 0;
+#pragma unroll
+        for (i32 k = 0; k < COUNTER + 5; k++) number |= (sum[k] >> lane & 1u) << k;
+        atomicAdd(&total[lane], number);
     }
 }

@@ -150,7 +150,7 @@ __device__ __forceinline__ void draw_all(
 // Adds the sums of units begin .. end-1 to total[2][lane], every thread of the block helping: of Ising
 // units how many of their bonds are unsatisfied, otherwise how many neighbours are up beside them, so
 // that every bond counts twice; and how many units are up.
-__device__ inline void add_sums(const Chain& chain, const u32* x, i32 begin, i32 end, u64* total) {
+__device__ inline void add_sums(const Chain& chain, const u32* x, i32 begin, i32 end, u32* total) {
     constexpr i32 FULL = ((1 << COUNTER) - 1) / DEGREE;
     Counter bonds, ups;
     clear(bonds);
@@ -181,7 +181,8 @@ __device__ inline void add_sums(const Chain& chain, const u32* x, i32 begin, i32
 }
 
 // Bare term energies of the lanes of a word; exact integers.
-__device__ inline void write_energies(const Parameters& p, i64 word, const u64* total) {
+template <class Number>
+__device__ inline void write_energies(const Parameters& p, i64 word, const Number* total) {
     EACH(bit, 32) {
         const i64 lane = p.lane_of[32 * word + bit];
         if (lane < 0) continue;

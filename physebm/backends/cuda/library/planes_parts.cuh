@@ -21,7 +21,7 @@ extern "C" __global__ void colour(const Parameters p, u32 t, i32 c, i32 share) {
 
 // The sums of a word's units, of which `share` blocks have a part each.
 extern "C" __global__ void sum(const Parameters p, i32 share) {
-    __shared__ u64 total[64];
+    __shared__ u32 total[64];
     const Part part = part_of(share);
     const Chain chain = chain_of(p, part.word);
     EACH(i, 64) total[i] = 0;
@@ -30,7 +30,7 @@ extern "C" __global__ void sum(const Parameters p, i32 share) {
     const i32 end = begin + size < chain.units ? begin + size : chain.units;
     add_sums(chain, p.planes + part.word * (p.units + 1), begin, end, total);
     __syncthreads();
-    EACH(i, 64) if (total[i]) atomicAdd(&p.sums[64 * part.word + i], total[i]);
+    EACH(i, 64) if (total[i]) atomicAdd(&p.sums[64 * part.word + i], (u64)total[i]);
 }
 
 extern "C" __global__ void energies(const Parameters p, i32 unused) {

@@ -3,7 +3,7 @@
 // shared memory.
 extern "C" __global__ void sweep(const Parameters p, u32 first, u32 count) {
     DYNAMIC_SHARED(Four, M);
-    __shared__ u64 total[64];
+    __shared__ u32 total[64];
     u32* x = (u32*)(M + ROW * p.rows);
     const i64 word = blockIdx.x;
     const Chain chain = chain_of(p, word);

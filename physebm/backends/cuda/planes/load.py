@@ -28,41 +28,47 @@ ROW = 36  # numbers in a row of thresholds
 
 
 class Resident:
-    """Graph, thresholds and kernels of a launch, on the device."""
+    """Graphs and kernels, and the thresholds of the last launch, on the device."""
 
-    def __init__(self, kernels: PlanesKernels, launch: Launch, graph: Graph, shape: Shape):
+    def __init__(self, kernels: PlanesKernels, launch: Launch, graph: Graph, whole: bool):
         device, told = kernels.device, kernels.told
-        self.launch, self.graph, self.shape = launch, graph, shape
-        table = launch.tables[0]
+        self.device, self.graph = device, graph
         entry = graph.entries(told, launch, kernels.plan.moves[0].reads)
-        arrays = graph_arrays(graph, launch.operands.arrays["class0"], shape.whole)
-        arrays |= {"table": table, "entry": entry.astype(np.int32)}
+        arrays = graph_arrays(graph, launch.operands.arrays["class0"], whole)
+        arrays["entry"] = entry.astype(np.int32)
         self.numbers = {
             "units": graph.units.shape[1],
             "classes": arrays["first"].shape[1] - 1,
             "rows": len(entry),
-            "entries": table.shape[1],
+            "entries": launch.tables[0].shape[1],
         }
         self.buffers = {name: device.upload(values) for name, values in arrays.items()}
-        self.buffers["coef"] = device.upload(launch.coefficients.value)
-        source = emit_planes(kernels.plan, graph.neighbours.shape[2], "row" not in arrays, shape.whole)
-        names = ("sweep",) if shape.whole else ("begin", "colour", "sum", "energies")
+        self._launch: Launch | None = None
+        source = emit_planes(kernels.plan, graph.neighbours.shape[2], "row" not in arrays, whole)
+        names = ("sweep",) if whole else ("begin", "colour", "sum", "energies")
         self.functions = {name: device.function(source, name) for name in ("pack", "unpack", *names)}
+
+    def take(self, launch: Launch) -> None:
+        """Thresholds and coefficients of a launch of the same operands."""
+        if self._launch is not launch:
+            self.buffers["table"] = self.device.upload(launch.tables[0])
+            self.buffers["coef"] = self.device.upload(launch.coefficients.value)
+            self._launch = launch
 
 
 class PlanesOnDevice:
     """Planes of the lanes of a state, and the places of the lanes in them."""
 
-    def __init__(self, kernels: PlanesKernels, resident: Resident, words: Words):
+    def __init__(self, kernels: PlanesKernels, resident: Resident, shape: Shape, words: Words):
         device, n = kernels.device, resident.numbers["units"]
-        self.kernels, self.resident, self.words = kernels, resident, words
+        self.kernels, self.resident, self.shape, self.words = kernels, resident, shape, words
         self.name = kernels.plan.groups[0].name
         count = len(words.lane_of)
         self.buffers = {
             name: device.upload(values) for name, values in word_arrays(words, resident.graph).items()
         }
         self.buffers["planes"] = device.room((count, n + 1), np.uint32)
-        if not resident.shape.whole:
+        if not shape.whole:
             rows = resident.numbers["rows"]
             self.buffers["thresholds"] = device.room((count, rows, ROW), np.uint32)
             self.buffers["sums"] = device.room((count, 2, 32), np.uint64)
@@ -80,7 +86,7 @@ class PlanesOnDevice:
         x[...] = device.download(taken)
 
     def _run(self, name: str, x: Buffer) -> None:
-        shape = self.resident.shape
+        shape = self.shape
         struct = self.kernels.struct_of(self, {"x": x})
         blocks = len(self.words.lane_of) * shape.share
         self.resident.functions[name](blocks, shape.threads, struct, (np.int32(shape.share),))
@@ -100,7 +106,8 @@ class PlanesKernels(CudaKernels):
         self.told, self.whole = Sliced.of(plan), whole
         self.own_struct = struct_type(FIELDS)
         self._graph: tuple[object, Graph] | None = None
-        self._own: Resident | None = None
+        self._residents: dict[bool, Resident] = {}
+        self._held: PlanesOnDevice | None = None
 
     def struct_of(self, held: PlanesOnDevice, further: Mapping[str, Buffer]) -> np.ndarray:
         """Sizes and addresses; arrays that a kernel does not use may be absent."""
@@ -118,7 +125,7 @@ class PlanesKernels(CudaKernels):
         graph = self._graph_of(launch)
         if lanes.clamp or graph.neighbours.shape[2] > MOST_NEIGHBOURS:
             return super()._ready(state, lanes, launch)
-        held = self._planes(state, lanes, launch, graph)
+        self._held = held = self._planes(state, lanes, launch, graph)
         own = {
             "rung": self.device.upload(lanes.rung),
             "E": self.device.room((len(lanes), len(self.plan.terms)), np.float64),
@@ -130,7 +137,7 @@ class PlanesKernels(CudaKernels):
         if struct.dtype != self.own_struct:
             super()._run(lanes, struct, first, count, rebuild)
             return
-        shape, functions = self._own.shape, self._own.functions
+        shape, functions = self._held.shape, self._held.resident.functions
         words, threads, share = int(struct["words"]), shape.threads, np.int32(shape.share)
         if shape.whole:
             further = (np.uint32(first), np.uint32(count))
@@ -150,29 +157,21 @@ class PlanesKernels(CudaKernels):
         return self._graph[1]
 
     def _planes(self, state: LaneState, lanes: Lanes, launch: Launch, graph: Graph) -> PlanesOnDevice:
-        """The state's planes, packed anew where its configurations or lanes have changed."""
+        """The state's planes, packed anew where its configurations, lanes or graphs have changed."""
         held = state.packed
         fits = isinstance(held, PlanesOnDevice) and held.kernels is self
-        words = held.words if fits and held.words.hold(lanes) else None
-        if words is None:
-            words = Words.of(lanes, 1, len(graph.units) == 1)
-        shape = shape_of(
-            self.device,
-            graph,
-            self.told,
-            int(launch.operands.arrays["class0"].max()) + 1,
-            len(words.lane_of),
-            self.whole,
-        )
-        own = self._own
-        if own is None or own.launch is not launch or own.shape != shape:
-            own = self._own = Resident(self, launch, graph, shape)
-        if fits and held.words is words and held.resident.shape == shape:
-            held.resident = own
-            if state.packed_is_current:
-                return held
-        else:
-            held = PlanesOnDevice(self, own, words)
+        fits = fits and held.resident.graph is graph and held.words.hold(lanes)
+        words = held.words if fits else Words.of(lanes, 1, len(graph.units) == 1)
+        classes = int(launch.operands.arrays["class0"].max()) + 1
+        shape = shape_of(self.device, graph, self.told, classes, len(words.lane_of), self.whole)
+        resident = self._residents.get(shape.whole)
+        if resident is None or resident.graph is not graph:
+            resident = self._residents[shape.whole] = Resident(self, launch, graph, shape.whole)
+        resident.take(launch)
+        if not fits or held.resident is not resident:
+            held = PlanesOnDevice(self, resident, shape, words)
+        elif state.packed_is_current:
+            return held
         held.pack(state.x[self.plan.groups[0].name])
         state.keep(held, ahead=False)
         return held

@@ -60,7 +60,8 @@ def shape_of(
     per_class = -(-n // classes)
     few = words <= 2 * device.multiprocessors
     most = min(MOST_THREADS, device.threads * (4 if few and whole else 2))
-    threads = power_of_two(per_class, most)
+    # two units of a thread share thresholds, but a block that is alone is better wide
+    threads = power_of_two(per_class if few else -(-per_class // 2), most)
     share = max(1, -(-per_class // (UNITS_PER_THREAD * threads)))
     return Shape(whole, threads, share, shared if whole else thresholds)
 
