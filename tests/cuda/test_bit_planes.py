@@ -303,7 +303,7 @@ class Card:
         ("ising_2d", 256, 10_000, False, 256),  # 256 KiB: more than a block may have
         ("edwards_anderson_3d", 16, 1000, True, 256),
         ("edwards_anderson_3d", 16, 64, True, 512),
-        ("edwards_anderson_3d", 32, 1000, True, 256),
+        ("edwards_anderson_3d", 32, 1000, True, 512),
     ],
 )
 def test_sizes_say_who_shares_a_lattice(name, L, words, whole, threads):

@@ -58,10 +58,11 @@ def shape_of(
     if whole is None:
         whole = fits and seconds_whole(n, words, device) <= seconds_in_parts(n, classes, words, device)
     per_class = -(-n // classes)
-    few = words <= 2 * device.multiprocessors
-    most = min(MOST_THREADS, device.threads * (4 if few and whole else 2))
-    # two units of a thread share thresholds, but a block that is alone is better wide
-    threads = power_of_two(per_class if few else -(-per_class // 2), most)
+    # two units of a thread share thresholds, but a block that is almost alone is better wide
+    crowd = min(-(-words // device.multiprocessors), device.shared // (shared + STATIC_BYTES))
+    wide = whole and crowd <= 2
+    most = min(MOST_THREADS, device.threads * (4 if wide else 2))
+    threads = power_of_two(per_class if wide else -(-per_class // 2), most)
     share = max(1, -(-per_class // (UNITS_PER_THREAD * threads)))
     return Shape(whole, threads, share, shared if whole else thresholds)
 
