@@ -36,6 +36,30 @@ class Packed(Protocol):
         """Write them into arrays ``{group: x[lane, unit]}``, and running quantities into `work`."""
 
 
+@runtime_checkable
+class Reductions(Protocol):
+    """Exact counts of packed configurations of discrete units, taken where they stand."""
+
+    def state_counts(self, group: str) -> np.ndarray:
+        """How many units stand in each state, ``[lane, state]``; of two states the lower first."""
+
+    def agreements(self, group: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """How many units have the same state in lanes ``a[pair]`` and ``b[pair]``."""
+
+    def pattern_sums(
+        self, group: str, patterns: np.ndarray, lanes: np.ndarray, instance: np.ndarray
+    ) -> np.ndarray:
+        """``sum_i xi_i x_i``, ``[row, pattern]``: of a lane each, and of the patterns of an instance.
+
+        `patterns` are -1, 0 or 1, ``[instance, pattern, unit]``.
+        """
+
+    def profiles(
+        self, group: str, shape: tuple[int, ...], a: np.ndarray, b: np.ndarray | None
+    ) -> list[np.ndarray]:
+        """Per axis of a lattice sums over the others, ``[row, place]``: of x, or of ``x_a == x_b``."""
+
+
 class LaneState:
     """Configurations ``x[group] = [lane, unit]`` and the running fields that belong to them.
 
@@ -81,6 +105,12 @@ class LaneState:
         for view in views.values():
             view.flags.writeable = False
         return views
+
+    @property
+    def reductions(self) -> Reductions | None:
+        """The packed form, where it is up to date and can be counted without being taken."""
+        current = self._behind or self.packed_is_current
+        return self.packed if current and isinstance(self.packed, Reductions) else None
 
     def keep(self, packed: Packed, ahead: bool) -> None:
         """Let a packed form stand for the configurations; `ahead` of ``x`` where it was swept."""

@@ -15,6 +15,8 @@ same on every machine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from physebm.arrays import Array, Float64
@@ -33,16 +35,30 @@ def magnetisation(x_ln: Array, kind: str = "ising", q: int | None = None) -> Flo
     x = np.asarray(x_ln)
     n = x.shape[-1]
     if kind == "potts":
-        states = _states(q)
         largest = _count(x == 0)
-        for state in range(1, states):
+        for state in range(1, _states(q)):
             largest = np.maximum(largest, _count(x == state))
-        return (states * largest - n) / ((states - 1) * n)
+        return _of_largest(largest, _states(q), n)
     total = _sum(x)
     if kind == "bernoulli":
         return (2 * total - n) / n
     _check_scalar(kind)
     return total / n
+
+
+def magnetisation_of_counts(counts: Array, kind: str = "ising") -> Float64:
+    """`magnetisation` of discrete units from how many of them stand in each state ``[..., state]``.
+
+    Of two states the lower first. The same bits: all sums are those of integers.
+    """
+    n = counts.sum(axis=-1)
+    if kind == "potts":
+        return _of_largest(counts.max(axis=-1), counts.shape[-1], n)
+    return (counts[..., 1] - counts[..., 0]) / n
+
+
+def _of_largest(largest: Array, states: int, n: Array | int) -> Float64:
+    return (states * largest - n) / ((states - 1) * n)
 
 
 def spins(x: Array, kind: str = "ising") -> Array:
@@ -76,11 +92,16 @@ def structure_factor_amplitude(s: Array, dimension: int) -> Float64:
     lead, shape = s.shape[: s.ndim - dimension], s.shape[s.ndim - dimension :]
     if len(shape) != dimension or dimension < 1:
         raise ValueError(f"a field of shape {s.shape} has no {dimension} lattice axes")
-    n = int(np.prod(shape))
-    out = np.empty((*lead, dimension))
-    for d, length in enumerate(shape):
-        others = tuple(len(lead) + e for e in range(dimension) if e != d)
-        slices = np.ascontiguousarray(_sum(s, others), dtype=np.float64)
+    axes = range(len(lead), s.ndim)
+    return amplitude_of_profiles([_sum(s, tuple(e for e in axes if e != d)) for d in axes])
+
+
+def amplitude_of_profiles(profiles: Sequence[Array]) -> Float64:
+    """`structure_factor_amplitude` from the sums of a field over all axes but one, ``[..., place]``."""
+    shape = [each.shape[-1] for each in profiles]
+    n, out = int(np.prod(shape)), np.empty((*profiles[0].shape[:-1], len(shape)))
+    for d, (length, profile) in enumerate(zip(shape, profiles)):
+        slices = np.ascontiguousarray(profile, dtype=np.float64)
         angle = 2.0 * np.pi / length * np.arange(length)
         real = (slices * np.cos(angle)).sum(axis=-1) / n
         imaginary = (slices * np.sin(angle)).sum(axis=-1) / n

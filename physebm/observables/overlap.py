@@ -122,15 +122,19 @@ def replica_overlap(a: Array, b: Array, kind: str = "ising", q: int | None = Non
     a, b = np.asarray(a), np.asarray(b)
     n = a.shape[-1]
     if kind in DISCRETE_KINDS:
-        states = _states_of(kind, q)
-        agreeing = np.count_nonzero(a == b, axis=-1)
-        return (states * agreeing - n) / ((states - 1) * n)
+        return overlap_of_agreements(np.count_nonzero(a == b, axis=-1), n, kind, q)
     if kind not in SCALAR_KINDS:
         raise ValueError(f"unknown kind of unit {kind!r}")
     a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
     norm = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
     dot = (a * b).sum(axis=-1)
     return np.divide(dot, norm, out=np.zeros_like(dot), where=norm > 0)
+
+
+def overlap_of_agreements(agreeing: Array, n: int, kind: str, q: int | None = None) -> Float64:
+    """`replica_overlap` of discrete units from the number of units in the same state, of n."""
+    states = _states_of(kind, q)
+    return (states * agreeing - n) / ((states - 1) * n)
 
 
 def overlap_at_k1(
@@ -143,11 +147,17 @@ def overlap_at_k1(
     """
     a, b = np.asarray(a), np.asarray(b)
     if kind in DISCRETE_KINDS:
-        states = _states_of(kind, q)
-        # (q delta - 1)/(q - 1) = (q/(q-1)) (delta - 1/q); the constant has no k1 component.
-        amplitude = structure_factor_amplitude(a == b, dimension)
-        return amplitude * (states / (states - 1)) ** 2
+        return scaled_agreement(structure_factor_amplitude(a == b, dimension), kind, q)
     return structure_factor_amplitude(spins(a, kind) * spins(b, kind), dimension)
+
+
+def scaled_agreement(amplitude: Array, kind: str, q: int | None = None) -> Float64:
+    """``|q_k|^2`` of discrete units from the amplitude of ``delta(a_x, b_x)``.
+
+    ``(q delta - 1)/(q - 1) = (q/(q-1)) (delta - 1/q)``, and the constant has no k1 component.
+    """
+    states = _states_of(kind, q)
+    return amplitude * (states / (states - 1)) ** 2
 
 
 def overlap_values(n_units: int, q: int = 2) -> Float64:

@@ -22,6 +22,7 @@ from physebm.model.units import UnitKind
 from physebm.observables import order, overlap
 from physebm.observables.binning import CAPACITY, BinnedSeries
 from physebm.sampling.chain import ChainState
+from physebm.study.snapshot import Snapshot
 
 # The channels behind every observable; names are those of `observables.derived`.
 CHANNELS: dict[str, tuple[str, ...]] = {
@@ -201,14 +202,14 @@ class Recorder:
     def record(self, state: ChainState, lanes_of: np.ndarray) -> None:
         """One draw; ``lanes_of[point, chain]`` is the lane that stands at the point now."""
         values = self._energies(state, lanes_of)
-        x = {name: v[lanes_of] for name, v in state.configurations.seen.items()}
-        values |= self._magnetic(x) | self._pattern(x) | self._pairs(x)
+        now = Snapshot(state.configurations, lanes_of)
+        values |= self._magnetic(now) | self._pattern(now) | self._pairs(now)
         for name in self._buffer:
             self._buffer[name].append(values[name])
         if self.sites is not None:
             group = self.subject.hamiltonian.counted[0]
             block = min(self.taken * SITE_BLOCKS // self.draws, SITE_BLOCKS - 1)
-            self.sites[block] += _spins(group, x[group.name])
+            self.sites[block] += order.spins(now.x(group), group.prior.kind)
         self.taken += 1
         if len(self._buffer["du_dbeta"]) >= _FLUSH:
             self.flush()
@@ -229,60 +230,51 @@ class Recorder:
         first, second = first.reshape(lanes_of.shape), second.reshape(lanes_of.shape)
         return {"du_dbeta": first, "du_dbeta_squared": first**2, "d2u_dbeta2": second}
 
-    def _magnetic(self, x: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _magnetic(self, now: Snapshot) -> dict[str, np.ndarray]:
         wanted = {"m", "abs_m", "m2", "m4", "mk2"} & set(self.series)
         if not wanted:
             return {}
         groups = self.subject.hamiltonian.counted
-        total = sum(g.size * order.magnetisation(x[g.name], g.prior.kind, g.prior.q) for g in groups)
+        total = sum(g.size * now.magnetisation(g) for g in groups)
         m = total / self.subject.hamiltonian.counted_units
         values = {"m": m, "abs_m": np.abs(m), "m2": m**2, "m4": m**4}
         if "mk2" in wanted:
-            s = _spins(groups[0], x[groups[0].name])
-            field = s.reshape(*s.shape[:-1], *groups[0].shape)
-            mode = order.structure_factor_amplitude(field, len(groups[0].shape))
-            values["mk2"] = mode.mean(axis=-1)
+            values["mk2"] = now.lowest_mode(groups[0]).mean(axis=-1)
         return values
 
-    def _pattern(self, x: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _pattern(self, now: Snapshot) -> dict[str, np.ndarray]:
         wanted = {"pattern_overlap", "retrieval_overlap", "max_pattern_overlap"} & set(self.series)
         if not wanted:
             return {}
         group = self.subject.hamiltonian.counted[0]
-        s = x[group.name].reshape(-1, group.size)
         xi = self._patterns
-        if wanted == {"retrieval_overlap"}:
-            spins = order.spins(x[group.name], group.prior.kind)
+        if wanted == {"retrieval_overlap"} and not now.counts:
+            spins = order.spins(now.x(group), group.prior.kind)
             nominated = xi[self.instances, self.subject.pattern]
             product = np.einsum("pcn,pn->pc", spins, nominated, dtype=np.float64)
             return {"retrieval_overlap": product / group.size}
-        m = overlap.pattern_overlaps(s, self._ready, self._instance_of, group.prior.kind)
-        m = m.reshape(*x[group.name].shape[:-1], -1)
+        m = now.pattern_overlaps(group, self._ready, self._instance_of)
         return {
             "pattern_overlap": m,
             "retrieval_overlap": m[..., self.subject.pattern],
             "max_pattern_overlap": overlap.max_pattern_overlap(m),
         }
 
-    def _pairs(self, x: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _pairs(self, now: Snapshot) -> dict[str, np.ndarray]:
         if not set(PAIR_CHANNELS) & set(self.series):
             return {}
         group = self.subject.hamiltonian.counted[0]
-        s, kind, q = x[group.name], group.prior.kind, group.prior.q or None
+        q = group.prior.q or 2
         found: dict[str, list[np.ndarray]] = {name: [] for name in PAIR_CHANNELS}
         for a, b in combinations(range(self.chains), 2):
-            pair = overlap.replica_overlap(s[:, a], s[:, b], kind, q)
+            pair = now.replica_overlap(group, a, b)
             if self.histogram is not None:
-                counts = overlap.overlap_histogram(pair[:, None], group.size, q or 2)
+                counts = overlap.overlap_histogram(pair[:, None], group.size, q)
                 self.histogram += counts
             for name, value in (("q1", pair), ("q2", pair**2), ("q4", pair**4)):
                 found[name].append(value)
             if "qk2" in self.series:
-                shape = (self.points, *group.shape)
-                mode = overlap.overlap_at_k1(
-                    s[:, a].reshape(shape), s[:, b].reshape(shape), len(group.shape), kind, q
-                )
-                found["qk2"].append(mode.mean(axis=-1))
+                found["qk2"].append(now.overlap_mode(group, a, b).mean(axis=-1))
         for name, total in self.pair_sums.items():
             total += np.stack(found[name], axis=1)
         return {name: np.mean(v, axis=0)[:, None] for name, v in found.items() if v}
@@ -335,10 +327,6 @@ class Recorder:
             self.histogram = state["histogram"]
         if self.sites is not None:
             self.sites = state["sites"]
-
-
-def _spins(group, x: np.ndarray) -> np.ndarray:
-    return order.spins(x, group.prior.kind).astype(np.float64)
 
 
 def _patterns(subject: Subject, params: Params) -> np.ndarray:

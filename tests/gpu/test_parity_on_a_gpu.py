@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from click.testing import CliRunner
 from parity_cases import (
     LANES,
     TEMPERATURES,
@@ -17,6 +18,7 @@ from small_models import ZOO, Small, loaded
 
 from physebm.backends import base
 from physebm.backends.base import LaneState
+from physebm.cli import main
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
 from physebm.lowering.plan import REBUILD_EVERY, ClusterMove
@@ -91,14 +93,14 @@ record = ["energy", "replica_overlap_squared"]
 
 
 def test_an_integer_study_has_the_same_numbers_on_both_backends(tmp_path):
-    import physebm
-
     path = tmp_path / "study.toml"
     path.write_text(STUDY)
     results = {}
     for backend in ("cuda", "numba"):
         out = tmp_path / f"{backend}.nc"
-        physebm.run(path, out=out, backend=backend)
+        words = ["run", str(path), "--out", str(out), "--backend", backend, "--no-plot"]
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, done.output
         with xr.open_dataset(out) as result:
             results[backend] = result.load()
     for name in ("energy", "replica_overlap_squared"):

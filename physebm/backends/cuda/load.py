@@ -7,7 +7,7 @@ takes them. Per call go up: the lane table and the masks of held units; down com
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -15,10 +15,13 @@ from physebm.backends.base import Lanes, LaneState, Launch, Slots
 from physebm.backends.cuda.device import Buffer, Device
 from physebm.backends.cuda.emit import emit
 from physebm.backends.cuda.exchange import Exchange
+from physebm.backends.cuda.on_device import OnDevice
 from physebm.backends.cuda.parameters import Home, Parameter, parameters, struct_type
 from physebm.backends.cuda.tables import launch_tables, sizes
+from physebm.backends.cuda.training import DeviceTraining
 from physebm.backends.planes.sliced import is_sliced
 from physebm.backends.reference_clusters import refuse_invalid
+from physebm.backends.training import Climb
 from physebm.errors import StudyError
 from physebm.lowering.operands import Operands
 from physebm.lowering.plan import ClusterMove, SweepPlan
@@ -32,6 +35,8 @@ DTYPES = {
 def kernels_of(plan: SweepPlan, device: Device) -> CudaKernels:
     """Kernels of a plan on a device: a block of threads per lane where no room has faster ones."""
     # rooms build on the kernels of this module
+    from physebm.backends.cuda.dense.emit import is_dense
+    from physebm.backends.cuda.dense.load import DenseKernels
     from physebm.backends.cuda.planes.load import PlanesKernels
     from physebm.backends.cuda.tiles.load import TileKernels
     from physebm.backends.cuda.tiles.reads import is_tiled
@@ -40,31 +45,9 @@ def kernels_of(plan: SweepPlan, device: Device) -> CudaKernels:
         return PlanesKernels(plan, device)
     if is_tiled(plan):
         return TileKernels(plan, device)
+    if is_dense(plan):
+        return DenseKernels(plan, device)
     return CudaKernels(plan, device)
-
-
-class OnDevice:
-    """Configurations and running quantities of a state, by the name of their parameter."""
-
-    def __init__(self, device: Device, names: Mapping[str, str]):
-        self.device, self.names = device, names
-        self.buffers: dict[str, Buffer] = {}
-
-    def pack(self, x: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]) -> None:
-        """Take configurations and running quantities."""
-        held = {name: x[group] for name, group in self.names.items()} | dict(work)
-        for name, values in held.items():
-            buffer = self.buffers.get(name)
-            if buffer is not None and (buffer.shape, buffer.dtype) == (values.shape, values.dtype):
-                self.device.write(buffer, values)
-            else:
-                self.buffers[name] = self.device.upload(values)
-
-    def unpack(self, configurations: dict[str, np.ndarray], work: dict[str, np.ndarray]) -> None:
-        """Write them into host arrays."""
-        for name, buffer in self.buffers.items():
-            target = configurations[self.names[name]] if name in self.names else work[name]
-            target[...] = self.device.download(buffer)
 
 
 class Resident:
@@ -94,6 +77,12 @@ class Resident:
                 self.device.write(self.buffers[each.name], self._values(each))
         self.version = self.launch.operands.version
 
+    def overwritten(self, terms: Iterable[int]) -> None:
+        """Say that kernels have overwritten operands of terms: the host has older ones."""
+        for t in terms:
+            self.launch.operands.overwritten(t)
+        self.version = self.launch.operands.version
+
 
 class CudaKernels:
     """Compiled kernels of one plan on one device."""
@@ -102,7 +91,6 @@ class CudaKernels:
         self.plan, self.device = plan, device
         self.fields = parameters(plan)
         self.struct = struct_type(self.fields)
-        self._names = {f"x{g}": group.name for g, group in enumerate(plan.groups)}
         self._source = emit(plan)
         self._sweep = None
         self._resident: Resident | None = None
@@ -188,18 +176,31 @@ class CudaKernels:
         if isinstance(held, OnDevice) and held.device is self.device and state.packed_is_current:
             return held
         if not isinstance(held, OnDevice) or held.device is not self.device:
-            held = OnDevice(self.device, self._names)
+            held = OnDevice(self.device, self.plan.groups)
         held.pack(state.x, state.work)
         state.keep(held, ahead=False)
         return held
+
+    def resident(self, launch: Launch) -> Resident:
+        """What kernels read of a launch, as the host has it."""
+        if self._resident is None or self._resident.launch is not launch:
+            self._resident = self._resident_of(launch)
+        self._resident.refresh()
+        return self._resident
+
+    def states(self, state: LaneState, g: int) -> Buffer:
+        """Configurations of group g on the device, ``[lane, unit]``."""
+        return self._on_device(state).buffers[f"x{g}"]
+
+    def training(self, launch: Launch, data: np.ndarray, climb: Climb) -> DeviceTraining:
+        """A training beside the chains; see `backends.training`."""
+        return DeviceTraining(self, launch, data, climb)
 
     def _bind(
         self, held: OnDevice, lanes: Lanes, launch: Launch
     ) -> tuple[np.ndarray, dict[str, Buffer]]:
         """The struct of parameters of a call, and the buffers that it points to."""
-        if self._resident is None or self._resident.launch is not launch:
-            self._resident = Resident(self.plan, self.device, self.fields, launch)
-        self._resident.refresh()
+        self.resident(launch)
         struct = np.zeros((), self.struct)
         kept: dict[str, Buffer] = {}
         for each in self.fields:
@@ -214,6 +215,9 @@ class CudaKernels:
             if each.stepped:
                 struct[f"{each.name}_step"] = 0 if len(buffer) == 1 else buffer[0].size
         return struct, kept
+
+    def _resident_of(self, launch: Launch) -> Resident:
+        return Resident(self.plan, self.device, self.fields, launch)
 
     def _buffer(self, each: Parameter, held: OnDevice, lanes: Lanes) -> Buffer | None:
         name = each.name
