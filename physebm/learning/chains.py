@@ -222,6 +222,12 @@ class Chains:
 
         They are to be read before the next update, which overwrites them.
         """
+        self.move(number, batch)
+        tempered = self.options.method == "pt"
+        return self.configurations() if tempered else self.state.configurations.seen
+
+    def move(self, number: int, batch: Mapping[str, np.ndarray]) -> None:
+        """The k sweeps of update `number`; configurations stay where the kernels have them."""
         method = self.options.method
         if method in ("cd", "rdm"):
             state = self.random_state((number,)) if method == "rdm" or not self._flat else None
@@ -231,8 +237,6 @@ class Chains:
             self.state = self.sampler.init(state, self._lanes)
             self.state.sweep = (number - 1) * self.options.steps
         self.state = self.sampler.step(self.state, self.options.steps)
-        tempered = method == "pt"
-        return self.configurations() if tempered else self.state.configurations.seen
 
     def at_target(self) -> np.ndarray:
         """The lanes that stand at the trained model (pt: those at factor 1)."""

@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from physebm.backends.base import Backend
-from physebm.errors import StudyError
 from physebm.learning import centring
 from physebm.learning.chains import Chains
+from physebm.learning.device_machine import DeviceMachine
+from physebm.learning.divergence import Divergence, check_finite
 from physebm.learning.gauge import fix_gauge, within_gauge
 from physebm.learning.initial_fields import data_fields
 from physebm.learning.inversion import invert
@@ -30,12 +31,7 @@ from physebm.model.params import Params
 from physebm.model.statistics import RowAverages
 from physebm.native.products import single_threaded_blas
 
-# A parameter beyond this has left every model that a data set could ask for.
-LARGEST = 1e6
-
-
-class Divergence(StudyError):
-    """Training left the finite numbers; the last good parameters are kept by whoever recorded them."""
+__all__ = ["Divergence", "Trainer", "UpdateInfo"]
 
 
 @dataclass
@@ -61,10 +57,6 @@ class Trainer:
 
     Attributes
     ----------
-    params
-        The present arrays, one instance, float64 for trained slots.
-    previous
-        The arrays before the last update.
     update
         Updates done.
     projected
@@ -90,7 +82,8 @@ class Trainer:
         start = {slot: problem.params.arrays[slot].astype(np.float64) for slot in self.slots}
         if recipe.initial_fields == "data":
             start |= {slot: h[None] for slot, h in data_fields(problem).items()}
-        self.params = self.previous = problem.params.with_arrays(**start)
+        self._device: DeviceMachine | None = None
+        self._params = self._previous = problem.params.with_arrays(**start)
         self.update = 0
         self.projected = 0
         self.info = UpdateInfo()
@@ -112,6 +105,39 @@ class Trainer:
                 with single_threaded_blas():
                     self.chains.begin(problem.data if recipe.chains.start == "data" else None)
         self.phases = Phases(problem, recipe, self.slots, self.chains, seed, name)
+        self._device = DeviceMachine.of(self.phases.machine, problem, recipe, self.chains)
+
+    @property
+    def params(self) -> Params:
+        """The present arrays, one instance, float64 for trained slots."""
+        self._catch_up()
+        return self._params
+
+    @property
+    def previous(self) -> Params:
+        """The arrays before the last update."""
+        self._catch_up()
+        return self._previous
+
+    def _catch_up(self) -> None:
+        """Take over what a device has done since the host's arrays were current."""
+        if self._device is None or not self._device.ahead:
+            return
+        found = self._device.fetch()
+        self._params, self._previous = (
+            self._params.with_arrays(**{slot: x[None] for slot, x in arrays.items()})
+            for arrays in (found.arrays, found.previous)
+        )
+        for name, x in found.moments.items():
+            self.optimiser_state[name][...] = x
+        self.phases.offsets = found.offsets
+        self.chains.follow(self._params)
+
+    def _replace(self, previous: Params, params: Params) -> None:
+        """Other arrays than a device may have."""
+        self._previous, self._params = previous, params
+        if self._device is not None:
+            self._device.current = False
 
     def conditionals(self, params: Params | None = None, operators=None) -> Conditionals:
         """Fields and moments at the present arrays (or others), in the recipe's precision."""
@@ -133,6 +159,9 @@ class Trainer:
 
     def _advance(self) -> None:
         number = self.update + 1
+        if self._device is not None and self.phases.machine is not None:
+            self._advance_on_device(number)
+            return
         if self.recipe.method in INVERSIONS:
             arrays = self._inverted()
         else:
@@ -141,19 +170,34 @@ class Trainer:
             arrays = self._climbed(number)
         params = self.params.with_arrays(**{slot: x[None] for slot, x in arrays.items()})
         params, moved = self._projection.apply(params)
-        self._check_finite(params, number)
-        self.previous, self.params = self.params, params
+        held = {slot: params.arrays[slot] for slot in self.slots}
+        check_finite(held, number, self.info.gradient_norm)
+        self._replace(self.params, params)
         self.projected += moved
         self.update = number
         if self.chains is not None:
             self.chains.follow(params)
+
+    def _advance_on_device(self, number: int) -> None:
+        device = self._device
+        if not device.current:
+            held = ({s: x.arrays[s][0] for s in self.slots} for x in (self._params, self._previous))
+            device.load(*held, self.optimiser_state, self.phases.offsets)
+        self.info.rate = self.recipe.rate.rate(number, self.recipe.updates)
+        told = device.update(self.phases.rows(number), self.info.rate, number)
+        self.info.gradient_norm = told.gradient_norm
+        if told.beyond:
+            self._catch_up()  # sweeps read what the refused step has left, until `follow`
+            check_finite(device.tried(), number, told.gradient_norm)
+        self.update = number
 
     def _enter_gauge(self) -> None:
         """Go to the arrays of the recipe's gauge that have the same distribution."""
         held = {slot: self.params.arrays[slot][0] for slot in self.slots}
         hamiltonian, row, gauge = self.problem.hamiltonian, self.problem.row, self.recipe.gauge
         fixed = fix_gauge(hamiltonian, held, row, gauge, self.params.edges)
-        self.params = self.params.with_arrays(**{slot: x[None] for slot, x in fixed.items()})
+        entered = self.params.with_arrays(**{slot: x[None] for slot, x in fixed.items()})
+        self._replace(self.previous, entered)
 
     def _climbed(self, number: int) -> dict[str, np.ndarray]:
         """The arrays after one step of the optimiser."""
@@ -228,21 +272,9 @@ class Trainer:
         self.info.unsolved = found.unsolved
         return found.arrays
 
-    def _check_finite(self, params: Params, number: int) -> None:
-        from physebm.native import ascent
-
-        for slot in self.slots:
-            x = params.arrays[slot]
-            if ascent.count_beyond(x, LARGEST):
-                largest = np.abs(x).max()
-                raise Divergence(
-                    f"training diverged at update {number}: array '{slot}' reached {largest:.3g} "
-                    f"(gradient norm {self.info.gradient_norm:.3g}); the snapshots up to update "
-                    f"{self.update} are kept. Lower train.learning_rate, or set train.clip"
-                )
-
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Everything that continues the training with the same bits."""
+        self._catch_up()
         arrays = {f"params/{slot}": self.params.arrays[slot] for slot in self.slots}
         arrays |= {f"previous/{slot}": self.previous.arrays[slot] for slot in self.slots}
         arrays |= {f"optimiser/{name}": x for name, x in self.optimiser_state.items()}
@@ -261,8 +293,8 @@ class Trainer:
         def part(prefix: str) -> dict[str, np.ndarray]:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
-        self.params = self.params.with_arrays(**part("params/"))
-        self.previous = self.previous.with_arrays(**part("previous/"))
+        params = self.params.with_arrays(**part("params/"))
+        self._replace(params.with_arrays(**part("previous/")), params)
         for name, x in part("optimiser/").items():
             self.optimiser_state[name][...] = x
         self.phases.offsets = dict(part("offsets/"))

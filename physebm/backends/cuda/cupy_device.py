@@ -134,6 +134,13 @@ class CupyDevice:
         """Where the buffer begins."""
         return buffer.data.ptr
 
+    def matmul(self, a, b, out, transposed: bool = False) -> None:
+        """``out = a b``, or ``a^T b``, by cuBLAS."""
+        from cupy import cublas
+
+        with _told_in_one_message("in a product"):
+            cublas.gemm("T" if transposed else "N", "N", a, b, out=out)
+
     def function(self, source: Source, kernel: str) -> Function:
         """A kernel of a source, compiled by NVRTC or from CuPy's cache."""
         entry = _module(source).get_function(kernel)

@@ -55,6 +55,12 @@ class Device(Protocol):
     def address(self, buffer: Buffer) -> int:
         """Where the buffer begins."""
 
+    def matmul(self, a: Buffer, b: Buffer, out: Buffer, transposed: bool = False) -> None:
+        """``out = a b``, or ``a^T b``: matrices of float32, row after row; none may overlap `out`.
+
+        Products and sums are single precision (no TF32), in an order that depends on the shapes alone.
+        """
+
     def function(self, source: Source, kernel: str) -> Function:
         """A kernel of a source, compiled or from the cache.
 
