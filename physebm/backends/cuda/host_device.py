@@ -25,7 +25,9 @@ from physebm.errors import BackendError
 
 SHIM = Path(__file__).parent / "host" / "shim.h"
 OPTIONS = ("-x", "c++", "-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-w")
-_KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(const Parameters p([^)]*)\)')
+_KERNEL = re.compile(
+    r'extern "C" __global__ void (?:__launch_bounds__\([\w, ]+\) )?(\w+)\(const Parameters p([^)]*)\)'
+)
 
 
 def compiler() -> str | None:
@@ -93,6 +95,10 @@ class HostDevice:
     def address(self, buffer: np.ndarray) -> int:
         """Where the buffer begins."""
         return buffer.ctypes.data
+
+    def matmul(self, a, b, out, transposed: bool = False) -> None:
+        """``out = a b``, or ``a^T b``, by numpy."""
+        np.matmul(a.T if transposed else a, b, out=out)
 
     def function(self, source: Source, kernel: str) -> Function:
         """A kernel of a source, built by the host's compiler or from the cache."""
