@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from host_kernels import kernel_of, needs_compiler, run
+from host_kernels import kernel_of, needs_compiler, run, without_barrier
 from small_models import small
 
 from physebm.backends.cuda.emit import emit
@@ -60,16 +60,6 @@ def test_threads_of_a_warp_exchange_values_while_other_warps_wait_at_a_barrier()
     down[30:] = paired[30:]
     expected = np.concatenate([paired + down + 16, a[32:]])
     assert np.array_equal(run(source, a, out=np.empty(64), threads=64, seed=3), expected)
-
-
-def without_barrier(source: Source, number: int) -> Source:
-    """The source with one of its kernel's barriers taken out."""
-    head, kernel = source.text.split('extern "C"')
-    parts = kernel.split("__syncthreads();")
-    kernel = "__syncthreads();".join(parts[: number + 1]) + "".join(
-        [";" + parts[number + 1], *(f"__syncthreads();{each}" for each in parts[number + 2 :])]
-    )
-    return Source(source.stem, f'{head}extern "C"{kernel}')
 
 
 @pytest.mark.parametrize("name", ["edwards_anderson_3d", "rbm", "hopfield", "sk"])

@@ -42,7 +42,10 @@ from physebm.backends.source import Source
 from physebm.lowering.plan import SweepPlan
 from physebm.model.units import UnitKind
 
-SWEEP = 'extern "C" __global__ void sweep(const Parameters p, u32 first, u32 count, i32 rebuild)'
+SWEEP = (
+    'extern "C" __global__ void __launch_bounds__(THREADS, 1) '
+    "sweep(const Parameters p, u32 first, u32 count, i32 rebuild)"
+)
 SPLIT = 'extern "C" __global__ void split(const Parameters p, u32 instances)'
 
 
@@ -121,8 +124,7 @@ class _Emitter:
         out("__shared__ Tile tile;")
         if self.staged:
             out("__shared__ Stage stage;")
-        for n in range(max(len(products_of(plan, move)) for move in plan.moves)):
-            out(f"__shared__ Fields fields{n};")
+        out("DYNAMIC_SHARED(Fields, fields);  // of the products of a move")
         out("take_tile(tile, p.tiles + (i64)blockIdx.x * TILE);")
         out("const i64 k = p.instance[tile.lane[0]];")
         for each in self.fields:
@@ -177,7 +179,7 @@ class _Emitter:
                 out("const i32 place = place_of(r);")
                 out(f"if (place >= tile.size || 4 * b >= p.positions{m}) break;")
                 draw = CWriter()
-                places = {t: f"fields{n}[4 * r + w][threadIdx.x]" for n, t in enumerate(products)}
+                places = {t: f"fields[{n}][4 * r + w][threadIdx.x]" for n, t in enumerate(products)}
                 emit_four_units(draw, plan, m, move, places)
                 self._lane(out, draw)
 
@@ -209,15 +211,15 @@ class _Emitter:
         if (t, side) in self.by_tensor:
             signs = "true" if prior.kind is UnitKind.ISING else "false"
             bits = f"bits{source}, p.size{source}"
-            out(f"tensor_product<{signs}>(fields{n}, {bits}, planes{t}_to_{side}, {numbers}, start);")
+            out(f"tensor_product<{signs}>(fields[{n}], {bits}, planes{t}_to_{side}, {numbers}, start);")
         elif prior.q:
-            out(f"tile_gather(fields{n}, {x}, {prior.q}, {J}, {numbers}, start, tile);")
+            out(f"tile_gather(fields[{n}], {x}, {prior.q}, {J}, {numbers}, start, tile);")
         else:
-            out(f"tile_product(fields{n}, {x}, {J}, {numbers}, start, tile, stage);")
+            out(f"tile_product(fields[{n}], {x}, {J}, {numbers}, start, tile, stage);")
 
     def _keep(self, out: CWriter, t: int, g: int, n: int) -> None:
         side = side_of(self.plan, t, g)
-        out(f"keep_fields(fields{n}, p.f{t}_{side}, {width(self.plan, g)}, start, tile);")
+        out(f"keep_fields(fields[{n}], p.f{t}_{side}, {width(self.plan, g)}, start, tile);")
 
     def _lane(self, out: CWriter, body: CWriter) -> None:
         """What belongs to the lane at `place`, as far as the body uses it, and the body."""

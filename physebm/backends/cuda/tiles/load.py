@@ -26,9 +26,10 @@ from physebm.backends.source import Source
 from physebm.backends.tiling import tiles_of
 from physebm.lowering.plan import SweepPlan
 
-SHARED_BYTES = 48 * 1024  # of a block, without asking for more
 DEPTH = 16  # sources in shared memory at a time, of tile_products.cuh
 WARPS = 16  # of a multiprocessor, that hide each other's waiting
+# by tensor cores and panels: the threads of a block share 65536 registers
+MOST_ROWS = {True: {4: 8, 2: 16}, False: {4: 2, 2: 8}}
 
 
 class TileKernels(CudaKernels):
@@ -51,8 +52,7 @@ class TileKernels(CudaKernels):
         self, held: OnDevice, lanes: Lanes, launch: Launch
     ) -> tuple[np.ndarray, dict[str, Buffer]]:
         if self._instance is not lanes.instance:
-            multiprocessors = self.device.multiprocessors
-            self._shape = shape_for(self.plan, lanes.instance, multiprocessors, self.tensor)
+            self._shape = shape_for(self.plan, lanes.instance, self.device, self.tensor)
             self._tiles = tiles_of(lanes.instance, 1, self._shape.lanes)
             self._instance = lanes.instance
         struct, kept = super()._bind(held, lanes, launch)
@@ -99,10 +99,11 @@ class TileKernels(CudaKernels):
 
     def _run(self, lanes: int, struct: np.ndarray, first: int, count: int, rebuild: bool) -> None:
         further = (np.uint32(first), np.uint32(count), np.int32(rebuild))
-        self._function("sweep")(len(self._tiles), self._shape.threads, struct, further)
+        shape, shared = self._shape, bytes_of_fields(self.plan, self._shape)
+        self._function("sweep")(len(self._tiles), shape.threads, struct, further, shared)
 
 
-def shape_for(plan: SweepPlan, instance: np.ndarray, multiprocessors: int, tensor: bool) -> Shape:
+def shape_for(plan: SweepPlan, instance: np.ndarray, device: Device, tensor: bool) -> Shape:
     """The shape of tiles that leaves the fewest multiprocessors without work.
 
     A multiprocessor that works on n tiles of `rows` lanes per thread takes about ``n (rows + fixed)``:
@@ -113,21 +114,30 @@ def shape_for(plan: SweepPlan, instance: np.ndarray, multiprocessors: int, tenso
     fixed, choices = (8, range(16, 0, -2)) if tensor else (1, range(8, 0, -1))
 
     def of_each(rows: int) -> int:
-        return -(-int((-(-lanes // (8 * rows))).sum()) // multiprocessors)
+        return -(-int((-(-lanes // (8 * rows))).sum()) // device.multiprocessors)
 
-    fitting = [rows for rows in choices if shared_bytes(plan, Shape(rows, 1, tensor)) <= SHARED_BYTES]
-    rows = min(fitting, key=lambda rows: of_each(rows) * (rows + fixed))
+    def fits(shape: Shape) -> bool:
+        beside = min(of_each(shape.rows), WARPS // 4 // shape.panels)
+        return max(beside, 1) * bytes_of_block(plan, shape) <= device.shared
+
+    fitting = [rows for rows in choices if fits(Shape(rows, 1, tensor))]
+    rows = min(fitting or choices[-1:], key=lambda rows: of_each(rows) * (rows + fixed))
     for panels in (4, 2):
         shape = Shape(rows, panels, tensor)
-        if 4 * panels * of_each(rows) <= WARPS and shared_bytes(plan, shape) <= SHARED_BYTES:
+        if 4 * panels * of_each(rows) <= WARPS and rows <= MOST_ROWS[tensor][panels] and fits(shape):
             return shape
     return Shape(rows, 1, tensor)
 
 
-def shared_bytes(plan: SweepPlan, shape: Shape) -> int:
-    """Shared memory of a block: two panels of couplings and of sources, fields, the lanes."""
+def bytes_of_fields(plan: SweepPlan, shape: Shape) -> int:
+    """Shared memory for the fields of the products of a move."""
     products = max(len(products_of(plan, move)) for move in plan.moves)
-    total = products * 16 * shape.rows * shape.threads + 8 * (shape.lanes + 2)
+    return products * 4 * 4 * shape.rows * shape.threads
+
+
+def bytes_of_block(plan: SweepPlan, shape: Shape) -> int:
+    """Shared memory of a block: fields, the lanes, two panels of couplings and of sources."""
+    total = bytes_of_fields(plan, shape) + 8 * (shape.lanes + 1)
     if fma_sides(plan, shape.tensor):
-        total += 2 * shape.panels * DEPTH * 64 * 4 + 2 * DEPTH * (shape.lanes + 4) * 4
+        total += 2 * DEPTH * (64 * shape.panels + shape.lanes + 4) * 4
     return total
