@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from physebm.backends.cuda.emit import emit, kernels_text
+from physebm.backends.cuda.shown import shown
 from physebm.backends.numba_cpu.shown import source_of
 from physebm.errors import InputError
 from physebm.lowering.formula import TermText
@@ -35,8 +35,8 @@ def describe(loaded: Loaded, stage: str = "model", method: str = "heat-bath", ch
             return _head("#", f"{source.name}.py", loaded, stage, method, chains) + source.text
         case "cuda":
             plan = plan_of(loaded, method, chains)
-            head = _head("//", f"{emit(plan).name}.cu", loaded, stage, method, chains)
-            return f"{head}{kernels_text(plan)}"
+            name, text = shown(plan, bind(plan, loaded.hamiltonian, loaded.params()))
+            return _head("//", f"{name}.cu", loaded, stage, method, chains) + text
         case _:
             raise InputError("--stage", got=stage, expected=STAGES)
 

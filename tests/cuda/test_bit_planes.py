@@ -27,6 +27,8 @@ from physebm.model.params import stack
 from physebm.rng.streams import Purpose
 from physebm.sampling.chain import PlanSampler
 from physebm.sampling.tempering import STATISTICS, Ladders, ParallelTempering
+from physebm.study.describe import describe
+from physebm.study.models import load_model
 
 # a structure takes a second to compile, twice: every kind of field once, the others are slow
 USUAL = (
@@ -343,6 +345,17 @@ def test_blocks_of_512_threads_have_their_registers(title, tmp_path):
     for kernel, (registers, spilled) in resources(SOURCES[title].text, "sm_90", tmp_path).items():
         assert spilled == 0, f"{kernel} spills {spilled} bytes"
         assert registers <= 128, f"{kernel} takes {registers} registers"
+
+
+def test_what_is_shown_is_what_is_compiled():
+    text = describe(load_model("edwards_anderson_3d"), "cuda", chains=512)
+    assert "constexpr i32 DEGREE = 6;" in text
+    assert 'extern "C" __global__ void sweep(const Parameters p, u32 first, u32 count)' in text
+    body = text.split("\n", 2)[2]
+    plan = of("cubic, signs by instance").plan
+    source = emit_planes(plan, 6, True, True)
+    assert source.text.endswith(body)
+    assert text.startswith(f"// {source.name}.cu")
 
 
 def test_the_constants_of_a_plan_read_as_reviewed(golden):

@@ -128,9 +128,8 @@ def summary(plan: SweepPlan) -> list[str]:
 
 def emit_struct(out: CWriter, fields: tuple[Parameter, ...]) -> None:
     """The struct ``Parameters``."""
-    out(
-        "// Addresses and sizes. A step is the distance of rows in elements, 0 where all share one row."
-    )
+    steps = " A step is the distance of rows in elements, 0 where all share one row."
+    out(f"// Addresses and sizes.{steps if any(each.stepped for each in fields) else ''}")
     with out.braces("struct Parameters", "};"):
         for each in fields:
             star = "*" if each.is_array else ""

@@ -63,8 +63,8 @@ template <i32 N> __device__ __forceinline__ void add(Counter& counter, const u32
     }
 }
 
-// Add the counters of a block's threads, none above `most`, to total[lane]. Every thread calls. Warps add
-// their counters in place, as planes, before numbers are made of them. Integers: no order matters.
+// Add the counters of a block's threads, none above `most`, to total[lane]. Every thread calls. Warps
+// add their counters as planes, before numbers are made of them. Integers: no order matters.
 __device__ inline void add_to_total(const Counter& counter, u32 most, u32* total) {
     u32 sum[COUNTER + 5];
 #pragma unroll

@@ -1,12 +1,12 @@
 // Bit-sliced lattices: 32 lanes of a chain stand in the bits of a word, one word for each unit.
 //
-// Words of lanes that differ in the walker alone share their random blocks; each lane has bits of its own
-// (physebm/lowering/plan.py). Units are numbered in the order in which they are drawn, so that neighbouring
-// threads have neighbouring units of a colour class. Row `units` of a word's planes is zero: it stands
-// for neighbours that are not there. Of neighbour j of unit i the plane `x_j ^ (J_ij is -1)` is set where
-// it pulls up; how many pull says which row of thresholds is a lane's own, and "random word < threshold"
-// is decided digit by digit, most significant first: twelve digits at once, which leave a lane open once
-// in 4096, then four at a time while a lane of the thread is open.
+// Words of lanes that differ in the walker alone share their random blocks; each lane has bits of its
+// own (physebm/lowering/plan.py). Units are numbered in the order in which they are drawn, so that
+// neighbouring threads have neighbouring units of a colour class. Row `units` of a word's planes is
+// zero: it stands for neighbours that are not there. Of neighbour j of unit i the plane
+// `x_j ^ (J_ij is -1)` is set where it pulls up; how many pull says which row of thresholds is a lane's
+// own, and "random word < threshold" is decided digit by digit, most significant first: twelve digits at
+// once, which leave a lane open once in 4096, then four at a time while a lane of the thread is open.
 
 constexpr i32 ROW = 9;  // a threshold's digits in fours; the ninth has its first digit, of 2^32: certain
 constexpr i32 STATES = METROPOLIS ? 2 : 1;  // thresholds of a field: of units that are down and up now
@@ -62,8 +62,8 @@ __device__ inline void make_thresholds(const Parameters& p, i64 word, Four* M) {
     __syncthreads();
 }
 
-// Four digits of each lane's own threshold, of several units; M is the place of these digits in the row of
-// count 0, which the units share.
+// Four digits of each lane's own threshold, of several units; M is the place of these digits in the row
+// of count 0, which the units share.
 template <i32 UNITS> __device__ __forceinline__ void own_digits(
     const Four* M, const u32 (&count)[UNITS][DIGITS], const u32 (&old)[UNITS], Four (&own)[UNITS]) {
     Four row[DEGREE + 1];

@@ -45,9 +45,14 @@ BEFORE, AFTER = ("types", "philox"), ("bits", "planes")
 
 def emit_planes(plan: SweepPlan, degree: int, regular: bool, whole: bool) -> Source:
     """The source for graphs of at most `degree` neighbours, of as many everywhere if `regular`."""
-    parts = [_library(*BEFORE), head_text(plan, degree, regular, whole)]
-    parts += [_library(*AFTER), _library("planes_whole" if whole else "planes_parts")]
-    return Source("planes_cuda", "\n".join(parts))
+    text = module_text(plan, degree, regular, whole)
+    return Source("planes_cuda", f"{_library(*BEFORE)}\n{text}")
+
+
+def module_text(plan: SweepPlan, degree: int, regular: bool, whole: bool) -> str:
+    """The source without what other modules have as well."""
+    kernels = _library(*AFTER, "planes_whole" if whole else "planes_parts")
+    return f"{head_text(plan, degree, regular, whole)}\n{kernels}"
 
 
 def _library(*names: str) -> str:

@@ -1,7 +1,7 @@
 """The seam's functions for bit-sliced plans: one word of 32 lanes per unit, planes kept on the device.
 
 The plain kernels stand in where planes cannot: for units that are held, and graphs of units with more
-than `MOST_NEIGHBOURS`. They have the same bits.
+than `MOST_NEIGHBOURS`, or with none. They have the same bits.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class PlanesKernels(CudaKernels):
 
     def _ready(self, state: LaneState, lanes: Lanes, launch: Launch):
         graph = self._graph_of(launch)
-        if lanes.clamp or graph.neighbours.shape[2] > MOST_NEIGHBOURS:
+        if lanes.clamp or not 0 < graph.neighbours.shape[2] <= MOST_NEIGHBOURS:
             return super()._ready(state, lanes, launch)
         self._held = held = self._planes(state, lanes, launch, graph)
         own = {

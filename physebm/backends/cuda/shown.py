@@ -1,0 +1,26 @@
+"""The source that the kernels of a plan are compiled from, for people who want to read it.
+
+The library, which all modules share, is left out; a bit-sliced module is shown with its own part of the
+library, which is where its kernels stand, written for the largest degree of the graph at hand.
+"""
+
+from __future__ import annotations
+
+from physebm.backends.cuda.emit import emit, kernels_text
+from physebm.backends.cuda.planes.emit import emit_planes, module_text
+from physebm.backends.planes.graph import Graph
+from physebm.backends.planes.sliced import Sliced, is_sliced
+from physebm.lowering.operands import Operands
+from physebm.lowering.plan import SweepPlan
+
+SHARED_BYTES = 200 * 1024  # in which a lattice is swept by one block, about
+
+
+def shown(plan: SweepPlan, operands: Operands) -> tuple[str, str]:
+    """Name of the source of a plan, and its text without the library."""
+    if not is_sliced(plan):
+        return emit(plan).name, kernels_text(plan)
+    graph = Graph.of(Sliced.of(plan), operands)
+    n, degree = graph.neighbours.shape[1:]
+    of = degree, not graph.rows.any(), 4 * n <= SHARED_BYTES
+    return emit_planes(plan, *of).name, module_text(plan, *of)
