@@ -210,22 +210,26 @@ def estimate(study, overrides, backend) -> None:
     """What STUDY will cost: memory, work and time."""
     from physebm.backends.select import choice
     from physebm.study.estimate import estimate_study
-    from physebm.study.runner import open_study
+    from physebm.study.runner import in_batches, open_study
 
     opened = open_study(study, overrides)
     taken = choice(backend or opened.study.backend)
     click.echo(f"backend  {taken}")
+    opened = in_batches(opened, taken, told=click.echo)
     with progress() as bar:
         rows = estimate_study(opened, taken.name, lambda name: bar(f"rehearsing {name}"))
     columns = ["task", "points", "lanes", "memory", "unit updates", "random words", "time"]
-    exact = any(row.states for row in rows)
+    exact, on_device = any(row.states for row in rows), any(row.device_bytes for row in rows)
+    if on_device:
+        columns.insert(4, "on the device")
     if exact:
         columns.insert(-1, "exact states")
     print_table(
         columns,
         [
             [
-                row.task, str(row.points), str(row.lanes), f"{row.nbytes / 2**20:.1f} MiB",
+                row.task, str(row.points), str(row.lanes), _mebibytes(row.nbytes),
+                *([_mebibytes(row.device_bytes)] if on_device else []),
                 _counted(row.unit_updates), _counted(row.random_words),
                 *([_counted(row.states)] if exact else []), f"{row.seconds:.1f} s",
             ]
@@ -242,6 +246,11 @@ def estimate(study, overrides, backend) -> None:
         f"{sum(row.seconds for row in rows):.0f} s on this machine, one worker (rehearsed; {left_out} "
         "not counted)"
     )
+
+
+def _mebibytes(nbytes: int) -> str:
+    """Bytes; nothing where none are known."""
+    return f"{nbytes / 2**20:.1f} MiB" if nbytes else "-"
 
 
 def _counted(number: float) -> str:

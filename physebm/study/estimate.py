@@ -1,7 +1,8 @@
 """What a study will cost, before it runs: lanes, bytes, unit updates, random words, seconds.
 
 The seconds come from a timed rehearsal: the first task of each kernel structure is set up and swept
-for a fraction of a second on this machine, compile time apart.
+for a fraction of a second on this machine, compile time apart. On a GPU its memory is estimated too:
+what the lanes of a task and everything that their kernels read take there at once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from physebm.backends.base import launch
+from physebm.backends.cuda.memory import device_bytes
+from physebm.backends.select import ON_DEVICES, select
 from physebm.study import setup
 from physebm.study.estimate_free_energy import MethodCost, estimate_free_energies
 from physebm.study.estimate_training import estimate_training
@@ -22,7 +26,8 @@ from physebm.study.runner import Opened
 class TaskEstimate:
     """Cost of one task: sizes exact, `seconds` extrapolated from the rehearsal.
 
-    `states` are those of exact sums (of transfer matrices: multiplications).
+    `states` are those of exact sums (of transfer matrices: multiplications); `device_bytes` are taken
+    on a device, 0 where there is none or nobody counts.
     """
 
     task: str
@@ -34,6 +39,7 @@ class TaskEstimate:
     seconds: float
     rehearsed: bool
     states: float = 0.0
+    device_bytes: int = 0
 
 
 def estimate_study(
@@ -93,6 +99,10 @@ def _estimate(opened: Opened, task: Task, backend: str, rate: float | None):
     point, chain = setup.point_axis(task.points, study.sample.chains)
     state = setup.initial_states(prepared, lanes, point, chain)
     units = sum(group.size for group in prepared.plan.groups)
+    on_device = 0
+    if backend in ON_DEVICES:
+        bound = launch(prepared.plan, prepared.operands, prepared.coefficients)
+        on_device = device_bytes(prepared.plan, select(backend).device(), state, lanes, bound)
     if rate is None:
         sampler = prepared.sampler()
         chains = sampler.step(sampler.init(state, lanes), 1)
@@ -107,6 +117,7 @@ def _estimate(opened: Opened, task: Task, backend: str, rate: float | None):
         "task": task.name,
         "points": len(task.points),
         "lanes": len(lanes),
+        "device_bytes": on_device,
         "nbytes": prepared.operands.nbytes + sum(x.nbytes for x in state.x.values()),
         "unit_updates": updates,
         "random_words": float(sweeps) * random_words(prepared.plan) * len(lanes),

@@ -9,8 +9,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import numpy as np
+
+from physebm.backends.cuda.memory import device_bytes
+from physebm.backends.select import ON_DEVICES, select
 from physebm.learning.record_chains import FROZEN
 from physebm.learning.record_likelihood import PERSISTENT
+from physebm.learning.train import Trainer
 from physebm.lowering.pipeline import Options, lower
 from physebm.schema.train_declarations import TrainDeclaration
 from physebm.study import free_energy_costs as costs
@@ -25,13 +30,14 @@ LONG = 2.0
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """As `estimate.TaskEstimate` has them."""
+    """As `estimate.TaskEstimate` has them; of a device what chains and data take."""
 
     lanes: int
     nbytes: int
     unit_updates: float
     random_words: float
     seconds: float
+    device_bytes: int = 0
 
 
 def estimate_training(opened: Opened, training: Training, backend: str) -> TrainingCost:
@@ -60,8 +66,9 @@ def estimate_training(opened: Opened, training: Training, backend: str) -> Train
     nbytes += sum(x.nbytes for x in trainer.checkpoint().values())
     plan = lower(trainer.problem.hamiltonian, Options("heat-bath"))
     units, words = sum(group.size for group in plan.groups), random_words(plan)
-    lanes, sweeps = 0, 0.0
+    lanes, sweeps, on_device = 0, 0.0, 0
     if trainer.chains is not None:
+        on_device = chains_on_device(trainer, backend)
         lanes = len(trainer.chains.state.lanes)
         nbytes += trainer.chains.operands.nbytes
         samples = len(trainer.problem.weights)
@@ -71,7 +78,17 @@ def estimate_training(opened: Opened, training: Training, backend: str) -> Train
         annealed = likelihood_sweeps(declared)
         seconds += annealing * annealed
         sweeps += annealed + costs.tracking_sweeps(declared.likelihood, updates)
-    return TrainingCost(lanes, nbytes, sweeps * units, sweeps * words, seconds)
+    return TrainingCost(lanes, nbytes, sweeps * units, sweeps * words, seconds, on_device)
+
+
+def chains_on_device(trainer: Trainer, backend: str) -> int:
+    """Bytes that chains and data of a training take on a device, 0 where there is none."""
+    if backend not in ON_DEVICES:
+        return 0
+    chains, state = trainer.chains, trainer.chains.state
+    device, bound = select(backend).device(), chains.inner.launch
+    data = sum(np.float32().nbytes * x.size for x in trainer.problem.data.values())
+    return data + device_bytes(chains.plan, device, state.configurations, state.lanes, bound)
 
 
 def tau_sweeps(declared: TrainDeclaration, samples: int, frozen: int) -> int:

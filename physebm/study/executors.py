@@ -1,6 +1,7 @@
 """Map picklable tasks: here, or on processes of this machine. Knows nothing of physics.
 
-Every worker gets its share of the cores for its compiled kernels; results do not depend on it.
+Every worker gets its share of the cores for its compiled kernels, and of several GPUs one of its own;
+results do not depend on it.
 """
 
 from __future__ import annotations
@@ -33,15 +34,19 @@ def serial(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[A
 
 
 def processes(
-    work: Callable[[Any], Any], items: Sequence[Any], workers: int
+    work: Callable[[Any], Any], items: Sequence[Any], workers: int, devices: Sequence[str] = ()
 ) -> Iterator[tuple[Any, Any]]:
     """The same on `workers` fresh processes, in order of completion.
+
+    Worker number w sees the GPU ``devices[w mod number of devices]`` alone, as CUDA_VISIBLE_DEVICES
+    names it; without names each sees what this process does.
 
     Interrupted, it asks the workers to end, which save what they have; they do not hear Ctrl-C
     themselves, so that each is asked once.
     """
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_limit, initargs=(workers,))
+    shares = (workers, tuple(devices), context.Value("i", 0))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_limit, initargs=shares)
     try:
         with _unheard():
             futures = {pool.submit(_uninterrupted, work, item): item for item in items}
@@ -79,6 +84,10 @@ def _uninterrupted(work: Callable[[Any], Any], item: Any) -> Any:
         os._exit(1)
 
 
-def _limit(workers: int) -> None:
-    """Share the cores between workers; runs in the worker before anything is compiled."""
+def _limit(workers: int, devices: tuple[str, ...], begun: Any) -> None:
+    """Share cores and devices between workers; runs in the worker before anything is compiled."""
     os.environ["NUMBA_NUM_THREADS"] = str(max(1, cores() // workers))
+    if devices:
+        with begun.get_lock():
+            number, begun.value = begun.value, begun.value + 1
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]

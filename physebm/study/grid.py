@@ -7,13 +7,13 @@
     training  what the points share that differ in temperature, start and schedule only
     free energy   of the same points, at each of their temperatures
 
-The cut depends on the study alone, never on workers; and results do not depend on the cut, because
-every lane has its own key and counter.
+On processors the cut depends on the study alone, never on workers; on GPUs tasks are larger (`recut`).
+Results do not depend on the cut, because every lane has its own key and counter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -191,7 +191,7 @@ def expand(study: StudyDeclaration, models: Mapping[str, ModelDeclaration]) -> G
         key = (model, own, point.disorder, schedule)
         cells.setdefault(key, []).append(point)
         schedules[key] = schedule
-    tasks = _tasks(study, cells, schedules)
+    tasks = _tasks(study, [(schedules[key], held) for key, held in cells.items()])
     free = _free_energies(every) if study.free_energy is not None else ()
     return Grid(axes, tasks, tuple(trainings.values()), tuple(every), free)
 
@@ -233,23 +233,78 @@ def _check_draws(study: StudyDeclaration, schedule: Schedule) -> None:
         )
 
 
-def _tasks(study: StudyDeclaration, cells, schedules) -> tuple[Task, ...]:
+def recut(study: StudyDeclaration, grid: Grid, lanes: Sequence[int]) -> Grid:
+    """The grid with its points cut into other tasks.
+
+    Parameters
+    ----------
+    lanes
+        The most lanes of a task, by group of tasks (`groups_of_cells`). A cell that has more is cut
+        into its temperatures, unless they exchange.
+    """
+    return replace(grid, tasks=_tasks(study, cells_of(grid), lanes))
+
+
+def cells_of(grid: Grid) -> list[tuple[Schedule, list[Point]]]:
+    """Schedule and points of every whole cell, in grid order, however they are cut into tasks."""
+    held: dict[tuple, list[Point]] = {}
+    for task in grid.tasks:
+        for cell in task.cells:
+            held.setdefault((own_coordinates(cell[0]), task.schedule), []).extend(cell)
+    cells = [(key[1], sorted(cell, key=lambda point: point.index)) for key, cell in held.items()]
+    return sorted(cells, key=lambda cell: cell[1][0].index)
+
+
+def groups_of_cells(
+    cells: Iterable[tuple[Schedule, list[Point]]],
+) -> dict[tuple, list[list[Point]]]:
+    """Cells that may share a task, by (structure, schedule) in the order of their first cells."""
+    groups: dict[tuple, list[list[Point]]] = {}
+    for schedule, points in cells:
+        groups.setdefault((points[0].loaded.hamiltonian, schedule), []).append(points)
+    return groups
+
+
+def _tasks(study: StudyDeclaration, cells, most: Sequence[int] = ()) -> tuple[Task, ...]:
     tasks: list[Task] = []
     filling: dict[tuple, list] = {}
+    limits = dict(zip(groups_of_cells(cells), most))
 
     def close(group: tuple) -> None:
         held = filling.pop(group)
         model = held[0][0].coordinates[0][1]
         tasks.append(Task(len(tasks) + 1, model, group[1], tuple(tuple(cell) for cell in held)))
 
-    for key, points in cells.items():
-        group = (points[0].loaded.hamiltonian, schedules[key])
-        held = filling.setdefault(group, [])
-        lanes = sum(len(cell) for cell in held) * study.sample.chains
-        if held and lanes + len(points) * study.sample.chains > LANES_PER_TASK:
-            close(group)
+    for schedule, whole in cells:
+        group = (whole[0].loaded.hamiltonian, schedule)
+        limit = limits.get(group, LANES_PER_TASK)
+        parts = _parts(study, whole, limit) if group in limits else [whole]
+        for points in parts:
             held = filling.setdefault(group, [])
-        held.append(points)
+            lanes = sum(len(cell) for cell in held) * study.sample.chains
+            if held and lanes + len(points) * study.sample.chains > limit:
+                close(group)
+                held = filling.setdefault(group, [])
+            held.append(points)
     for group in list(filling):
         close(group)
     return tuple(tasks)
+
+
+def _parts(study: StudyDeclaration, cell: list[Point], limit: int) -> list[list[Point]]:
+    """A cell, cut where it has more than `limit` lanes; points that differ in the start stay together.
+
+    The starts of one temperature are compared with each other, and exchanges join all temperatures.
+    """
+    if study.tempering is not None or len(cell) * study.sample.chains <= limit:
+        return [cell]
+    temperatures: dict[float, list[Point]] = {}
+    for point in cell:
+        temperatures.setdefault(point.temperature, []).append(point)
+    parts: list[list[Point]] = []
+    for points in temperatures.values():
+        if parts and (len(parts[-1]) + len(points)) * study.sample.chains <= limit:
+            parts[-1].extend(points)
+        else:
+            parts.append(list(points))
+    return parts

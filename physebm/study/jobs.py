@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,8 +54,10 @@ class Done:
     failures: dict[str, str] = field(default_factory=dict)
 
 
-def run_jobs(opened: Opened, backend: str, workers: int, watch: Watch) -> Done:
-    """All jobs of a study on `workers` processes.
+def run_jobs(
+    opened: Opened, backend: str, workers: int, watch: Watch, devices: Sequence[str] = ()
+) -> Done:
+    """All jobs of a study on `workers` processes, which share the GPUs of these names.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def run_jobs(opened: Opened, backend: str, workers: int, watch: Watch) -> Done:
     watcher = threading.Thread(target=watching, args=(opened, watch, stop), daemon=True)
     watcher.start()
     try:
-        _map([job(each) for each in opened.grid.trainings], workers, done)
+        _map([job(each) for each in opened.grid.trainings], workers, done, devices)
         trained = {
             t.number: done.results[t.name] for t in opened.grid.trainings if t.name in done.results
         }
@@ -100,20 +102,21 @@ def run_jobs(opened: Opened, backend: str, workers: int, watch: Watch) -> Done:
             elif number in trained:
                 training = opened.grid.trainings[number - 1]
                 jobs.append(job(part, {number: trained[number]}, training))
-        _map(jobs, workers, done)
+        _map(jobs, workers, done, devices)
     finally:
         stop.set()
         watcher.join()
     return done
 
 
-def _map(jobs: list[Job], workers: int, done: Done) -> None:
+def _map(jobs: list[Job], workers: int, done: Done, devices: Sequence[str]) -> None:
     if not jobs:
         return
     workers = max(1, min(workers, len(jobs)))
-    mapped = (
-        executors.serial(_work, jobs) if workers == 1 else executors.processes(_work, jobs, workers)
-    )
+    if workers == 1:
+        mapped = executors.serial(_work, jobs)
+    else:
+        mapped = executors.processes(_work, jobs, workers, devices)
     try:
         for job, value in mapped:
             if isinstance(value, InputError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,10 +25,10 @@ from physebm.schema.study_file import readdressed, study_from_text, study_to_dic
 from physebm.storage.dataset import record_dataset
 from physebm.storage.netcdf import write_tree
 from physebm.storage.provenance import cpu_model, provenance, study_hash
-from physebm.study import workfolder
+from physebm.study import batches, workfolder
 from physebm.study.figure_checks import check_figures
 from physebm.study.free_energy_refusals import check_methods, check_reweighting
-from physebm.study.grid import Grid, expand
+from physebm.study.grid import Grid, expand, recut
 from physebm.study.jobs import Done, Watch, addressed, run_jobs
 from physebm.study.measure import Subject
 from physebm.study.merge import merge, read_outcome
@@ -43,7 +43,7 @@ from physebm.study.training_data import data_hashes
 
 @dataclass(frozen=True)
 class Opened:
-    """A study ready to run: declaration, models, grid, identity and places."""
+    """A study ready to run: declaration, models, grid, identity and places; how it is cut (`recut`)."""
 
     path: Path
     text: str
@@ -53,6 +53,7 @@ class Opened:
     grid: Grid
     digest: str
     out: Path
+    lanes: tuple[int, ...] = ()
 
     @property
     def work(self) -> Path:
@@ -96,7 +97,9 @@ def open_study(
     out = Path(out) if out is not None else Path("results") / f"{path.stem}.nc"
     if out.suffix != ".nc":
         raise StudyFileError("--out", got=str(out), expected="a path that ends in .nc")
-    return Opened(path, text, study, models, own, grid, digest, out)
+    opened = Opened(path, text, study, models, own, grid, digest, out)
+    lanes = workfolder.lanes_per_task(opened.work, digest)
+    return replace(opened, lanes=lanes, grid=recut(study, grid, lanes)) if lanes else opened
 
 
 def _table_text(text: str, name: str) -> str:
@@ -209,7 +212,9 @@ def run_study(
             return Outcome(opened.out, 0.0, {}, False, opened.study)
         taken = choice(backend or opened.study.backend)
         told(f"backend  {taken}")
-        done = run_jobs(opened, taken.name, workers, watch)
+        opened = _with_its_cut(opened, taken, workers, told)
+        devices = [device.name for device in batches.devices_of(taken, workers)]
+        done = run_jobs(opened, taken.name, workers, watch, devices)
         if not done.results:
             first = next(iter(done.failures.values()))
             raise StudyError(f"{opened.path}: every task failed; the first with {first}")
@@ -221,6 +226,25 @@ def run_study(
     jobs = len(grid.tasks) + len(grid.trainings) + len(grid.free_energies)
     watch(1.0, len(done.results), jobs, "")
     return Outcome(opened.out, time.perf_counter() - started, done.failures, True, opened.study)
+
+
+def in_batches(
+    opened: Opened, taken: Choice, workers: int = 1, told: Callable[[str], None] = lambda line: None
+) -> Opened:
+    """The study in tasks for its backend; `told` is called where memory makes them smaller."""
+    lanes, lines = batches.lanes_for(opened.study, opened.grid, taken, workers)
+    for line in lines:
+        told(line)
+    return replace(opened, lanes=lanes, grid=recut(opened.study, opened.grid, lanes))
+
+
+def _with_its_cut(opened: Opened, taken: Choice, workers: int, told: Callable[[str], None]) -> Opened:
+    """The study in the tasks of its saved work, else in those for its backend, which are kept."""
+    if workfolder.lanes_per_task(opened.work, opened.digest) is not None:
+        return opened
+    opened = in_batches(opened, taken, workers, told)
+    workfolder.keep_lanes(opened.work, opened.lanes)
+    return opened
 
 
 def _assemble(opened: Opened, done: Done, taken: Choice, command: str, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 ::
 
-    study.json        hash and title of the study that the work belongs to, and its keys
+    study.json        hash and title of the study that the work belongs to, and its keys; how it is cut
     lock.json         the process that runs it now
     task0001/         checkpoint, progress and result of a task
     train0001/        checkpoint, recorded ages and result of a training
@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,16 @@ from physebm.study.differences import refuse_other_result, told_differences
 IDENTITY, PREVIOUS = "study.json", "previous.nc"
 JOBS = ("task", "train", "free")
 
-__all__ = ["claimed", "complete", "holder", "other_work", "remove", "saved"]
+__all__ = [
+    "claimed",
+    "complete",
+    "holder",
+    "keep_lanes",
+    "lanes_per_task",
+    "other_work",
+    "remove",
+    "saved",
+]
 
 
 @contextmanager
@@ -172,8 +181,25 @@ def _identity(work: Path) -> tuple[str | None, str, Mapping[str, Any] | None]:
         return None, "its study.json cannot be read", None
 
 
+def lanes_per_task(work: Path, digest: str) -> tuple[int, ...] | None:
+    """How the saved work of a study is cut (`grid.recut`; () by default), None where there is none."""
+    if _identity(work)[0] != digest or not _files(work):
+        return None
+    return tuple(json.loads((work / IDENTITY).read_text(encoding="utf-8")).get("lanes_per_task", ()))
+
+
+def keep_lanes(work: Path, lanes: Sequence[int]) -> None:
+    """Keep how the study of this folder is cut into tasks."""
+    held = json.loads((work / IDENTITY).read_text(encoding="utf-8"))
+    _write_identity(work, {**held, "lanes_per_task": list(lanes)})
+
+
 def _identify(work: Path, digest: str, title: str, keys: Mapping[str, Any] | None) -> None:
     held = {"study": digest, "title": title} | ({} if keys is None else {"keys": keys})
+    _write_identity(work, held)
+
+
+def _write_identity(work: Path, held: Mapping[str, Any]) -> None:
     with replacing(work / IDENTITY) as temporary:
         Path(temporary).write_text(canonical_json(held), encoding="utf-8")
 

@@ -67,3 +67,13 @@ def test_a_gpu_that_cannot_be_used_is_told_before_any_work(study, tmp_path, monk
         done = CliRunner().invoke(main, [*map(str, command), "--backend", "cuda"])
         assert done.exit_code == 1 and "--backend numba" in done.stderr and not done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["s.toml"]
+
+
+def test_estimates_know_the_memory_of_the_device(study, monkeypatch):
+    monkeypatch.setattr(host_backend, "device", lambda: HostDevice(free=2**30))
+    text = said("estimate", study, "--backend", "cuda-host")
+    assert "on the device" in text
+    (row,) = [line.split() for line in text.splitlines() if line.startswith("task0001")]
+    # two chains of 16 units, neighbours, thresholds and lanes: some KiB
+    assert row[6] == "MiB" and 0 <= float(row[5]) < 1
+    assert "on the device" not in said("estimate", study, "--backend", "numba")

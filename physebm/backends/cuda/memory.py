@@ -1,8 +1,8 @@
 """Bytes of device memory that a call will take, counted without a device.
 
-`Counting` is a device that takes nothing and runs nothing: it adds up what kernels ask it for, and takes
-off what they let go. Kernels of every room go through the same code as on a GPU, so that nothing has
-to be told twice how many bytes a room takes. What a driver and an allocator need beside (rounding up to
+`Counting` is a device that takes nothing and runs nothing: it adds up what kernels ask it for, and
+takes off what they let go. Kernels of every room go through the same code as on a GPU, so that nothing
+is written twice about what a room takes. What a driver and an allocator need beside (rounding up to
 512 bytes, modules, a few hundred MiB of a CUDA context) is not counted.
 """
 
@@ -71,6 +71,9 @@ class Counting:
     def address(self, buffer: np.ndarray) -> int:
         """Nowhere."""
         return 0
+
+    def matmul(self, a: np.ndarray, b: np.ndarray, out: np.ndarray, transposed: bool = False) -> None:
+        """Nothing: the room is there."""
 
     def function(self, source: Source, kernel: str) -> Function:
         """A kernel that does nothing; nothing is compiled."""
