@@ -171,6 +171,23 @@ def test_a_state_stays_packed_until_someone_writes():
 
 
 @needs_compiler
+def test_sums_over_units_are_those_of_what_stands_in_planes():
+    model = of("lattice gas")
+    lanes = model.lanes(40)
+    state, ours = model.random_state(lanes), compiled(model, True)
+    a, b = np.arange(40), np.random.default_rng(1).permutation(40)
+    for first in range(3):
+        ours.sweep(state, lanes, model.launch, first, 1)
+        found = state.reductions
+        counts, agreements = found.state_counts(model.name), found.agreements(model.name, a, b)
+        assert state.reductions is found
+        x = state.seen[model.name]
+        assert np.array_equal(counts, np.stack([(x == 0).sum(axis=1), (x == 1).sum(axis=1)], axis=1))
+        assert np.array_equal(agreements, (x[a] == x[b]).sum(axis=1))
+        assert np.array_equal(ours.device.download(ours.states(state, 0)), x)
+
+
+@needs_compiler
 def test_a_threshold_decides_to_its_last_digit():
     """At its own word a unit is down, one above it is up: all 32 digits are compared."""
     model = Model("ising_2d", {"L": 2, "h": 0.0}, temperatures=(1.0,))

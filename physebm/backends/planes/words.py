@@ -52,6 +52,11 @@ class Words:
         held = tuple(a.copy() for a in (lanes.instance, lanes.walker, lanes.key))
         return Words(lane_of, stream, of_word, held)
 
+    @property
+    def lanes(self) -> int:
+        """How many lanes have a place."""
+        return len(self._of[0])
+
     def hold(self, lanes: Lanes) -> bool:
         """Whether these are the places of `lanes`."""
         now = (lanes.instance, lanes.walker, lanes.key)

@@ -13,6 +13,7 @@ import numpy as np
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.cuda.device import Buffer, Device
 from physebm.backends.cuda.load import CudaKernels
+from physebm.backends.cuda.on_device import OnDevice
 from physebm.backends.cuda.parameters import struct_type
 from physebm.backends.cuda.planes.arrays import graph_arrays, word_arrays
 from physebm.backends.cuda.planes.emit import emit_planes
@@ -57,12 +58,16 @@ class Resident:
 
 
 class PlanesOnDevice:
-    """Planes of the lanes of a state, and the places of the lanes in them."""
+    """Planes of the lanes of a state, and the places of the lanes in them.
+
+    Sums over units are taken of rows, which kernels make of planes without the host.
+    """
 
     def __init__(self, kernels: PlanesKernels, resident: Resident, shape: Shape, words: Words):
         device, n = kernels.device, resident.numbers["units"]
         self.kernels, self.resident, self.shape, self.words = kernels, resident, shape, words
-        self.name = kernels.plan.groups[0].name
+        self.device, self.name = device, kernels.plan.groups[0].name
+        self._rows: OnDevice | None = None
         count = len(words.lane_of)
         self.buffers = {
             name: device.upload(values) for name, values in word_arrays(words, resident.graph).items()
@@ -73,17 +78,48 @@ class PlanesOnDevice:
             self.buffers["thresholds"] = device.room((count, rows, ROW), np.uint32)
             self.buffers["sums"] = device.room((count, 2, 32), np.uint64)
 
-    def pack(self, x: np.ndarray) -> None:
-        """Take configurations ``[lane, unit]``."""
-        given = self.kernels.device.upload(np.ascontiguousarray(x, dtype=np.int8))
-        self._run("pack", given)
+    def pack(self, x: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]) -> None:
+        """Take configurations ``{group: x[lane, unit]}``; there are no running quantities."""
+        self.changed()
+        self._run("pack", self.device.upload(np.ascontiguousarray(x[self.name], dtype=np.int8)))
 
     def unpack(self, configurations: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]) -> None:
         """Write configurations ``{group: x[lane, unit]}``; there are no running quantities."""
-        x, device = configurations[self.name], self.kernels.device
-        taken = device.room(x.shape, np.int8)
-        self._run("unpack", taken)
-        x[...] = device.download(taken)
+        self.rows().unpack(configurations, {})
+        self.changed()
+
+    def rows(self) -> OnDevice:
+        """The configurations, ``[lane, unit]``, until planes change."""
+        if self._rows is None:
+            x = self.device.room((self.words.lanes, self.resident.numbers["units"]), np.int8)
+            self._run("unpack", x)
+            self._rows = OnDevice(self.device, self.kernels.plan.groups)
+            self._rows.buffers["x0"] = x
+        return self._rows
+
+    def changed(self) -> None:
+        """Let go of configurations that planes no longer say."""
+        self._rows = None
+
+    def state_counts(self, group: str) -> np.ndarray:
+        """As of rows."""
+        return self.rows().state_counts(group)
+
+    def agreements(self, group: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """As of rows."""
+        return self.rows().agreements(group, a, b)
+
+    def pattern_sums(
+        self, group: str, patterns: np.ndarray, lanes: np.ndarray, instance: np.ndarray
+    ) -> np.ndarray:
+        """As of rows."""
+        return self.rows().pattern_sums(group, patterns, lanes, instance)
+
+    def profiles(
+        self, group: str, shape: tuple[int, ...], a: np.ndarray, b: np.ndarray | None
+    ) -> list[np.ndarray]:
+        """As of rows."""
+        return self.rows().profiles(group, shape, a, b)
 
     def _run(self, name: str, x: Buffer) -> None:
         shape = self.shape
@@ -125,6 +161,7 @@ class PlanesKernels(CudaKernels):
         graph = self._graph_of(launch)
         if lanes.clamp or not 0 < graph.neighbours.shape[2] <= MOST_NEIGHBOURS:
             return super()._ready(state, lanes, launch)
+        self._held = None  # lets go of planes that no state has any more
         self._held = held = self._planes(state, lanes, launch, graph)
         own = {
             "rung": self.device.upload(lanes.rung),
@@ -138,6 +175,7 @@ class PlanesKernels(CudaKernels):
             super()._run(lanes, struct, first, count, rebuild)
             return
         shape, functions = self._held.shape, self._held.resident.functions
+        self._held.changed()
         words, threads, share = int(struct["words"]), shape.threads, np.int32(shape.share)
         if shape.whole:
             further = (np.uint32(first), np.uint32(count))
@@ -150,6 +188,13 @@ class PlanesKernels(CudaKernels):
                 functions["colour"](words * shape.share, threads, struct, further, shape.shared)
         functions["sum"](words * shape.share, threads, struct, (share,))
         functions["energies"](words, 32, struct, (np.int32(0),))
+
+    def states(self, state: LaneState, g: int) -> Buffer:
+        """Configurations on the device, ``[lane, unit]``."""
+        held = state.packed
+        if isinstance(held, PlanesOnDevice) and state.reductions is held:
+            return held.rows().states(held.name)
+        return super().states(state, g)
 
     def _graph_of(self, launch: Launch) -> Graph:
         if self._graph is None or self._graph[0] is not launch.operands:
@@ -172,6 +217,6 @@ class PlanesKernels(CudaKernels):
             held = PlanesOnDevice(self, resident, shape, words)
         elif state.packed_is_current:
             return held
-        held.pack(state.x[self.plan.groups[0].name])
+        held.pack(state.x, {})
         state.keep(held, ahead=False)
         return held
