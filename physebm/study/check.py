@@ -53,7 +53,8 @@ SWEEPS = 5
 # Entropy per unit (nats) that a model may have lost where chains must forget an ordered start.
 ORDER = 0.2
 BURN_IN = 200
-LANES = {"numba": 24_000, "reference": 6_000}
+# Chains of a family of tests. On the host's "device" every thread is a fiber: few, and less is seen.
+LANES = {"numba": 24_000, "reference": 6_000, "cuda": 24_000, "cuda-host": 600}
 COMPARED_LANES, COMPARED_SWEEPS = 32, 3
 # Chains for which the layout of many chains is checked (`Options.lanes`).
 MANY = 4096
@@ -82,7 +83,10 @@ class CheckRow:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """All rows of one model; `refused` holds ``(method, reason)`` of methods that cannot sample it."""
+    """All rows of one model; `refused` holds ``(method, reason)`` of methods that cannot sample it.
+
+    `chains` are those of a statistical test, its temperatures together.
+    """
 
     model: str
     small: tuple[tuple[str, str], ...]
@@ -92,6 +96,7 @@ class CheckReport:
     alpha: float
     rows: tuple[CheckRow, ...]
     refused: tuple[tuple[str, str], ...]
+    chains: int = 0
 
     @property
     def passed(self) -> bool:
@@ -162,6 +167,7 @@ def check_model(
         alpha,
         tuple(_judged(row, threshold) for row in rows),
         tuple(refused),
+        LANES[backend],
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from physebm.study.check import CheckReport, CheckRow
+from math import sqrt
+
+from physebm.study.check import LANES, CheckReport, CheckRow
 
 
 def format_report(report: CheckReport) -> str:
@@ -24,6 +26,12 @@ def format_report(report: CheckReport) -> str:
     lines.append(
         f"  {len(report.rows)} tests; a correct model fails with probability below {report.alpha:g}"
     )
+    if 0 < report.chains < LANES["numba"]:
+        larger = sqrt(LANES["numba"] / report.chains)
+        lines.append(
+            f"  {report.chains} chains, where --backend numba has {LANES['numba']}: a mistake of the "
+            f"distribution is seen from {larger:.2g} times that size on"
+        )
     if not any(row.what.startswith("stationary") for row in report.rows):
         lines.append("  too many states to draw exact samples: stationarity was not tested, only means")
     if failed:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from small_models import loaded
 
+from physebm.backends.cuda.host_device import compiler
 from physebm.backends.numba_cpu import load as numba_backend
+from physebm.backends.select import BACKENDS
 from physebm.errors import InputError
 from physebm.model.params import Coefficients
 from physebm.schema.load import load
@@ -60,6 +62,22 @@ def test_plans_for_few_and_for_many_chains_are_checked(name, layout, few_lanes):
     assert 2 * len(fast) == len(rows) and len(fast) >= 5
     # the row of tempering is that of many chains alone, which its title need not say
     assert any(row.method == "tempering" for row in report.rows)
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C++ compiler on this machine")
+def test_kernels_for_gpus_can_be_checked_on_the_host_with_few_chains(monkeypatch):
+    monkeypatch.setattr(check, "LANES", {"cuda-host": 240})
+    report = check_model(loaded("ising_2d"), backend="cuda-host", methods=("heat-bath",))
+    assert report.passed and {"reference", "stationary", "ergodic"} <= {
+        row.what.split(",")[0] for row in report.rows
+    }
+    text = format_report(report)
+    assert "240 chains, where --backend numba has 24000" in text
+    assert "from 10 times that size on" in text
+
+
+def test_every_backend_has_its_number_of_chains():
+    assert set(check.LANES) == set(BACKENDS)
 
 
 def test_the_reference_backend_can_be_checked_too(few_lanes):
