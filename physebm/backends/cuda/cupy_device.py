@@ -143,12 +143,14 @@ class CupyDevice:
 
     def function(self, source: Source, kernel: str) -> Function:
         """A kernel of a source, compiled by NVRTC or from CuPy's cache."""
-        entry = _module(source).get_function(kernel)
+        entry, asked = _module(source).get_function(kernel), 0
 
         def run(blocks: int, threads: int, parameters: np.ndarray, further, shared: int = 0) -> None:
+            nonlocal asked
             with _told_in_one_message(f"launching '{kernel}'"):
-                if shared and shared > entry.max_dynamic_shared_size_bytes:
-                    entry.max_dynamic_shared_size_bytes = shared
+                # asked for even below 48 KiB, for kernels have static memory beside it
+                if shared > asked:
+                    entry.max_dynamic_shared_size_bytes = asked = shared
                 entry((blocks,), (threads,), (parameters.reshape(1), *further), shared_mem=shared)
 
         return run

@@ -1,13 +1,17 @@
 """The source that the kernels of a plan are compiled from, for people who want to read it.
 
 The library, which all modules share, is left out; a bit-sliced module is shown with its own part of the
-library, which is where its kernels stand, written for the largest degree of the graph at hand.
+library, which is where its kernels stand, written for the largest degree of the graph at hand. Tiles
+are shown as for thousands of lanes on a card with tensor cores.
 """
 
 from __future__ import annotations
 
 from physebm.backends.cuda.emit import emit, kernels_text
 from physebm.backends.cuda.planes.emit import emit_planes, module_text
+from physebm.backends.cuda.tiles.emit import emit_tiles
+from physebm.backends.cuda.tiles.emit import kernels_text as tiles_text
+from physebm.backends.cuda.tiles.reads import Shape, is_tiled, tensor_sides
 from physebm.backends.planes.graph import Graph
 from physebm.backends.planes.sliced import Sliced, is_sliced
 from physebm.lowering.operands import Operands
@@ -18,6 +22,9 @@ SHARED_BYTES = 200 * 1024  # in which a lattice is swept by one block, about
 
 def shown(plan: SweepPlan, operands: Operands) -> tuple[str, str]:
     """Name of the source of a plan, and its text without the library."""
+    if is_tiled(plan):
+        shape = Shape(rows=8, panels=1, tensor=bool(tensor_sides(plan)))
+        return emit_tiles(plan, shape).name, tiles_text(plan, shape.tensor)
     if not is_sliced(plan):
         return emit(plan).name, kernels_text(plan)
     graph = Graph.of(Sliced.of(plan), operands)

@@ -209,6 +209,10 @@ inline float __uint_as_float(unsigned bits) {
     memcpy(&value, &bits, sizeof value);
     return value;
 }
+inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned by) {
+    by &= 31;
+    return by ? high << by | low >> (32 - by) : high;
+}
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return (uint64_t)a * b >> 32; }
 

@@ -1,7 +1,7 @@
 // Fields F = x J by tensor cores, for sources of two states, with the lanes and units of tiles.cuh.
 //
 // bf16 holds states exactly, and a float is the exact sum of three bf16 numbers: the couplings lie in
-// three planes, so that every product is exact and sums are those of floats, added in their order in
+// three planes, every product is exact, and sums are those of floats, in the order of the planes in
 // memory whatever the tile. A warp multiplies 16 lanes by 16 sources by 8 units at a time (PTX,
 // mma.m16n8k16: thread 4 g + c has lanes g and g + 8; of sources and units those below).
 //
@@ -15,12 +15,12 @@ struct alignas(16) Fragments {
 
 __device__ __forceinline__ i64 words_of_bits(i64 units) { return (units + 31) / 32; }
 
-// Fragments of the couplings between two groups: [panel, word, s, plane, thread of four warps].
+// How many fragments couplings take: [panel, word, s, plane, thread of four warps].
 __device__ __forceinline__ i64 fragments_of(i64 sources, i64 width) {
     return (width + 63) / 64 * words_of_bits(sources) * 2 * 3 * 128;
 }
 
-// Bit `plane` of the planes of a coupling as the upper half of a float: each takes eight more binary digits.
+// A plane of a coupling, as bf16: each takes the next eight binary digits.
 __device__ __forceinline__ u32 plane_of(float coupling, i32 plane) {
     for (i32 n = 0; n < plane; n++) {
         coupling -= __uint_as_float(__float_as_uint(coupling) & 0xFFFF0000u);
@@ -29,8 +29,10 @@ __device__ __forceinline__ u32 plane_of(float coupling, i32 plane) {
 }
 
 // Lay out couplings J[source, unit] in planes; all threads of the grid share them out.
+template <bool SIGNS>
 __device__ inline void split_couplings(Fragments* planes, const float* J, i64 sources, i64 width) {
     const i64 words = words_of_bits(sources), count = fragments_of(sources, width);
+    const float scale = SIGNS ? 1.0f : 0.5f;
     for (i64 e = (i64)blockIdx.x * blockDim.x + threadIdx.x; e < count;
          e += (i64)gridDim.x * blockDim.x) {
         const i32 thread = e % 32, warp = e / 32 % 4, plane = e / 128 % 3, s = e / 384 % 2;
@@ -40,10 +42,10 @@ __device__ inline void split_couplings(Fragments* planes, const float* J, i64 so
             const i32 j = part / 2, h = part % 2;
             const i64 unit = 64 * panel + 4 * warp + n / 2 + 16 * (2 * j + n % 2);
             const i64 low = 32 * word + 8 * s + 4 * h + thread % 4, high = low + 16;
-            u32 pair = 0;
-            if (unit < width && low < sources) pair = plane_of(J[low * width + unit], plane);
-            if (unit < width && high < sources) pair |= plane_of(J[high * width + unit], plane) << 16;
-            planes[e].of[part] = pair;
+            const float first = unit < width && low < sources ? J[low * width + unit] : 0.0f;
+            const float second = unit < width && high < sources ? J[high * width + unit] : 0.0f;
+            planes[e].of[part] =
+                plane_of(scale * first, plane) | plane_of(scale * second, plane) << 16;
         }
     }
 }
@@ -63,10 +65,10 @@ __device__ inline void pack_states(u32* bits, const State* x, i64 units, const T
     __syncthreads();
 }
 
-// Two sources as bf16: 0 and 1, or -1 and 1.
+// Two sources as bf16: -1 and 1, or 0 and 2, a number of one bit, for which couplings are halved.
 template <bool SIGNS> __device__ __forceinline__ u32 states_of(u32 word, i32 bit) {
-    const u32 pair = word >> bit & 0x00010001u;
-    return SIGNS ? pair << 15 ^ 0xBF80BF80u : pair * 0x3F80u;
+    const u32 turned = __funnelshift_l(word, word, (SIGNS ? 15 : 14) - bit);
+    return SIGNS ? turned & 0x80008000u ^ 0xBF80BF80u : turned & 0x40004000u;
 }
 
 // d += a b of 16 lanes, 16 sources, 8 units.

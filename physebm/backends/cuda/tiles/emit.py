@@ -108,10 +108,10 @@ class _Emitter:
         with out.braces(SPLIT), out.braces("for (i64 k = 0; k < instances; k++)"):
             for t, side in self.by_tensor:
                 planes, sizes = f"planes{t}_to_{side}", self._sizes(t, side)
-                J = f"J{t}_to_{side}"
+                J, signs = f"J{t}_to_{side}", self._signs(t, side)
                 with out.braces(f"if (k == 0 || p.{J}_step)"):
                     out(f"Fragments* {planes} = p.{planes} + k * fragments_of({sizes});")
-                    out(f"split_couplings({planes}, p.{J} + k * p.{J}_step, {sizes});")
+                    out(f"split_couplings<{signs}>({planes}, p.{J} + k * p.{J}_step, {sizes});")
 
     def _sizes(self, t: int, side: str) -> str:
         """Sources, and numbers of the group on a side of a product."""
@@ -209,13 +209,17 @@ class _Emitter:
         prior = self.plan.groups[source].prior
         x = f"p.x{source}, p.size{source}"
         if (t, side) in self.by_tensor:
-            signs = "true" if prior.kind is UnitKind.ISING else "false"
-            bits = f"bits{source}, p.size{source}"
-            out(f"tensor_product<{signs}>(fields[{n}], {bits}, planes{t}_to_{side}, {numbers}, start);")
+            head = f"tensor_product<{self._signs(t, side)}>(fields[{n}], bits{source}, p.size{source}"
+            out(f"{head}, planes{t}_to_{side}, {numbers}, start);")
         elif prior.q:
             out(f"tile_gather(fields[{n}], {x}, {prior.q}, {J}, {numbers}, start, tile);")
         else:
             out(f"tile_product(fields[{n}], {x}, {J}, {numbers}, start, tile, stage);")
+
+    def _signs(self, t: int, side: str) -> str:
+        """Whether the states of the sources are signs, as C."""
+        prior = self.plan.groups[source_of(self.plan, t, side)].prior
+        return "true" if prior.kind is UnitKind.ISING else "false"
 
     def _keep(self, out: CWriter, t: int, g: int, n: int) -> None:
         side = side_of(self.plan, t, g)
