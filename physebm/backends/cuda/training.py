@@ -25,15 +25,16 @@ Cost of an update of n x m units with R rows, samples and chains (derived, not m
     products    4 n m R flops                                          [1.6e9]
     rows        n R (1 read, 4 written, 8 read by the products) bytes  [10 MB]
     means       m R (4 written, 8 changed, 4 read)                     [8 MB]
-    W           n m (4 read, 4 written; gradient 4 + 8 + 8; step 8 + 8 + 8 + 8; moments 16 each)
-                                                                       [20 MB; Adam 33 MB]
+    W           n m (4 read, 4 written; gradient 4 + 8 + 8; climb 8 + 8 + 8 + 8; moments 16 each)
+                                                                       [24 MB; Adam 36 MB]
     shifts      n m / 4 * 16                                           [1.6 MB]
 
-On an H200 (4.8 TB/s, 67e12 flops of float32): 40 MB are 8 us, products at their ceiling 24 us, and nine
-launches of some 3 us each hide behind neither: 40 to 60 us. The sweeps of PCD-10 with 500 chains are
-7.8e9 flops, 120 us at that ceiling, less on tensor cores. X, p and W (30 MB) fit its second cache of
-50 MB. Certain are the counts; what cuBLAS reaches at these shapes, and the launches, only a card can
-tell.
+On an H200 (4.8 TB/s, 67e12 flops of float32) 44 MB are 9 us (Adam 12), products at their ceiling 24 us,
+and the host's nine launches 27 us at 3 us each, where nothing hides them: 40 to 60 us. Beside them
+stand the sweeps, for PCD-10 with 500 chains 7.8e9 flops, 120 us at the ceiling of float32 and less on
+tensor cores, so that an update takes 0.1 to 0.2 ms. What an update touches (20 MB, Adam 26) fits the
+second cache of 50 MB. Certain are the counts; what cuBLAS reaches at these shapes, and the launches,
+only a card can tell.
 """
 
 from __future__ import annotations
