@@ -26,9 +26,10 @@ lattices of 16^3 a block of 256 threads takes 19 KiB of shared memory, and regis
 blocks, 32 warps of a multiprocessor. One of 32^3 is alone, with 16 warps. In ``parts`` a unit of one
 word of a square lattice moves 24 bytes (neighbours 16, planes 8): 5 ps of 4.8 TB/s, 12 ps of logic.
 
-Certain are bits, counts and registers. How busy the logic pipe is kept (the threads of a warp read the
-same 16 bytes of M at once; few warps hide little), and which of the two modules is faster where both
-can be had (`shape`), only a card can tell.
+Certain are bits, counts and registers, and that shared memory is no bound: the threads of a warp read
+the same 16 bytes of M at once, which at four cycles each is half the time of the logic. How busy few
+warps keep the logic pipe, and which of the two modules is faster where both can be had (`shape`), only
+a card can tell.
 """
 
 from __future__ import annotations
