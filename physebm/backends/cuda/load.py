@@ -38,6 +38,8 @@ def kernels_of(plan: SweepPlan, device: Device) -> CudaKernels:
     from physebm.backends.cuda.dense.emit import is_dense
     from physebm.backends.cuda.dense.load import DenseKernels
     from physebm.backends.cuda.planes.load import PlanesKernels
+    from physebm.backends.cuda.potts.emit import is_gathered
+    from physebm.backends.cuda.potts.load import GatherKernels
     from physebm.backends.cuda.tiles.load import TileKernels
     from physebm.backends.cuda.tiles.reads import is_tiled
 
@@ -47,6 +49,8 @@ def kernels_of(plan: SweepPlan, device: Device) -> CudaKernels:
         return TileKernels(plan, device)
     if is_dense(plan):
         return DenseKernels(plan, device)
+    if is_gathered(plan):
+        return GatherKernels(plan, device)
     return CudaKernels(plan, device)
 
 
