@@ -8,9 +8,9 @@ Derived, not measured. A draw reads N rows of `padded` floats from the first cac
 of a multiprocessor: 40 cycles for N = 53, q = 21, so at most 5.8 draws/ns on an H200; 75 cycles and 3.1
 for N = 100. A unit's table of N q rows (107 KB for N = 53, q = 21) comes from the second cache once per
 tile, which 128 lanes bring to 21 bytes per cycle; it should stay in the first cache while the lanes go
-past, which with N = 100 (202 KB) it hardly does. Three barriers per unit; q exponentials of floats, and a
-quarter of a Philox block. Shared memory: (264 + 12 QUADS + N) TILE bytes; about 70 registers, as ptxas
-says. Which of these binds only a card can tell.
+past, which with N = 100 (202 KB) it hardly does. There are three barriers per unit, q exponentials of
+floats, and a quarter of a Philox block. Shared memory: (264 + 12 QUADS + N) TILE bytes; about 70
+registers, as ptxas says. Which of these binds only a card can tell.
 """
 
 from __future__ import annotations
