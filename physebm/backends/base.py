@@ -60,6 +60,14 @@ class Reductions(Protocol):
         """Per axis of a lattice sums over the others, ``[row, place]``: of x, or of ``x_a == x_b``."""
 
 
+@runtime_checkable
+class Rearranges(Protocol):
+    """Packed configurations whose lanes can be copied where they stand."""
+
+    def rearrange(self, sources: np.ndarray) -> None:
+        """Let lane c stand where lane ``sources[c]`` stands now."""
+
+
 class LaneState:
     """Configurations ``x[group] = [lane, unit]`` and the running fields that belong to them.
 
@@ -111,6 +119,16 @@ class LaneState:
         """The packed form, where it is up to date and can be counted without being taken."""
         current = self._behind or self.packed_is_current
         return self.packed if current and isinstance(self.packed, Reductions) else None
+
+    def rearrange(self, sources: np.ndarray) -> None:
+        """Let lane c stand where lane ``sources[c]`` stands now, running quantities with it."""
+        if isinstance(self.reductions, Rearranges):
+            self.packed.rearrange(sources)
+            self._behind = True
+            return
+        for held in (self.x, self.work):
+            for name, values in held.items():
+                held[name] = values[sources]
 
     def keep(self, packed: Packed, ahead: bool) -> None:
         """Let a packed form stand for the configurations; `ahead` of ``x`` where it was swept."""

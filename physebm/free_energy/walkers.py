@@ -101,9 +101,7 @@ class Walkers:
 
     def copy(self, parents: np.ndarray) -> None:
         """Let walker c go on from where walker ``parents[c]`` stands, with words of its own."""
-        for held in (self.state.x, self.state.work):
-            for name, x in held.items():
-                held[name] = x[parents]
+        self.state.rearrange(parents)
         self.energies = self.energies[parents]
 
     def move(self, row: int, sweeps: int) -> None:

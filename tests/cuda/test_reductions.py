@@ -73,6 +73,23 @@ def test_counting_takes_nothing_from_the_device(monkeypatch):
         state.x  # noqa: B018
 
 
+@pytest.mark.parametrize("name", ["ising_3d", "hopfield", "rbm_gaussian_hidden"])
+def test_lanes_are_copied_where_they_stand(name):
+    """As the walkers of a population are, with what belongs to them."""
+    model = small(name, temperatures=(1.0, 2.0))
+    lanes, compiled = model.lanes(LANES, seed=1), kernels(model.plan)
+    device = model.random_state(lanes)
+    compiled.prepare(device, lanes, model.launch)
+    compiled.sweep(device, lanes, model.launch, 0, 3)
+    host, sources = device.copy(), np.array([3, 3, 0, 11, 4, 5, 5, 5, 8, 9, 1, 2])
+    for state in (device, host):
+        state.rearrange(sources)
+    E = [compiled.sweep(each, lanes, model.launch, 3, 2) for each in (device, host)]
+    assert np.array_equal(*E)
+    for group in host.x:
+        assert np.array_equal(device.x[group], host.x[group])
+
+
 STUDY = """
 model = "hopfield"
 seed = 3

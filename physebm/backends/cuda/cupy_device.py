@@ -130,6 +130,11 @@ class CupyDevice:
         with _told_in_one_message("in a kernel"):
             return buffer.get()
 
+    def take(self, buffer, rows):
+        """A new buffer of some rows."""
+        with _told_in_one_message("while copying rows"):
+            return buffer.take(rows, axis=0)
+
     def address(self, buffer) -> int:
         """Where the buffer begins."""
         return buffer.data.ptr

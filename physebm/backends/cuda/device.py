@@ -52,6 +52,9 @@ class Device(Protocol):
     def download(self, buffer: Buffer) -> np.ndarray:
         """A copy on the host."""
 
+    def take(self, buffer: Buffer, rows: Buffer) -> Buffer:
+        """A new buffer of the rows numbered by int64 `rows`."""
+
     def address(self, buffer: Buffer) -> int:
         """Where the buffer begins."""
 

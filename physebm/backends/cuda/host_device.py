@@ -92,6 +92,10 @@ class HostDevice:
         """A copy."""
         return buffer.copy()
 
+    def take(self, buffer: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """A new buffer of some rows."""
+        return buffer[rows]
+
     def address(self, buffer: np.ndarray) -> int:
         """Where the buffer begins."""
         return buffer.ctypes.data

@@ -37,6 +37,11 @@ class OnDevice:
             target = configurations[self.names[name]] if name in self.names else work[name]
             target[...] = self.device.download(buffer)
 
+    def rearrange(self, sources: np.ndarray) -> None:
+        """Let lane c stand where lane ``sources[c]`` stands now."""
+        rows = self.device.upload(sources.astype(np.int64))
+        self.buffers = {name: self.device.take(each, rows) for name, each in self.buffers.items()}
+
     def state_counts(self, group: str) -> np.ndarray:
         """How many units stand in each state, ``[lane, state]``."""
         prior = self.groups[group][1].prior
