@@ -1,4 +1,4 @@
-// Fields F = x J by tensor cores, for sources of two states, with the lanes and units of tiles.cuh.
+// Fields F = x J by tensor cores, for sources of two states or one-hot; lanes and units as in tiles.cuh.
 //
 // bf16 holds states exactly, and a float is the exact sum of three bf16 numbers: the couplings lie in
 // three planes, every product is exact, and sums are those of floats, in the order of the planes in
@@ -50,17 +50,20 @@ __device__ inline void split_couplings(Fragments* planes, const float* J, i64 so
     }
 }
 
-// Write the states of the tile's lanes as bits [word, place % 8, place / 8], 1 where the state is high.
-// Every thread calls, after a barrier behind the draws, and waits for the others.
+// Write the states of the tile's lanes as bits [word, place % 8, place / 8]: 1 where a state is high, or
+// one of q bits for each unit of q named states. Every thread calls, after a barrier behind the draws, and
+// waits for the others.
 template <class State>
-__device__ inline void pack_states(u32* bits, const State* x, i64 units, const Tile& tile) {
-    const i32 words = words_of_bits(units);
+__device__ inline void pack_states(u32* bits, const State* x, i64 units, i32 q, const Tile& tile) {
+    const i64 numbers = q ? q * units : units;
+    const i32 words = words_of_bits(numbers);
     for (i32 e = threadIdx.x / 32; e < words * TILE; e += THREADS / 32) {
-        const i32 place = e % TILE;
-        const i64 word = e / TILE, unit = 32 * word + threadIdx.x % 32;
-        const bool high = unit < units && x[tile.lane[place] * units + unit] > 0;
-        const u32 packed = __ballot_sync(~0u, high);
-        if (threadIdx.x % 32 == 0) bits[word * TILE + ROWS * (place % 8) + place / 8] = packed;
+        const i32 place = e % TILE, number = e / TILE * 32 + threadIdx.x % 32;
+        const State* row = x + tile.lane[place] * units;
+        bool set = false;
+        if (number < numbers) set = q ? row[number / q] == number % q : row[number] > 0;
+        const u32 packed = __ballot_sync(~0u, set);
+        if (threadIdx.x % 32 == 0) bits[e / TILE * TILE + ROWS * (place % 8) + place / 8] = packed;
     }
     __syncthreads();
 }

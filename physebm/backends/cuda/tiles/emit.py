@@ -3,11 +3,11 @@
 The plain kernel reads all couplings once per lane and block update. Here a block of threads takes a
 tile of lanes of one instance through all sweeps, and reads the couplings once for the tile: products
 of matrices whose sums stay with the thread that draws the units (``library/tiles.cuh`` says who has
-which). Sources of two states are multiplied by tensor cores, their couplings split in three planes of
-bf16 (``tensor_products.cuh``; kernel ``split`` makes the planes when couplings are new), real-valued
-ones by multiply-adds of floats (``tile_products.cuh``), those of named states add one row of couplings
-each. The draw is the plain kernel's text; fields reach global memory only where units of named states
-gather all theirs, and in the last sweep, for the energies.
+which). Sources of two states, or one-hot of a few, are multiplied by tensor cores, their couplings
+split in three planes of bf16 (``tensor_products.cuh``; kernel ``split`` makes the planes when couplings
+are new), real-valued ones by multiply-adds of floats (``tile_products.cuh``); sources of more named
+states add one row of couplings each. The draw is the plain kernel's text; fields reach global memory
+only where units of named states gather all theirs, and in the last sweep, for the energies.
 
 Bounds for 784 x 500 couplings on an H200, derived and not measured. Multiply-adds of floats: 33e12/s,
 43e6 chain-steps/s. Tensor cores: 150e6 chain-steps/s at the rate of the data sheet, of which
@@ -115,8 +115,8 @@ class _Emitter:
 
     def _sizes(self, t: int, side: str) -> str:
         """Sources, and numbers of the group on a side of a product."""
-        source = source_of(self.plan, t, side)
-        return f"p.size{source}, {width(self.plan, getattr(self.plan.terms[t], side))}"
+        source, target = source_of(self.plan, t, side), getattr(self.plan.terms[t], side)
+        return f"{width(self.plan, source)}, {width(self.plan, target)}"
 
     def _of_tile(self, out: CWriter, used: set[str]) -> None:
         """What all lanes of the tile have in common, and room that the threads share."""
@@ -134,21 +134,21 @@ class _Emitter:
             name, row = f"planes{t}_to_{side}", f"(p.J{t}_to_{side}_step ? k : 0)"
             out(f"const Fragments* {name} = p.{name} + {row} * fragments_of({self._sizes(t, side)});")
         for g in self.packed:
-            out(f"u32* bits{g} = p.bits{g} + blockIdx.x * words_of_bits(p.size{g}) * TILE;")
+            words = f"words_of_bits({width(plan, g)})"
+            out(f"u32* bits{g} = p.bits{g} + blockIdx.x * {words} * TILE;")
 
     def _body(self, out: CWriter) -> None:
         """All sweeps of a tile, and its energies."""
         plan = self.plan
         for g in self.packed:
-            out(f"pack_states(bits{g}, p.x{g}, p.size{g}, tile);")
+            self._pack(out, g)
         with out.braces("for (u32 t = first; t != first + count; t++)"):
             for m, move in enumerate(plan.moves):
                 out(f"// move {m}: {title(plan, m)}")
                 (self._potts if is_potts(plan, move.group) else self._scalars)(out, m)
                 out("__syncthreads();")
                 if move.group in self.packed:
-                    g = move.group
-                    out(f"pack_states(bits{g}, p.x{g}, p.size{g}, tile);")
+                    self._pack(out, move.group)
         out("// bare term energies")
         if self.kept:
             with out.braces("if (count == 0)"):
@@ -209,12 +209,16 @@ class _Emitter:
         prior = self.plan.groups[source].prior
         x = f"p.x{source}, p.size{source}"
         if (t, side) in self.by_tensor:
-            head = f"tensor_product<{self._signs(t, side)}>(fields[{n}], bits{source}, p.size{source}"
-            out(f"{head}, planes{t}_to_{side}, {numbers}, start);")
+            sources, planes = width(self.plan, source), f"planes{t}_to_{side}"
+            head = f"tensor_product<{self._signs(t, side)}>(fields[{n}], bits{source}, {sources}"
+            out(f"{head}, {planes}, {numbers}, start);")
         elif prior.q:
             out(f"tile_gather(fields[{n}], {x}, {prior.q}, {J}, {numbers}, start, tile);")
         else:
             out(f"tile_product(fields[{n}], {x}, {J}, {numbers}, start, tile, stage);")
+
+    def _pack(self, out: CWriter, g: int) -> None:
+        out(f"pack_states(bits{g}, p.x{g}, p.size{g}, {self.plan.groups[g].prior.q or 0}, tile);")
 
     def _signs(self, t: int, side: str) -> str:
         """Whether the states of the sources are signs, as C."""

@@ -69,8 +69,8 @@ class TileKernels(CudaKernels):
         if each.name == "tiles":
             return self.device.upload(self._tiles)
         if each.name.startswith("bits"):
-            units = self.plan.groups[int(each.name.removeprefix("bits"))].size
-            return self._kept(each.name, (self._tiles.size, -(-units // 32)), np.uint32)
+            numbers = self.plan.groups[int(each.name.removeprefix("bits"))].width
+            return self._kept(each.name, (self._tiles.size, -(-numbers // 32)), np.uint32)
         if each.name.startswith("planes"):
             t, side = each.name.removeprefix("planes").split("_to_")
             return self._kept(each.name, self._planes_shape(int(t), side), np.uint32)
@@ -79,7 +79,7 @@ class TileKernels(CudaKernels):
     def _planes_shape(self, t: int, side: str) -> tuple[int, ...]:
         """[instance, panel, word, ...]: 32-bit words of the planes of a product's couplings."""
         instances = self._resident.buffers[f"J{t}_to_{side}"].shape[0]
-        sources = self.plan.groups[source_of(self.plan, t, side)].size
+        sources = self.plan.groups[source_of(self.plan, t, side)].width
         width = self.plan.groups[getattr(self.plan.terms[t], side)].width
         return instances, -(-width // 64), -(-sources // 32), 2 * 3 * 128 * 4
 

@@ -17,9 +17,12 @@ from physebm.lowering.plan import (
     Quadratic,
     SweepPlan,
 )
-from physebm.model.units import UnitKind
+from physebm.model.units import Prior, UnitKind
 
 TWO_STATES = (UnitKind.ISING, UnitKind.BERNOULLI)
+# Up to so many named states tensor cores multiply q one-hot sources in less time (3 q products) than it
+# takes to find and add the row of the state; derived, not measured.
+ONE_HOT_STATES = 12
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,14 @@ def kept_sides(plan: SweepPlan) -> dict[int, str]:
 
 
 def tensor_sides(plan: SweepPlan) -> list[tuple[int, str]]:
-    """Sides of products, as (term, side), whose fields come from sources of two states."""
+    """Sides of products, as (term, side), whose sources have two states, or few and are one-hot."""
     products = [t for t, read in enumerate(plan.terms) if isinstance(read, Product)]
     sides = [(t, side) for t in products for side in "ab"]
-    return [each for each in sides if plan.groups[source_of(plan, *each)].prior.kind in TWO_STATES]
+    return [each for each in sides if _is_binary(plan.groups[source_of(plan, *each)].prior)]
+
+
+def _is_binary(prior: Prior) -> bool:
+    return prior.kind in TWO_STATES or 0 < (prior.q or 0) <= ONE_HOT_STATES
 
 
 def fma_sides(plan: SweepPlan, tensor: bool) -> list[tuple[int, str]]:
