@@ -1,14 +1,20 @@
 """The source that the kernels of a plan are compiled from, for people who want to read it.
 
-The library, which all modules share, is left out; a bit-sliced module is shown with its own part of the
-library, which is where its kernels stand, written for the largest degree of the graph at hand. Tiles
-are shown as for thousands of lanes on a card with tensor cores.
+The library, which all modules share, is left out; modules for units that all interact are shown with
+their own part of the library, and so is a bit-sliced one, where its kernels stand, written for the
+largest degree of the graph at hand. Tiles are shown as for thousands of lanes on a card with tensor
+cores.
 """
 
 from __future__ import annotations
 
+from physebm.backends.cuda.dense.emit import emit_dense, is_dense
+from physebm.backends.cuda.dense.emit import module_text as dense_text
 from physebm.backends.cuda.emit import emit, kernels_text
 from physebm.backends.cuda.planes.emit import emit_planes, module_text
+from physebm.backends.cuda.potts.emit import Shape as PottsShape
+from physebm.backends.cuda.potts.emit import emit_gathers, is_gathered
+from physebm.backends.cuda.potts.emit import module_text as potts_text
 from physebm.backends.cuda.tiles.emit import emit_tiles
 from physebm.backends.cuda.tiles.emit import kernels_text as tiles_text
 from physebm.backends.cuda.tiles.reads import Shape, is_tiled, tensor_sides
@@ -25,6 +31,11 @@ def shown(plan: SweepPlan, operands: Operands) -> tuple[str, str]:
     if is_tiled(plan):
         shape = Shape(rows=8, panels=1, tensor=bool(tensor_sides(plan)))
         return emit_tiles(plan, shape).name, tiles_text(plan, shape.tensor)
+    if is_dense(plan):
+        return emit_dense(plan, 4, "float").name, dense_text(plan, 4, "float")
+    if is_gathered(plan):
+        of_tile = PottsShape(rows=4, q=plan.groups[0].prior.q)
+        return emit_gathers(plan, of_tile).name, potts_text(plan, of_tile)
     if not is_sliced(plan):
         return emit(plan).name, kernels_text(plan)
     graph = Graph.of(Sliced.of(plan), operands)

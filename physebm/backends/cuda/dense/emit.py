@@ -71,10 +71,17 @@ def dense_parameters(plan: SweepPlan) -> tuple[Parameter, ...]:
 
 
 def emit_dense(plan: SweepPlan, rows: int, number: str) -> Source:
-    """The source of a plan's kernel for tiles of 8 `rows` lanes.
+    """The source of a plan's kernel; deterministic text, library included. See `module_text`."""
+    return Source("sweep_cuda_dense", f"{library_text()}\n{module_text(plan, rows, number)}")
+
+
+def module_text(plan: SweepPlan, rows: int, number: str) -> str:
+    """The module without what all modules share: its constants, its part of the library, the kernel.
 
     Parameters
     ----------
+    rows
+        Lanes of a tile, in eights.
     number
         C type of states and sums: float; or i32, where sums of integers leave float's range.
     """
@@ -88,8 +95,7 @@ def emit_dense(plan: SweepPlan, rows: int, number: str) -> Source:
         f"typedef {number} Number;  // states, and sums over sources\n"
     )
     tail = f'static_assert(sizeof(Room) == {room_bytes(rows)}, "what the launch makes room for");\n'
-    parts = (library_text(), head, library, tail, kernels_text(plan))
-    return Source("sweep_cuda_dense", "\n".join(parts))
+    return "\n".join((head, library, tail, kernels_text(plan)))
 
 
 def room_bytes(rows: int) -> int:

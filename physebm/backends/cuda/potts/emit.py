@@ -72,6 +72,11 @@ def gather_parameters(plan: SweepPlan) -> tuple[Parameter, ...]:
 
 def emit_gathers(plan: SweepPlan, shape: Shape) -> Source:
     """The source of a plan's kernel for tiles of a shape; deterministic text, library included."""
+    return Source("sweep_cuda_potts", f"{library_text()}\n{module_text(plan, shape)}")
+
+
+def module_text(plan: SweepPlan, shape: Shape) -> str:
+    """The module without what all modules share: its constants, its part of the library, the kernel."""
     head = (
         f"constexpr i32 ROWS = {shape.rows}, PANELS = {shape.panels};  // a tile has 8 ROWS lanes\n"
         f"constexpr i32 Q = {shape.q}, QUADS = {shape.quads};  // states, and fours of a padded row\n"
@@ -80,8 +85,7 @@ def emit_gathers(plan: SweepPlan, shape: Shape) -> Source:
     library = "\n".join((LIBRARY / f"{name}.cuh").read_text() for name in names)
     room = shape.shared(0)
     tail = f'static_assert(sizeof(Room) == {room}, "what the launch makes room for");\n'
-    parts = (library_text(), head, library, tail, kernels_text(plan))
-    return Source("sweep_cuda_potts", "\n".join(parts))
+    return "\n".join((head, library, tail, kernels_text(plan)))
 
 
 def kernels_text(plan: SweepPlan) -> str:
