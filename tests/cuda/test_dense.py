@@ -7,16 +7,18 @@ blocks of 64 and chunks of 32, patterns against chunks, lanes against tiles.
 import numpy as np
 import pytest
 from compilers import compile_by_nvrtc, nvcc, nvrtc, resources
-from host_kernels import elementwise, needs_compiler
+from host_kernels import elementwise, needs_compiler, without_barrier
 from many_lanes import for_lanes, part_of
 from parity_cases import assert_defined_energies, assert_equal_bits, assert_same
 from small_models import Small, small
 
-from physebm.backends.base import LaneState
+from physebm.backends.base import Lanes, LaneState
 from physebm.backends.cuda.dense import load
 from physebm.backends.cuda.dense.emit import LIBRARY, ROWS, emit_dense, is_dense, kernels_text
 from physebm.backends.cuda.dense.load import DenseKernels, rows_for
 from physebm.backends.cuda.host_device import HostDevice
+from physebm.sampling.chain import PlanSampler
+from physebm.sampling.tempering import Ladders, ParallelTempering
 
 MODELS = {
     "sk": {"N": 101},
@@ -172,6 +174,60 @@ def test_states_that_take_turns_keep_their_running_fields(kernels):
         compiled.sweep(state, lanes, model.launch, 0, 1)
     for state, lanes in ((a, many), (b, few)):
         assert_running(state, lanes, model)
+
+
+class Sweeps:
+    """Kernels that leave exchanges to the host."""
+
+    def __init__(self, compiled: DenseKernels):
+        self.plan, self.prepare = compiled.plan, compiled.prepare
+        self.sweep, self.energies = compiled.sweep, compiled.energies
+
+
+@needs_compiler
+def test_rounds_on_the_device_are_rounds_on_the_host(kernels):
+    """Rungs that the device has changed are those that fields are multiplied with."""
+    model = model_of("sk", N=20)
+    ladders = Ladders.of([np.array([0, 1, 2]), np.array([2, 0])], np.array([[7, 9]] * 2), np.arange(2))
+    ends = []
+    for wrap in (Sweeps, lambda compiled: compiled):
+        lanes = Lanes(np.array([0, 0, 0, 1, 1]), ladders.row, np.arange(5), np.ones((5, 2)))
+        inner = PlanSampler(wrap(kernels(model, 1)), model.launch)
+        sampler = ParallelTempering(inner, ladders, model.launch.coefficients, 2)
+        state = sampler.step(sampler.init(model.random_state(lanes), lanes), 20)
+        ends.append(state)
+    a, b = ends
+    assert np.array_equal(a.energies, b.energies) and np.array_equal(a.lanes.rung, b.lanes.rung)
+    assert_equal_bits(a.configurations, b.configurations)
+    assert a.exchanged.sum() > 0 and np.array_equal(a.exchanged, b.exchanged)
+
+
+@needs_compiler
+@pytest.mark.parametrize(("name", "barriers"), [("sk", 3), ("hopfield", 4)])
+def test_a_sweep_without_one_of_its_barriers_differs(name, barriers, kernels):
+    """Those of sums, of draws, and of what overlaps take up, in some order of threads.
+
+    Sums that are kept before the next are staged meet a barrier of their warp first, which on the host
+    no other thread passes.
+    """
+    model = model_of(name, **({"N": 70, "P": 70} if name == "hopfield" else {"N": 70}))
+    lanes = model.lanes(8, seed=3)
+    start = model.random_state(lanes)
+    number, marks = "float", "// Sums of the eight warps"
+    whole = emit_dense(model.plan, 1, number)
+    compiled = kernels(model, 1)
+    expected, E = swept(model, compiled, start, lanes)
+    for barrier in range(barriers):
+        broken = without_barrier(whole, barrier, marks)
+        same = []
+        for seed in (1, 2, 3):
+            compiled = kernels(model, 1, seed)
+            compiled._functions[1, number] = compiled.device.function(broken, "sweep")
+            state = start.copy()
+            compiled.prepare(state, lanes, model.launch)
+            F = compiled.sweep(state, lanes, model.launch, 62, 2)
+            same.append(np.array_equal(state.x["s"], expected.x["s"]) and np.array_equal(E, F))
+        assert not all(same), barrier
 
 
 @needs_compiler
