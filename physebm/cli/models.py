@@ -15,7 +15,10 @@ from physebm.schema.words import METHODS, STAGES
 @click.command(context_settings=CONTEXT)
 @click.argument("model", required=False)
 @models_option
-@click.option("--backend", type=BACKENDS, default="numba", show_default=True, help="Kernels to check.")
+@click.option(
+    "--backend", type=BACKENDS, default="numba", show_default=True,
+    help="Kernels to check; cuda-host checks those for GPUs without one, on few chains.",
+)  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the exact samples.")
 @guarded
 def check(model, models, backend, seed) -> None:

@@ -16,8 +16,10 @@ set_option = click.option(
 )  # fmt: skip
 out_option = click.option("--out", type=click.Path(), help="Result file  [default: results/STUDY.nc]")
 backend_option = click.option(
-    "--backend", type=BACKENDS, help="Kernels to use  [default: the study's own choice]"
-)
+    "--backend", type=BACKENDS,
+    help="Kernels to use: auto takes a GPU where one works, else numba; cuda-host runs the kernels for "
+    "GPUs on the processor, slowly, for proofs  [default: the study's own choice, else auto]",
+)  # fmt: skip
 models_option = click.option(
     "--models", type=click.Path(), help="Models file  [default: the models.toml that ships]"
 )

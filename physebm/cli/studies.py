@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @backend_option
 @click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True,
-    help="Processes on this machine; tasks are shared between them.",
+    help="Processes on this machine; tasks are shared between them, and GPUs: one for each.",
 )  # fmt: skip
 @click.option("--restart", is_flag=True, help="Forget what this study has computed and begin again.")
 @click.option("--no-plot", is_flag=True, help="Write the result only, no figures.")

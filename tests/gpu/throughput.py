@@ -146,8 +146,10 @@ def swept(case: Case, backend: str, small: bool, seconds: float) -> Row:
     rung = walker if tempered else np.zeros_like(index)
     lanes = Lanes(instance, rung, walker, keys[instance])
     state = initial.empty(plan, len(lanes))
-    for g, group in enumerate(plan.groups):
-        state.x[group.name][:] = initial.random(plan, lanes, g, slice(None))
+    rng = np.random.default_rng(1)
+    for group in plan.groups:
+        states, x = group.prior.states, state.x[group.name]
+        x[:] = np.array(states, x.dtype)[rng.integers(len(states), size=x.shape, dtype=np.uint8)]
     nbytes = 0
     if backend in ON_DEVICES:
         nbytes = device_bytes(plan, select(backend).device(), state, lanes, bound)
