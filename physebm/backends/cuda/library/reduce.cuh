@@ -61,24 +61,27 @@ extern "C" __global__ void sum_patterns(const Parameters p, u32 unused) {
 
 // out[row, places along the axes one after the other]: sums over all other axes, of x or of agreements.
 extern "C" __global__ void sum_profiles(const Parameters p, u32 unused) {
-    __shared__ i64 room[1024];
+    __shared__ i32 sums[1024];
     const STATE* x = p.x + p.a[blockIdx.x] * p.units;
     const STATE* y = p.b ? p.x + p.b[blockIdx.x] * p.units : 0;
     i64 length = 0;
     for (i64 d = 0; d < p.axes; d++) length += p.shape[d];
-    i64* out = p.out + blockIdx.x * length;
-    i64 inner = p.units;
-    for (i64 d = 0; d < p.axes; d++) {
-        inner /= p.shape[d];  // units between neighbours along the axis
-        for (i64 place = 0; place < p.shape[d]; place++) {
-            i64 sum = 0;
-            EACH(i, p.units / p.shape[d]) {
-                const i64 unit = (i / inner * p.shape[d] + place) * inner + i % inner;
-                sum += y ? x[unit] == y[unit] : x[unit];
+    for (i64 start = 0; start < length; start += 1024) {
+        const i32 places = length - start < 1024 ? length - start : 1024;
+        EACH(k, places) sums[k] = 0;
+        __syncthreads();
+        EACH(i, p.units) {
+            const i32 value = y ? x[i] == y[i] : x[i];
+            i64 inner = p.units, axis = -start;  // units between neighbours; first place of the axis
+            for (i64 d = 0; d < p.axes && value; d++) {
+                inner /= p.shape[d];
+                const i64 place = axis + i / inner % p.shape[d];
+                if (place >= 0 && place < places) atomicAdd(&sums[place], value);
+                axis += p.shape[d];
             }
-            sum = block_count(sum, room);
-            if (threadIdx.x == 0) out[place] = sum;
         }
-        out += p.shape[d];
+        __syncthreads();
+        EACH(k, places) p.out[blockIdx.x * length + start + k] = sums[k];
+        __syncthreads();
     }
 }
