@@ -8,8 +8,11 @@ from host_kernels import kernels, needs_compiler
 from small_models import small
 
 from physebm.backends.base import LaneState
+from physebm.backends.cuda.host_device import HostDevice
+from physebm.backends.cuda.on_device import OnDevice
 from physebm.cli import main
-from physebm.model.units import UnitKind
+from physebm.lowering.plan import UnitGroup
+from physebm.model.units import Prior, UnitKind
 from physebm.observables.overlap import ready_patterns
 from physebm.study.snapshot import Snapshot
 
@@ -88,6 +91,20 @@ def test_lanes_are_copied_where_they_stand(name):
     assert np.array_equal(*E)
     for group in host.x:
         assert np.array_equal(device.x[group], host.x[group])
+
+
+def test_profiles_of_long_lattices():
+    """More places than one pass of the kernel holds."""
+    shape = (3, 1500)
+    device = OnDevice(HostDevice(), (UnitGroup("s", Prior(UnitKind.ISING), 4500),))
+    x = np.random.default_rng(1).choice([-1, 1], (2, 4500)).astype(np.int8)
+    device.pack({"s": x}, {})
+    across, along = device.profiles("s", shape, np.array([1, 0]), None)
+    assert np.array_equal(across, x[::-1].reshape(2, *shape).sum(axis=2))
+    assert np.array_equal(along, x[::-1].reshape(2, *shape).sum(axis=1))
+    pairs = device.profiles("s", shape, np.array([0]), np.array([1]))
+    same = (x[0] == x[1]).reshape(shape)
+    assert all(np.array_equal(got[0], same.sum(axis=1 - d)) for d, got in enumerate(pairs))
 
 
 STUDY = """
