@@ -8,9 +8,11 @@ from pathlib import Path
 
 import xarray as xr
 
+from physebm.backends.select import choice
 from physebm.schema.load import Loaded
 from physebm.schema.study_file import study_from_dict
-from physebm.study.grid import expand
+from physebm.study.batches import lanes_for
+from physebm.study.grid import expand, recut
 from physebm.study.keywords import known_keywords
 from physebm.study.merge import merge, read_outcome
 from physebm.study.task import run_task
@@ -86,10 +88,12 @@ def sample(
     if tempering is not None:
         raw["tempering"] = dict(tempering)
     study = study_from_dict(raw, name="sample")
-    grid = expand(study, {name: model.declaration})
+    grid, taken = expand(study, {name: model.declaration}), choice(backend)
+    lanes, _ = lanes_for(study, grid, taken)
+    grid = recut(study, grid, lanes) if lanes else grid
     with tempfile.TemporaryDirectory() as folder:
         outcomes = [
-            read_outcome(task, run_task(study, task, backend, Path(folder) / task.name, "memory"))
+            read_outcome(task, run_task(study, task, taken.name, Path(folder) / task.name, "memory"))
             for task in grid.tasks
         ]
         return merge(study, grid, outcomes)["/"]

@@ -11,7 +11,8 @@ from physebm.backends.cuda.host_device import HostDevice, compiler
 from physebm.backends.cuda.visible import Visible
 from physebm.backends.select import Choice
 from physebm.storage.netcdf import open_summary
-from physebm.study import batches, grid, workfolder
+from physebm.study import api, batches, grid, workfolder
+from physebm.study.models import load_model
 from physebm.study.runner import open_study, run_study
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler on this machine")
@@ -123,6 +124,25 @@ def test_what_does_not_fit_is_cut_into_batches_with_the_same_bits(case, tmp_path
     assert set(found.data_vars) == set(expected.data_vars)
     for name in expected.data_vars:
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
+@needs_compiler
+def test_samples_from_python_go_together_too(monkeypatch):
+    monkeypatch.setattr(grid, "LANES_PER_TASK", 4)
+    given(monkeypatch)
+    model, options = load_model("ising_2d", L=4), {"sweeps": 64, "discard": 8, "disorder": 3}
+    tasks, run = [], api.run_task
+
+    def counted(study, task, *rest):
+        tasks.append(task)
+        return run(study, task, *rest)
+
+    monkeypatch.setattr(api, "run_task", counted)
+    found = api.sample(model, [2.0, 3.0], backend="cuda-host", **options)
+    assert len(tasks) == 1
+    expected = api.sample(model, [2.0, 3.0], backend="numba", **options)
+    assert len(tasks) == 4
+    assert np.array_equal(found["energy"], expected["energy"])
 
 
 def test_batches_fit(tmp_path, monkeypatch):
