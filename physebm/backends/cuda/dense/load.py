@@ -27,12 +27,26 @@ from physebm.backends.tiling import tiles_of
 from physebm.lowering.plan import Running, SweepPlan
 
 THREADS = 256
-# Integers up to here, and their sums, are exact in float.
-EXACT = 2**24
+# Integers up to here, and their sums, are exact in float; and the largest that kernels can add up.
+EXACT, LARGEST = 2**24, 2**31
 
 
 class DenseResident(Resident):
-    """What kernels of patterns read beside the operands: patterns by columns, couplings in blocks."""
+    """What kernels of patterns read beside the operands: patterns by columns, couplings in blocks.
+
+    Attributes
+    ----------
+    bound
+        No sum of integers is larger; 0 for couplings.
+    """
+
+    def __init__(self, plan: SweepPlan, device: Device, fields, launch: Launch):
+        super().__init__(plan, device, fields, launch)
+        xi = launch.operands.arrays.get(f"xi{dense_term(plan)}")
+        self.bound = 0
+        if xi is not None:
+            largest = max(int(xi.max(initial=1)), -int(xi.min(initial=-1)))
+            self.bound = largest**2 * xi.shape[1] * xi.shape[2]
 
     def _values(self, each: Parameter) -> np.ndarray:
         stem, xi = each.name.rstrip("0123456789"), f"xi{each.name.lstrip('abcdefghijklmnopqrstuvwxyz')}"
@@ -81,7 +95,9 @@ class DenseKernels(CudaKernels):
         self._words = 4 * BLOCK * -(-plan.groups[0].size // BLOCK)  # bytes of a tile's states
 
     def _ready(self, state: LaneState, lanes: Lanes, launch: Launch):
-        if lanes.clamp or room_bytes(4) + self._words > self.device.shared:
+        bound = self.resident(launch).bound
+        too_large = room_bytes(ROWS[0]) + self._words > self.device.shared or bound >= LARGEST
+        if lanes.clamp or too_large:
             _ = state.x  # packed anew by the plain kernels, running fields with them
             return self.plain._ready(state, lanes, launch)
         if self._instance is not lanes.instance:
@@ -89,7 +105,7 @@ class DenseKernels(CudaKernels):
             self._tiles = tiles_of(lanes.instance, 1, 8 * self._rows)
             self._instance = lanes.instance
         held, struct, kept = super()._ready(state, lanes, launch)
-        self._launched = (self._rows, len(self._tiles), self._number())
+        self._launched = (self._rows, len(self._tiles), "float" if bound < EXACT else "i32")
         if self.couplings:
             # `kept` are the buffers that the struct points to
             held.refill = partial(self._refill, self._launched, struct, kept)
@@ -133,15 +149,6 @@ class DenseKernels(CudaKernels):
 
     def _refill(self, launched, struct: np.ndarray, kept: dict[str, Buffer]) -> None:
         self._run_tiles(launched, struct, 0, 0, True)
-
-    def _number(self) -> str:
-        """The C type in which all sums of a launch are exact; couplings are of floats anyway."""
-        if self.couplings:
-            return "float"
-        xi = self._resident.launch.operands.arrays[f"xi{self.term}"]
-        largest = int(np.abs(xi.astype(np.int16)).max(initial=1))
-        bound = largest**2 * xi.shape[1] * xi.shape[2]
-        return "float" if bound < EXACT else "i32"
 
 
 def rows_for(instance: np.ndarray, multiprocessors: int) -> int:
