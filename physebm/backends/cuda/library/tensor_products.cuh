@@ -1,8 +1,8 @@
 // Fields F = x J by tensor cores, for sources of two states or one-hot; lanes and units as in tiles.cuh.
 //
 // bf16 holds states exactly, and a float is the exact sum of three bf16 numbers: the couplings lie in
-// three planes, every product is exact, and sums are those of floats, in the order of the planes in
-// memory whatever the tile. A warp multiplies 16 lanes by 16 sources by 8 units at a time (PTX,
+// three planes, and every product is exact. Tensor cores round their sums towards zero: they add the 32
+// sources of a word, sums of words are added as floats. Always in that order, whatever the tile. A warp multiplies 16 lanes by 16 sources by 8 units at a time (PTX,
 // mma.m16n8k16: thread 4 g + c has lanes g and g + 8; of sources and units those below).
 //
 // Sources are bits, 32 in a word. Of a word, step s (0 or 1) takes in pair c + 4 h, h = 0 or 1, the bits
@@ -101,6 +101,7 @@ __device__ inline void tensor_product(Fields& f, const u32* bits, i64 sources, c
             u32 x[ROWS];
 #pragma unroll
             for (i32 r = 0; r < ROWS; r++) x[r] = bits[r];
+            float part[ROWS][4] = {};
 #pragma unroll
             for (i32 s = 0; s < 2; s++) {
                 const Fragments J[3] = {next[0], next[1], next[2]};
@@ -118,11 +119,15 @@ __device__ inline void tensor_product(Fields& f, const u32* bits, i64 sources, c
                     for (i32 plane = 0; plane < 3; plane++)
 #pragma unroll
                         for (i32 j = 0; j < 2; j++)
-                            multiply_tile(sum[r][2 * j], sum[r][2 * j + 1], sum[r + 1][2 * j],
-                                          sum[r + 1][2 * j + 1], a, J[plane].of[2 * j],
+                            multiply_tile(part[r][2 * j], part[r][2 * j + 1], part[r + 1][2 * j],
+                                          part[r + 1][2 * j + 1], a, J[plane].of[2 * j],
                                           J[plane].of[2 * j + 1]);
                 }
             }
+#pragma unroll
+            for (i32 r = 0; r < ROWS; r++)
+#pragma unroll
+                for (i32 w = 0; w < 4; w++) sum[r][w] += part[r][w];
         }
     }
     set_fields(f, sum);

@@ -15,8 +15,7 @@ Bounds for 784 x 500 couplings on an H200, derived and not measured. Multiply-ad
 direction, 4.7 MB in a sweep) from the second cache, 24 bytes a clock for each multiprocessor: 110
 microseconds a sweep, so that tiles of 80 lanes on 132 multiprocessors are held to 95e6. The plain
 kernel, which reads 4 bytes of couplings for every multiply-add, is held to 1.8e6. Per unit a quarter of
-a Philox block and one exponential. What a card makes of it, only a card can tell; so, too, how tensor
-cores round their sums (towards zero, it is said: a few 1e-6 of a field of 784 sources).
+a Philox block and one exponential. What a card makes of it, only a card can tell.
 """
 
 from __future__ import annotations

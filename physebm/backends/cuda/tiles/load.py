@@ -29,7 +29,7 @@ from physebm.lowering.plan import SweepPlan
 DEPTH = 16  # sources in shared memory at a time, of tile_products.cuh
 WARPS = 16  # of a multiprocessor, that hide each other's waiting
 # by tensor cores and panels: the threads of a block share 65536 registers
-MOST_ROWS = {True: {4: 8, 2: 16}, False: {4: 2, 2: 8}}
+MOST_ROWS = {True: {4: 4, 2: 16}, False: {4: 2, 2: 8}}
 
 
 class TileKernels(CudaKernels):
@@ -43,7 +43,7 @@ class TileKernels(CudaKernels):
         self._sources: dict[Shape, Source] = {}
         self._functions: dict[tuple[Shape, str], Function] = {}
         self._shape = Shape(1, 1)
-        self._tiles = np.empty((0, 8), np.int64)
+        self._tiles: Buffer = None
         self._instance: np.ndarray | None = None
         # of which launch, at which version, the planes are
         self._planes_of: tuple[object, int] = (None, 0)
@@ -53,7 +53,7 @@ class TileKernels(CudaKernels):
     ) -> tuple[np.ndarray, dict[str, Buffer]]:
         if self._instance is not lanes.instance:
             self._shape = shape_for(self.plan, lanes.instance, self.device, self.tensor)
-            self._tiles = tiles_of(lanes.instance, 1, self._shape.lanes)
+            self._tiles = self.device.upload(tiles_of(lanes.instance, 1, self._shape.lanes))
             self._instance = lanes.instance
         struct, kept = super()._bind(held, lanes, launch)
         present = self._resident, self._resident.version
@@ -67,7 +67,7 @@ class TileKernels(CudaKernels):
 
     def _buffer(self, each: Parameter, held: OnDevice, lanes: Lanes) -> Buffer | None:
         if each.name == "tiles":
-            return self.device.upload(self._tiles)
+            return self._tiles
         if each.name.startswith("bits"):
             numbers = self.plan.groups[int(each.name.removeprefix("bits"))].width
             return self._kept(each.name, (self._tiles.size, -(-numbers // 32)), np.uint32)
