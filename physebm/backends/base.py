@@ -155,7 +155,8 @@ class LaneState:
 class Lanes:
     """Per lane: instance, rung, walker (its chain number) and 64-bit key ``[lane, 2]``.
 
-    ``clamp[group]`` is a bool mask ``[lane, unit]`` of units that are held; absent groups are free.
+    ``clamp[group]`` is a bool mask of units that are held, ``[lane, unit]``, or ``[1, unit]`` for all
+    lanes; absent groups are free.
     """
 
     instance: np.ndarray

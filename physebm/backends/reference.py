@@ -97,7 +97,8 @@ class ReferenceKernels:
             new = draw(group.prior, move.rule, theta, lam, lower, old, words)
         free = take
         if group.name in lanes.clamp:
-            free = take & ~lanes.clamp[group.name][rows, units]
+            held = lanes.clamp[group.name]
+            free = take & ~np.broadcast_to(held, x.shape)[rows, units]
         where = np.nonzero(free)
         x[where[0], units[where]] = new[where]
 

@@ -168,3 +168,21 @@ def test_a_rung_is_its_coefficients_not_its_index():
         kernels.prepare(state, which, table)
         kernels.sweep(state, which, table, 0, 5)
     assert_equal_bits(a, b)
+
+
+@pytest.mark.parametrize("backend", ["reference", "numba", "cuda-host"])
+@pytest.mark.parametrize("name", ["ising_2d", "rbm", "potts_2d"])
+def test_one_mask_may_hold_units_of_all_lanes(name, backend):
+    model = build(name, "heat-bath")
+    lanes = model.lanes(LANES, seed=5)
+    start = model.random_state(lanes)
+    masks = {g.name: np.arange(g.size)[None] % 3 == 0 for g in model.plan.groups}
+    results = []
+    for clamp in (masks, {group: np.repeat(m, LANES, axis=0) for group, m in masks.items()}):
+        state, held = start.copy(), replace(lanes, clamp=clamp)
+        kernels = model.kernels(backend)
+        kernels.prepare(state, held, model.launch)
+        kernels.sweep(state, held, model.launch, 0, 4)
+        results.append(state)
+    assert_equal_bits(*results)
+    assert any(np.any(results[0].x[g] != start.x[g]) for g in start.x)
