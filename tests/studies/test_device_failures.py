@@ -12,7 +12,7 @@ from physebm.cli import main
 from physebm.errors import BackendError
 from physebm.storage.arrays_file import read_arrays
 from physebm.storage.netcdf import open_summary
-from physebm.study import task
+from physebm.study import task, training
 from physebm.study.runner import run_study
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler on this machine")
@@ -109,3 +109,42 @@ def test_a_run_continues_on_every_backend_with_the_same_bits(name, tmp_path, mon
         for variable in expected.data_vars:
             np.testing.assert_array_equal(resumed[variable], expected[variable], err_msg=variable)
         assert not out.with_suffix(".work").exists()
+
+
+TRAINING = """
+model = "rbm"
+seed = 4
+[set]
+Nv = 8
+Nh = 4
+[train]
+data = { path = "x.npy" }
+method = "pcd"
+steps = 1
+updates = 30
+batch = 10
+chains = 12
+record = [15]
+tau_sweeps = 0
+"""
+
+
+def test_a_training_continues_with_the_same_bits(tmp_path, monkeypatch):
+    path = tmp_path / "t.toml"
+    path.write_text(TRAINING)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 2, (40, 8)))
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    counting = Failing(10**9)
+    monkeypatch.setattr(host_backend, "device", lambda: counting)
+    expected = summary(path, out=tmp_path / "whole.nc", backend="cuda-host")
+    launches = 10**9 - counting.left
+    with monkeypatch.context() as patched:
+        failing = Failing(launches // 2)
+        patched.setattr(host_backend, "device", lambda: failing)
+        with pytest.raises(BackendError):
+            run_study(path, out=tmp_path / "broken.nc", backend="cuda-host")
+    (checkpoint,) = (tmp_path / "broken.work").glob("train*/checkpoint.npz")
+    assert 0 < int(read_arrays(checkpoint)[0]["update"]) < 30
+    resumed = summary(path, out=tmp_path / "broken.nc", backend="cuda-host")
+    for variable in expected.data_vars:
+        np.testing.assert_array_equal(resumed[variable], expected[variable], err_msg=variable)
