@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numba
 import numpy as np
+import pytest
 from parity_cases import (
     CASES,
     LANES,
