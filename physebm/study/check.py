@@ -52,8 +52,9 @@ SAMPLED_STATES = 2**20
 SWEEPS = 5
 # Entropy per unit (nats) that a model may have lost where chains must forget an ordered start.
 ORDER = 0.2
-BURN_IN = 200
-# Chains of a family of tests. On the host's "device" every thread is a fiber: few, and less is seen.
+# Sweeps from the ordered state; and chains of a family of tests. On the host's "device" every thread is
+# a fiber: few of both, and less is seen.
+BURN_IN = {"numba": 200, "reference": 200, "cuda": 200, "cuda-host": 50}
 LANES = {"numba": 24_000, "reference": 6_000, "cuda": 24_000, "cuda-host": 600}
 COMPARED_LANES, COMPARED_SWEEPS = 32, 3
 # Chains for which the layout of many chains is checked (`Options.lanes`).
@@ -324,16 +325,16 @@ class _Subject:
         """From the ordered state; judged at the last rung, where the model mixes."""
         tempered = self.method == "tempering"
         rungs = self.rungs if tempered else self.rungs[-1:]
-        count = LANES[self.backend] // len(self.rungs)
+        count, burn_in = LANES[self.backend] // len(self.rungs), BURN_IN[self.backend]
         lanes = self._lanes(np.repeat(rungs, count))
         state = initial.empty(self.plan, len(lanes))
         for group in self.plan.groups:
             lower = self.params.lower.get(group.name)
             lower = 0.0 if lower is None else lower[0]
             state.x[group.name][:] = initial.all_up(group, len(lanes), lower)
-        state, lanes = self._swept(state, lanes, SWEEPS, BURN_IN)
+        state, lanes = self._swept(state, lanes, SWEEPS, burn_in)
         rows = self._distribution(state, lanes, self.rungs[-1:], "ergodic")
-        return [replace(r, note=f"started ordered, {BURN_IN} sweeps before") for r in rows]
+        return [replace(r, note=f"started ordered, {burn_in} sweeps before") for r in rows]
 
     def _distribution(self, state, lanes: Lanes, rungs, title: str) -> list[CheckRow]:
         hamiltonian, rows = self.exact.hamiltonian, []

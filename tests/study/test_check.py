@@ -77,7 +77,7 @@ def test_kernels_for_gpus_can_be_checked_on_the_host_with_few_chains(monkeypatch
 
 
 def test_every_backend_has_its_number_of_chains():
-    assert set(check.LANES) == set(BACKENDS)
+    assert set(check.LANES) == set(check.BURN_IN) == set(BACKENDS)
 
 
 def test_the_reference_backend_can_be_checked_too(few_lanes):
