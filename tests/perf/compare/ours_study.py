@@ -14,7 +14,6 @@ from pathlib import Path
 from timing import Timed, seconds_of
 
 STUDY = Path(__file__).parents[3] / "studies" / "hopfield_phase.toml"
-SMALLER = ("scan.alpha.linspace=[0.01, 0.16, 4]", "scan.disorder=2")
 FEWEST = (
     "scan.alpha.linspace=[0.01, 0.16, 2]",
     "scan.disorder=1",
@@ -29,7 +28,7 @@ def share_of_kernels(brief: bool) -> Timed:
     with tempfile.TemporaryDirectory() as folder:
         _run(Path(folder) / "first.nc", FEWEST)
         out = Path(folder) / "second.nc"
-        seconds = seconds_of(lambda: _run(out, FEWEST if brief else SMALLER))
+        seconds = seconds_of(lambda: _run(out, FEWEST if brief else ()))
         timed = Timed(seconds, 1)
         timed.more["share"] = _kernel_seconds(out) / seconds
     return timed

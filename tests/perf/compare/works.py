@@ -132,8 +132,7 @@ WORKS: dict[str, Work] = {
         {"Nv": 784, "Nh": 20},
     ),
     "study": Work(
-        "physebm run studies/hopfield_phase.toml, second run: wall time inside sweeps, 4 of 8 loads, "
-        "2 of 4 samples of disorder",
+        "physebm run studies/hopfield_phase.toml, second run: wall time inside sweeps",
         "share",
         {},
         {"goal": 0.8},
