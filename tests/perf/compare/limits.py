@@ -2,7 +2,7 @@
 
 flops    multiply-adds count as two: a single-precision product 2000 x 784 times 784 x 500
 bytes    read plus written by copies of 128 MiB per thread
-words    vectorised Philox4x32-10 into an array in the cache, 32-bit words
+words    Philox4x32-10 in explicit vectors into an array in the cache, 32-bit words
 matrix   where the processor has a matrix unit: products of 16-bit numbers from the first cache
 Each is the best of interleaved repetitions, per second.
 """
@@ -17,23 +17,20 @@ import numpy as np
 from numba import njit, uint32
 from timing import seconds_of
 
-from physebm.backends.numba_cpu.library import philox4x32
+from physebm.backends.numba_cpu.runs.words import chunk_words
 from physebm.native.matrix_unit import is_allowed
 
-BLOCKS, REPEATS = 512, 400
+CHUNKS, REPEATS = 32, 400
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True)
 def _fill(words, key):
     for sweep in range(REPEATS):
-        for b in range(BLOCKS):
-            r0, r1, r2, r3 = philox4x32(
-                uint32(b), uint32(7), uint32(sweep), uint32(1), uint32(key), uint32(2)
-            )
-            words[0, b] = r0
-            words[1, b] = r1
-            words[2, b] = r2
-            words[3, b] = r3
+        for chunk in range(CHUNKS):
+            chunk_words(
+                words.ctypes.data + 256 * chunk, uint32(chunk), uint32(7), uint32(sweep), uint32(1),
+                uint32(key), uint32(2),
+            )  # fmt: skip
 
 
 def _matrix_unit(threads: int, pool: ThreadPoolExecutor):
@@ -68,7 +65,7 @@ def machine_limits(repetitions: int = 15) -> dict[str, float]:
     pool = ThreadPoolExecutor(cores.THREADS)
     size = 2**24
     pairs = [(np.ones(size, np.float32), np.zeros(size, np.float32)) for _ in range(cores.THREADS)]
-    words = [np.zeros((4, BLOCKS), np.uint32) for _ in range(cores.THREADS)]
+    words = [np.zeros(64 * CHUNKS, np.uint32) for _ in range(cores.THREADS)]
     runs = {
         "flops": (lambda: np.dot(V, W, out=out), 2 * V.size * W.shape[1]),
         "bytes": (
@@ -77,7 +74,7 @@ def machine_limits(repetitions: int = 15) -> dict[str, float]:
         ),
         "words": (
             lambda: list(pool.map(lambda w: _fill(w, 3), words)),
-            4 * BLOCKS * REPEATS * len(words),
+            64 * CHUNKS * REPEATS * len(words),
         ),
     }
     if is_allowed():
