@@ -9,7 +9,8 @@ import pytest
 from small_models import small
 
 from physebm.backends.base import LaneState
-from physebm.backends.numba_cpu.runs.places import RUN, is_in_runs, neighbour_runs, reachable
+from physebm.backends.numba_cpu.runs.places import reachable
+from physebm.backends.runs.graph import RUN, is_in_runs, neighbour_runs
 
 CASES = {
     "ising_2d": {"L": 32, "h": 0.3},

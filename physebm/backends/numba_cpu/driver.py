@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from physebm.backends.numba_cpu.derived import derived_names
-from physebm.backends.numba_cpu.runs.places import THRESHOLDS, is_in_runs
+from physebm.backends.numba_cpu.runs.places import THRESHOLDS
 from physebm.backends.numba_cpu.signature import Signature
+from physebm.backends.runs.graph import is_in_runs
 from physebm.backends.source import Writer
 from physebm.lowering.plan import SweepPlan
 

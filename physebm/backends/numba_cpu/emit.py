@@ -15,10 +15,10 @@ from physebm.backends.numba_cpu.blocks import draws_of, emit_block, row_drawn, t
 from physebm.backends.numba_cpu.driver import emit_driver
 from physebm.backends.numba_cpu.energies import emit_energy
 from physebm.backends.numba_cpu.runs.emit import emit_give, emit_run_lane
-from physebm.backends.numba_cpu.runs.places import is_in_runs
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles.emit import by_matrix_unit, emit_tiles, is_tiled, takes_subsets
 from physebm.backends.numba_cpu.vectors.emit import emit_vectors
+from physebm.backends.runs.graph import is_in_runs
 from physebm.backends.source import Source, Writer
 from physebm.lowering.plan import (
     CHUNK,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from physebm.backends.numba_cpu.runs.places import THRESHOLDS, is_in_runs
+from physebm.backends.numba_cpu.runs.places import THRESHOLDS
+from physebm.backends.runs.graph import is_in_runs
 from physebm.lowering.plan import (
     ClusterMove,
     Constant,

@@ -10,8 +10,8 @@ from numba import int64, njit, types
 from numba.extending import intrinsic
 
 from physebm.backends.numba_cpu.runs.fields import BYTES, NUMBERS, field_of
-from physebm.backends.numba_cpu.runs.places import RUN
 from physebm.backends.numba_cpu.vector_code import load, store
+from physebm.backends.runs.graph import RUN
 
 __all__ = ["bonds", "close", "counted", "weighted_bonds"]
 

@@ -15,8 +15,9 @@ from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 from physebm.backends.numba_cpu.runs.fields import BYTES, NUMBERS
-from physebm.backends.numba_cpu.runs.places import LOOKUP, RUN
+from physebm.backends.numba_cpu.runs.places import LOOKUP
 from physebm.backends.numba_cpu.vector_code import INDEX, WORD, load, place, spread, store
+from physebm.backends.runs.graph import RUN
 
 __all__ = ["decide_by_list", "decide_by_table", "decide_held"]
 

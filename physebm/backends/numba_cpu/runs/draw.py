@@ -13,8 +13,8 @@ from numba.extending import intrinsic
 
 from physebm.backends.numba_cpu.runs.decide import store_states, up_by_table
 from physebm.backends.numba_cpu.runs.fields import BYTES, NUMBERS, field_of
-from physebm.backends.numba_cpu.runs.places import RUN
 from physebm.backends.numba_cpu.vector_code import load, spread
+from physebm.backends.runs.graph import RUN
 
 __all__ = ["draw", "draw_weighted", "draw_weighted_with_state", "draw_with_state"]
 

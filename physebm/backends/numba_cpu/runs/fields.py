@@ -8,8 +8,8 @@ from __future__ import annotations
 from llvmlite import ir
 from numba.core import cgutils
 
-from physebm.backends.numba_cpu.runs.places import RUN
 from physebm.backends.numba_cpu.vector_code import INDEX, WORD, load, place
+from physebm.backends.runs.graph import RUN
 
 NUMBERS, BYTES = ir.VectorType(ir.IntType(32), RUN), ir.VectorType(ir.IntType(8), RUN)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from physebm.backends.base import Lanes, LaneState
 from physebm.backends.numba_cpu.modules import in_slices, threads_for
-from physebm.backends.numba_cpu.runs.places import RUN
+from physebm.backends.runs.graph import RUN
 
 KEPT_POSITIONS = 1 << 16
 

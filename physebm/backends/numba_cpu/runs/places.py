@@ -26,37 +26,16 @@ from __future__ import annotations
 import numpy as np
 
 from physebm.backends.base import Launch
+from physebm.backends.runs.graph import RUN, by_position, instances, is_in_runs, neighbour_runs
 from physebm.lowering.operands import Operands
 from physebm.lowering.orders import stack_ragged
-from physebm.lowering.plan import (
-    BlockUpdate,
-    Constant,
-    Decision,
-    Layout,
-    Neighbours,
-    Order,
-    Rule,
-    SweepPlan,
-    Weights,
-)
+from physebm.lowering.plan import Constant, Neighbours, Rule, SweepPlan, Weights
 from physebm.model.units import UnitKind
 
-RUN = 16
+__all__ = ["is_in_runs"]  # and what stands here
+
 LOOKUP = 32  # thresholds in two vectors
 THRESHOLDS = ("places", "bounds", "lookup")  # arrays of a word-table move, by rung
-
-
-def is_in_runs(plan: SweepPlan) -> bool:
-    """Whether lane after lane is swept in runs: one group with integer fields from neighbours."""
-    if plan.layout is not Layout.ROWS or len(plan.groups) != 1:
-        return False
-    (move,) = plan.moves
-    return (
-        isinstance(move, BlockUpdate)
-        and move.order is Order.COLOURED
-        and move.decision is Decision.WORD_TABLE
-        and all(isinstance(read, Neighbours | Constant) for read in plan.terms)
-    )
 
 
 def derived_names(plan: SweepPlan) -> list[str]:
@@ -130,7 +109,7 @@ def derived_operands(plan: SweepPlan, operands: Operands) -> dict[str, np.ndarra
                 made[f"weight{t}"] = _weights(order, arrays[f"w{t}"])
         elif not unit:
             h = arrays[f"h{t}"]
-            rows = [_by_position(h[i % len(h)], order[i % len(order)]) for i in _instances(h, order)]
+            rows = [by_position(h[i % len(h)], order[i % len(order)]) for i in instances(h, order)]
             made[f"field{t}"] = np.stack(rows).astype(np.int32)
     return made | _runs(order, graphs)
 
@@ -141,17 +120,8 @@ def _ends(classes: np.ndarray) -> np.ndarray:
     return np.stack([np.searchsorted(row, colours) for row in classes])
 
 
-def _instances(*arrays) -> range:
-    return range(max(len(values) for values in arrays))
-
-
-def _by_position(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Rows of `values` in visiting order, zero at empty positions."""
-    return np.where((order >= 0).reshape(-1, *[1] * (values.ndim - 1)), values[order], 0)
-
-
 def _weights(order: np.ndarray, w: np.ndarray) -> np.ndarray:
-    rows = [_by_position(w[i % len(w)], order[i % len(order)]) for i in _instances(order, w)]
+    rows = [by_position(w[i % len(w)], order[i % len(order)]) for i in instances(order, w)]
     by_run = np.stack(rows).reshape(len(rows), -1, RUN, w.shape[2]).transpose(0, 1, 3, 2)
     return np.ascontiguousarray(by_run, dtype=np.int32)
 
@@ -160,7 +130,7 @@ def _runs(order: np.ndarray, graphs: dict[int, np.ndarray]) -> dict[str, np.ndar
     """``run{t}``, ``copied0`` and ``copies0`` from ``{t: neighbours [I, unit, d]}``."""
     made = {f"run{t}": [] for t in graphs}
     copied, copies = [], []
-    for i in _instances(order, *graphs.values()):
+    for i in instances(order, *graphs.values()):
         row = order[i % len(order)]
         runs, gathered, chunk = {}, [np.zeros((0, RUN), np.int64)], [np.zeros(0, np.int64)]
         for t, n in graphs.items():
@@ -183,20 +153,3 @@ def _runs(order: np.ndarray, graphs: dict[int, np.ndarray]) -> dict[str, np.ndar
         "copied0": stack_ragged(copied, 0)[:, 0].astype(np.int32),
         "copies0": np.stack(copies),
     }
-
-
-def neighbour_runs(order: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``run`` and ``place`` of one graph, from its order ``[P]`` and neighbours ``[unit, d]``."""
-    positions = len(order)
-    place_of = np.empty(len(n) + 1, dtype=np.int64)
-    place_of[order[order >= 0]] = np.flatnonzero(order >= 0)
-    place_of[-1] = positions  # where n is -1, and the neighbours of empty positions
-    there = np.where((order >= 0)[:, None], place_of[n[order]], positions)
-    blocks = there.reshape(-1, RUN, n.shape[1]).transpose(0, 2, 1)
-    first = blocks[:, :, 0]
-    follows = blocks == first[:, :, None] + np.arange(RUN)
-    is_run = follows.all(axis=2) & (first + RUN <= positions)
-    gathered = blocks[~is_run]
-    run = first.copy()
-    run[~is_run] = -1 - RUN * np.arange(len(gathered))
-    return run.astype(np.int64), np.append(gathered.ravel(), positions)

@@ -11,8 +11,8 @@ from numba import int32, int64, njit, types, uint64
 from numba.extending import intrinsic
 
 from physebm.backends.numba_cpu.runs.fields import NUMBERS, field_of
-from physebm.backends.numba_cpu.runs.places import RUN
 from physebm.backends.numba_cpu.vector_code import load, store
+from physebm.backends.runs.graph import RUN
 
 __all__ = [
     "add_fields",
