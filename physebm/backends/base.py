@@ -206,6 +206,14 @@ class Kernels(Protocol):
         """Bare term energies ``E_lt`` in float64."""
 
 
+@runtime_checkable
+class Advances(Protocol):
+    """Kernels that are faster where nobody asks for energies."""
+
+    def advance(self, state: LaneState, lanes: Lanes, launch: Launch, first: int, count: int) -> None:
+        """As `Kernels.sweep`, to the same configurations."""
+
+
 @dataclass(frozen=True)
 class Slots:
     """The places of all ladders, ladder after ladder: who exchanges with whom.

@@ -103,5 +103,8 @@ class Training(Protocol):
 class Trains(Protocol):
     """Kernels that can keep a training beside the chains."""
 
-    def training(self, launch: Launch, data: np.ndarray, climb: Climb) -> Training:
-        """Take data ``x[sample, unit of a]`` and make room; `launch` is what chains are swept by."""
+    def training(self, launch: Launch, data: np.ndarray, climb: Climb) -> Training | None:
+        """Take data ``x[sample, unit of a]`` and make room; `launch` is what chains are swept by.
+
+        None where this training is better left to the host's general way.
+        """

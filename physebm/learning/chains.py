@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from physebm.backends.base import Backend, Lanes, LaneState, launch
+from physebm.backends.base import Advances, Backend, Lanes, LaneState, launch
 from physebm.free_energy.path import scaled
 from physebm.lowering.operands import bind, update
 from physebm.lowering.pipeline import Options, lower
@@ -112,6 +112,7 @@ class Chains:
                 np.arange(options.chains),
             )
             self.sampler = ParallelTempering(self.inner, ladders, self.coefficients)
+        self._without_energies = not tempered and isinstance(self.kernels, Advances)
         self.state: ChainState | None = None
         # where hidden units couple to each other, their start matters too
         self._flat = factorises(hamiltonian, hidden_groups(hamiltonian))
@@ -236,7 +237,16 @@ class Chains:
                 self._write(state, batch)
             self.state = self.sampler.init(state, self._lanes)
             self.state.sweep = (number - 1) * self.options.steps
-        self.state = self.sampler.step(self.state, self.options.steps)
+        self._step(self.state)
+
+    def _step(self, state: ChainState) -> None:
+        """The k sweeps; nobody reads energies but exchanges of replicas, and checkpoints."""
+        steps, inner = self.options.steps, self.inner
+        if self._without_energies:
+            self.kernels.advance(state.configurations, state.lanes, inner.launch, state.sweep, steps)
+            state.sweep += steps
+        else:
+            self.state = self.sampler.step(state, steps)
 
     def at_target(self) -> np.ndarray:
         """The lanes that stand at the trained model (pt: those at factor 1)."""
@@ -254,6 +264,8 @@ class Chains:
         if self.state is None:
             return {}
         state = self.state
+        if self._without_energies:
+            state.energies = self.kernels.energies(state.configurations, state.lanes, self.inner.launch)
         arrays = {f"x/{name}": x for name, x in state.configurations.x.items()}
         arrays |= {f"work/{name}": x for name, x in state.configurations.work.items()}
         arrays |= {"rung": state.lanes.rung, "energies": state.energies, "sweep": np.int64(state.sweep)}

@@ -88,6 +88,8 @@ class DeviceMachine:
         )
         data = problem.data[machine.visible]
         training = chains.kernels.training(chains.inner.launch, data, climb)
+        if training is None:
+            return None
         shapes = {slot: problem.params.arrays[slot].shape[1:] for slot in slots}
         return cls(machine, training, chains, shapes)
 

@@ -45,11 +45,15 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("beside_the_chains", [True, False])
 @pytest.mark.parametrize("case", CASES)
-def test_the_short_way_goes_where_the_general_way_goes(case):
+def test_the_short_way_goes_where_the_general_way_goes(case, beside_the_chains):
     short, general = trainer_of(**CASES[case]), trainer_of(**CASES[case])
     assert short.phases.machine is not None
-    general.phases.machine = None
+    assert (short._device is None) == (case == "penalised")
+    if not beside_the_chains:
+        short._device = None
+    general.phases.machine = general._device = None
     # adam divides by the size of a gradient, be it rounding alone; elsewhere differences stay small
     tolerance = 1e-3 if case == "adam" else 1e-6
     for updates in (1, 2, 6):

@@ -20,11 +20,13 @@ from physebm.backends.numba_cpu.runs.places import is_in_runs, threshold_list
 from physebm.backends.numba_cpu.runs.shares import shares_for, together
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles.emit import is_tiled, tile_size
+from physebm.backends.numba_cpu.training import SmallTraining, is_small
 from physebm.backends.numba_cpu.vector_code import LANES
 from physebm.backends.numba_cpu.vectors.emit import lanes_of_a_tile
 from physebm.backends.planes.sliced import is_sliced
 from physebm.backends.reference_clusters import refuse_invalid
 from physebm.backends.tiling import tiles_of
+from physebm.backends.training import Climb
 from physebm.errors import StudyError
 from physebm.lowering.operands import Operands
 from physebm.lowering.plan import ClusterMove, Layout, Overlap, Running, SweepPlan, Weights
@@ -48,10 +50,12 @@ class NumbaKernels:
         self.plan = plan
         self._signature: Signature = signature(plan)
         self._arguments = (*self._signature.all, *derived_names(plan))
+        self._derives, self._units = bool(derived_names(plan)), sum(g.size for g in plan.groups)
         self._module, self._sweep = module, module.sweep
         self._tiled = is_tiled(plan)
         self._vectors = plan.layout is Layout.VECTORS
         self._runs = is_in_runs(plan)
+        self._clusters = any(isinstance(move, ClusterMove) for move in plan.moves)
         self._launch: Launch | None = None
         self._fixed: dict[str, np.ndarray] = {}
         self._operands: Operands | None = None
@@ -78,34 +82,47 @@ class NumbaKernels:
         self, state: LaneState, lanes: Lanes, launch: Launch, first: int, count: int
     ) -> np.ndarray:
         """Advance every lane in place by sweeps ``first .. first+count-1``; `E_lt` afterwards."""
-        if first + count > 2**32:
-            raise StudyError("a chain is limited to 2^32 sweeps, the range of its counter word")
-        if any(isinstance(move, ClusterMove) for move in self.plan.moves):
-            refuse_invalid(self.plan, lanes, launch)
+        self._check(lanes, launch, first + count)
         return self._call(state, lanes, launch, first, count, False)
+
+    def advance(self, state: LaneState, lanes: Lanes, launch: Launch, first: int, count: int) -> None:
+        """As `sweep`; tiles of lanes leave the energies out."""
+        self._check(lanes, launch, first + count)
+        self._call(state, lanes, launch, first, count, False, energies=not self._tiled)
+
+    def _check(self, lanes: Lanes, launch: Launch, last: int) -> None:
+        if last > 2**32:
+            raise StudyError("a chain is limited to 2^32 sweeps, the range of its counter word")
+        if self._clusters:
+            refuse_invalid(self.plan, lanes, launch)
 
     def energies(self, state: LaneState, lanes: Lanes, launch: Launch) -> np.ndarray:
         """Bare term energies of the present configurations."""
         return self._call(state, lanes, launch, 0, 0, False)
+
+    def training(self, launch: Launch, data: np.ndarray, climb: Climb) -> SmallTraining | None:
+        """A training beside the chains, see `backends.training`; None where it does not pay."""
+        return SmallTraining(self.plan, launch, data, climb) if is_small(self.plan, climb) else None
 
     @cached_property
     def _rows(self) -> NumbaKernels:
         """The same sweep with lane after lane, for calls with held units."""
         return compile(replace(self.plan, layout=Layout.ROWS))
 
-    def _call(self, state, lanes, launch, first, count, rebuild) -> np.ndarray:
+    def _call(self, state, lanes, launch, first, count, rebuild, energies=True) -> np.ndarray:
         if self._vectors and lanes.clamp:
             return self._rows._call(state, lanes, launch, first, count, rebuild)
-        if self._launch is not launch or self._version != launch.operands.version:
+        old = self._derives and self._version != launch.operands.version
+        if self._launch is not launch or old:
             self._launch, self._fixed = launch, self._fixed_arguments(launch)
         if self._runs:
             return self._call_in_runs(state, lanes, launch, first, count)
-        E = np.zeros((len(lanes), len(self.plan.terms)))
+        E = np.zeros((len(lanes) if energies else 0, len(self.plan.terms)))
         shared = (
             first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
             launch.coefficients.value, E, *self._array_arguments(state.x, state.work, lanes),
         )  # fmt: skip
-        updates = len(lanes) * sum(group.size for group in self.plan.groups) * max(count, 1)
+        updates = len(lanes) * self._units * max(count, 1)
         threads = threads_for(updates, len(lanes))
         items = len(lanes)
         if self._tiled or self._vectors:
@@ -182,9 +199,7 @@ class NumbaKernels:
         return [source(name) for name in self._arguments]
 
     def _array_arguments(self, x, work, lanes: Lanes) -> list[np.ndarray]:
-        held = {
-            name: lanes.clamp.get(name, _NO_CLAMP) for kind, name in self._sources if kind == "held"
-        }
+        held = _Clamp(lanes.clamp) if lanes.clamp else _FREE
         by_kind = {"fixed": self._fixed, "work": work, "x": x, "held": held}
         return [by_kind[kind][name] for kind, name in self._sources]
 
@@ -194,4 +209,12 @@ def _number(name: str) -> int:
     return int("".join(filter(str.isdigit, name)))
 
 
+class _Clamp(dict):
+    """Masks of held units by group; an empty one for groups that are free."""
+
+    def __missing__(self, group: str) -> np.ndarray:
+        return _NO_CLAMP
+
+
 _NO_CLAMP = np.zeros((1, 0), dtype=bool)
+_FREE = _Clamp()

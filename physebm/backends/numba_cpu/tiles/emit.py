@@ -9,7 +9,7 @@ and of the tile's fields. A generated module holds
 
 ``draw{m}``      one block update of one lane, ``draw{m}_lanes`` those of a tile
 ``energies``     the term energies of one lane, ``energies_lanes`` those of a tile
-``sweep_tile``   a tile through all its sweeps
+``sweep_tile``   a tile through all its sweeps; without energies where there is no room for them
 ``sweep``        some tiles; threads take a range each
 
 No bit of a lane depends on the tile that it stands in.
@@ -151,7 +151,8 @@ def _emit_tile(out: Writer, plan: SweepPlan, names: Signature, per_lane) -> None
         with out.block("if count == 0:"):
             products = [t for t, read in enumerate(plan.terms) if isinstance(read, Product)]
             _emit_products(out, plan, [(t, last_side(plan, t)) for t in products])
-        _emit_lanes_call(out, "energies", per_lane)
+        with out.block("if len(E):"):
+            _emit_lanes_call(out, "energies", per_lane)
     out()
     out()
 
