@@ -60,21 +60,34 @@ def sum_blocks(begin, end, cuts, data, rows, chains, lanes, low, ising, J, b, D,
         size = last - first
         source_nibbles(N, x, chosen, size)
         subset_product(F, N, J, size, low, room)
-        h[block] = 0
-        for r in range(size):
-            if ising:
-                _ising_means(P[r], F[r], b)
-            else:
-                _bernoulli_means(P[r], F[r], b)
-            _add(h[block], P[r])
+        _all_means(P, F, b, h[block], size, ising)
         column_nibbles(M, total, x, chosen)
         _copy(v[block], total)
         subset_product(T, M.T, P[:size], n, low, room)
-        for i in range(n):
-            _copy(D[block, i], T[i])
+        _copy_rows(D[block], T)
 
 
-@njit(error_model="numpy")
+# without counts of references, which atomic instructions keep for every row that is passed on
+@njit(error_model="numpy", _nrt=False)
+def _all_means(P, F, b, total, size, ising):
+    """``P[r] = <h | x_r>`` of fields F without b, and their sum."""
+    for j in range(total.shape[0]):
+        total[j] = 0
+    for r in range(size):
+        if ising:
+            _ising_means(P[r], F[r], b)
+        else:
+            _bernoulli_means(P[r], F[r], b)
+        _add(total, P[r])
+
+
+@njit(_nrt=False)
+def _copy_rows(places, rows):
+    for i in range(places.shape[0]):
+        _copy(places[i], rows[i])
+
+
+@njit(error_model="numpy", _nrt=False, forceinline=True)
 def _bernoulli_means(p, field, b):
     for j in range(p.shape[0]):
         theta = field[j] + b[j]
@@ -82,7 +95,7 @@ def _bernoulli_means(p, field, b):
         p[j] = (e if theta < float32(0.0) else _ONE) / (_ONE + e)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", _nrt=False, forceinline=True)
 def _ising_means(p, field, b):
     for j in range(p.shape[0]):
         theta = field[j] + b[j]
@@ -91,13 +104,13 @@ def _ising_means(p, field, b):
         p[j] = -size if theta < float32(0.0) else size
 
 
-@njit
+@njit(_nrt=False, forceinline=True)
 def _add(total, row):
     for i in range(row.shape[0]):
         total[i] += row[i]
 
 
-@njit
+@njit(_nrt=False, forceinline=True)
 def _copy(place, row):
     for i in range(place.shape[0]):
         place[i] = row[i]
