@@ -9,6 +9,7 @@ from small_models import ZOO, Small, bound, small
 
 from physebm.backends import tiling
 from physebm.backends.base import LaneState
+from physebm.backends.numba_cpu import load as numba_cpu
 from physebm.backends.numba_cpu import modules
 from physebm.backends.numba_cpu.tiles import products, rows
 from physebm.backends.numba_cpu.tiles.emit import SUBSET_TILE, TILE, is_tiled
@@ -67,6 +68,24 @@ def test_threads_change_no_bit_of_large_calls(monkeypatch, together):
         numba.set_num_threads(threads)
     assert np.array_equal(results[0][1], results[1][1])
     assert all(np.array_equal(x, results[1][0].x[g]) for g, x in results[0][0].x.items())
+
+
+@pytest.mark.parametrize("name", ["rbm", "ising_2d"])
+def test_without_energies_lanes_go_to_the_same_places(name):
+    """Of tiles, and of layouts that make no difference."""
+    model = small(name, "heat-bath", (0.8, 1.5, 3.0), 3)
+    lanes = model.lanes(20, seed=14)
+    start = model.random_state(lanes)
+    whole, other = start.copy(), start.copy()
+    kernels = numba_cpu.compile(model.plan)
+    launch = model.launch
+    for state in (whole, other):
+        kernels.prepare(state, lanes, launch)
+    E = kernels.sweep(whole, lanes, launch, 3, 2)
+    assert kernels.advance(other, lanes, launch, 3, 2) is None
+    for group, x in whole.x.items():
+        assert np.array_equal(other.x[group], x)
+    assert np.array_equal(kernels.energies(other, lanes, launch), E)
 
 
 @pytest.mark.parametrize("most", [TILE, SUBSET_TILE])

@@ -7,6 +7,7 @@ from trained_problems import trainer_at
 from physebm.learning.chains import ChainOptions
 from physebm.learning.optimisers import Optimiser, Schedule
 from physebm.learning.recipe import Recipe
+from physebm.learning.train import Divergence
 from physebm.native.sample_bits import sample_bits
 from physebm.rng.philox import philox4x32
 from physebm.study.models import load_model
@@ -25,7 +26,7 @@ def trainer_of(model="rbm", samples=SAMPLES, hidden=HIDDEN, weights=None, data=N
         updates=20,
         batch=choices.pop("batch", 25),
         chains=ChainOptions(method, 2, 40, rungs=3),
-        rate=Schedule(0.05),
+        rate=choices.pop("rate", Schedule(0.05)),
         **choices,
     )
     name = loaded.hamiltonian.groups[0].name
@@ -41,6 +42,7 @@ CASES = {
     "momentum": {"centred": True, "optimiser": Optimiser("momentum")},
     "adam": {"centred": True, "optimiser": Optimiser("adam")},
     "clipped": {"centred": True, "clip": 0.1},
+    "hidden units of two signs": {"model": "rbm_ising_hidden", "centred": True},
     "penalised": {"centred": True, "l2": {"W": 0.1}, "l1": {"W": 0.01}},
 }
 
@@ -87,6 +89,20 @@ def test_a_training_that_was_cut_goes_on_with_the_same_bits():
     second.run(9)
     for slot in whole.slots:
         assert np.array_equal(whole.params.arrays[slot], second.params.arrays[slot])
+
+
+@pytest.mark.parametrize("beside_the_chains", [True, False])
+def test_a_refused_step_leaves_the_arrays_before_it(beside_the_chains):
+    trainer = trainer_of(centred=True, rate=Schedule(1e-3, 1e12, "linear"))
+    if not beside_the_chains:
+        trainer._device = None
+    trainer.run(1)
+    before = trainer.params
+    with pytest.raises(Divergence, match=r"diverged at update 2.*learning_rate"):
+        trainer.run(2)
+    assert trainer.update == 1
+    for slot, x in before.arrays.items():
+        assert np.array_equal(trainer.params.arrays[slot], x)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import numpy as np
 from numba import float32, njit
 
 from physebm.backends.numba_cpu.exponential import exp_minus
+from physebm.native.machine import couplings_both_ways
 from physebm.native.row_nibbles import column_nibbles
 from physebm.native.subset_sums import (
     field_room,
@@ -25,7 +26,7 @@ from physebm.native.subset_sums import (
     table_room,
 )
 
-__all__ = ["ADAM", "BLOCK", "MOMENTUM", "SGD", "climb", "sum_blocks"]
+__all__ = ["ADAM", "BLOCK", "MOMENTUM", "SGD", "climb", "sum_blocks", "written"]
 
 BLOCK = 256  # rows; their fields and means stay in the second cache
 SGD, MOMENTUM, ADAM = 0, 1, 2
@@ -188,6 +189,15 @@ def climb(
     if centred:
         _take_offsets(new, step, mu_v, mu_h, n, m, rate)
     return norm, _count_beyond(new, largest)
+
+
+@njit(cache=True, nogil=True)
+def written(to_b, to_a, field_a, field_b, single_b, W, a, b):
+    """What kernels read of (W, a, b), and b in single precision."""
+    couplings_both_ways(to_b, to_a, W)
+    _copy(field_a, a)
+    _copy(field_b, b)
+    _copy(single_b, b)
 
 
 @njit

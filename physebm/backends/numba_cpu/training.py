@@ -12,11 +12,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from physebm.backends.base import LaneState, Launch
-from physebm.backends.numba_cpu.climb import ADAM, BLOCK, MOMENTUM, SGD, climb, sum_blocks
+from physebm.backends.numba_cpu.climb import ADAM, BLOCK, MOMENTUM, SGD, climb, sum_blocks, written
 from physebm.backends.training import MOMENTS, PARTS, Climb, Told
 from physebm.lowering.plan import SweepPlan
 from physebm.model.units import UnitKind
-from physebm.native.machine import couplings_both_ways
 
 RULES = {"sgd": SGD, "momentum": MOMENTUM, "adam": ADAM}
 # Couplings beyond which an update is mostly products, which `native.products` shares among threads
@@ -43,14 +42,17 @@ class SmallTraining:
         arrays = launch.operands.arrays
         self._to_b, self._to_a = arrays[f"J{t}_to_b"][0], arrays[f"J{t}_to_a"][0]
         self._field_a, self._field_b = arrays[f"h{of_a}"][0], arrays[f"h{of_b}"][0]
-        self._terms = (t, of_a, of_b)
+        self._terms, self._rule = (t, of_a, of_b), RULES[told.rule]
+        self._decay = told.momentum if told.rule == "momentum" else told.beta1
         n, m = self._to_b.shape
         self._shape, size = (n, m), n * m + n + m
         self._now, self._previous, self._new = np.zeros((3, size))
         self._moments = {name: np.zeros(size) for name in MOMENTS[told.rule]}
-        self._gradient, self._none = np.empty(size), np.zeros(0)
+        self._gradient, none = np.empty(size), np.zeros(0)
+        self._first, self._second = (self._moments.get(name, none) for name in MOMENTS["adam"])
+        self._single_b = np.empty(m, np.float32)
         self._mu_v, self._mu_h, self._begins = np.zeros(n), np.zeros(m), True
-        self._all = np.arange(len(data))
+        self._all, self._lanes = np.arange(len(data)), np.arange(0)
         self._cut_for, self._cuts, self._of_samples = (0, 0), np.zeros((0, 2), np.int64), 0
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -94,22 +96,21 @@ class SmallTraining:
     ) -> Told:
         """One step uphill; sweeps read the new couplings and fields at once."""
         told, x = self._told, state.seen[self._visible]
+        if len(self._lanes) < len(x):
+            self._lanes = np.arange(len(x))
         rows = self._all if rows is None else rows
-        if lanes is None:
-            lanes = np.arange(len(x)) if len(self._all) < len(x) else self._all[: len(x)]
+        lanes = self._lanes[: len(x)] if lanes is None else lanes
         if self._cut_for != (len(rows), len(lanes)):
             self._cut(len(rows), len(lanes))
         sum_blocks(
             0, len(self._cuts), self._cuts, self._data, rows, x, lanes, self._low, self._ising,
             self._to_b, self._single_b, self._D, self._v, self._h,
         )  # fmt: skip
-        momentum = told.momentum if told.rule == "momentum" else told.beta1
         norm, beyond = climb(
-            self._now, self._new, self._moments.get("first", self._none),
-            self._moments.get("second", self._none), self._gradient, self._mu_v, self._mu_h, self._D,
-            self._v, self._h, self._of_samples, len(rows), len(lanes), told.centred, told.follow,
-            self._begins, RULES[told.rule], momentum, told.beta2, told.epsilon, told.clip or 0.0,
-            rate, number, told.largest,
+            self._now, self._new, self._first, self._second, self._gradient, self._mu_v, self._mu_h,
+            self._D, self._v, self._h, self._of_samples, len(rows), len(lanes), told.centred,
+            told.follow, self._begins, self._rule, self._decay, told.beta2, told.epsilon,
+            told.clip or 0.0, rate, number, told.largest,
         )  # fmt: skip
         self._begins = False
         if not beyond:
@@ -119,10 +120,8 @@ class SmallTraining:
 
     def _write(self) -> None:
         """Let sweeps read the present arrays."""
-        W, a, b = self._parts(self._now).values()
-        couplings_both_ways(self._to_b, self._to_a, W)
-        self._field_a[:], self._field_b[:] = a, b
-        self._single_b = b.astype(np.float32)
+        parts = self._parts(self._now).values()
+        written(self._to_b, self._to_a, self._field_a, self._field_b, self._single_b, *parts)
         for term in self._terms:
             self._operands.overwritten(term)
 
