@@ -1,7 +1,8 @@
 """The seam of trainings that stay where the kernels are: a machine of two groups of two-state units.
 
 Chains that are swept on a device need nothing of the host between two updates but the numbers of the
-samples, if data, couplings and optimiser are on the device too. Kernels that can do so are `Trains`;
+samples, if data, couplings and optimiser are on the device too; the same saves most of the calls that
+an update of a small machine consists of on the host. Kernels that can do so are `Trains`;
 the definition of an update is `learning.machine`, and of a step of an optimiser `learning.optimisers`.
 
 Arrays go by names: ``now/``, ``previous/`` (before the last update), ``first/`` and ``second/``
@@ -41,6 +42,8 @@ class Climb:
         Largest norm of the gradient; None for any.
     largest
         A number beyond it ends the training.
+    rows
+        Samples and chains of an update.
     """
 
     couplings: int
@@ -56,6 +59,7 @@ class Climb:
     l2: tuple[float, float, float]
     clip: float | None
     largest: float
+    rows: int
 
 
 @dataclass(frozen=True)

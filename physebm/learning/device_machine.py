@@ -3,7 +3,8 @@
 Where kernels can keep data, arrays and optimiser beside the chains (`backends.training`), an update of
 a `TwoStateMachine` copies no rows and no couplings: the trainer has the arrays of some earlier update
 until someone asks for the present ones (a record, a checkpoint), and hands over its own where it was
-given others (a resumption). Numbers are those of `learning.machine` up to rounding.
+given others (a resumption). Numbers are those of `learning.machine` up to rounding. The
+host's kernels do so for small machines, whose updates would be mostly calls of numpy.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ class DeviceMachine:
             l2=tuple(recipe.l2.get(slot, 0.0) for slot in slots),
             clip=recipe.clip,
             largest=LARGEST,
+            rows=(recipe.batch or problem.samples) + recipe.chains.chains,
         )
         data = problem.data[machine.visible]
         training = chains.kernels.training(chains.inner.launch, data, climb)

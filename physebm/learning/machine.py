@@ -12,8 +12,8 @@ whose samples count alike, needs five passes:
     W, a, b          one step on, the offsets put into the fields
 
 with the numbers of `phases` and `centring` up to rounding. `TwoStateMachine.of` says which training
-this is; every other one takes the general way. Where chains are swept on a device the same passes run
-there (`device_machine`).
+this is; every other one takes the general way. Where kernels keep a training beside the chains, on a
+device or because the machine is small, the same passes run there (`device_machine`).
 """
 
 from __future__ import annotations

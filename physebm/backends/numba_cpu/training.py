@@ -16,17 +16,20 @@ from physebm.backends.numba_cpu.climb import ADAM, BLOCK, MOMENTUM, SGD, climb, 
 from physebm.backends.training import MOMENTS, PARTS, Climb, Told
 from physebm.lowering.plan import SweepPlan
 from physebm.model.units import UnitKind
+from physebm.native import products
 
 RULES = {"sgd": SGD, "momentum": MOMENTUM, "adam": ADAM}
-# Couplings beyond which an update is mostly products, which `native.products` shares among threads
-LARGEST = 16_384
+# Couplings beyond which an update is mostly products
+LARGEST = 100_000
 
 
 def is_small(plan: SweepPlan, told: Climb) -> bool:
     """Whether a training is one of those that pay here; penalties go the general way."""
     read = plan.terms[told.couplings]
     couplings = plan.groups[read.a].width * plan.groups[read.b].width
-    return couplings <= LARGEST and not any(told.l1) and not any(told.l2)
+    # products beyond `SERIAL` are shared by threads
+    fits = couplings <= LARGEST and couplings * told.rows <= products.SERIAL
+    return fits and not any(told.l1) and not any(told.l2)
 
 
 class SmallTraining:
