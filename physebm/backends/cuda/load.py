@@ -21,6 +21,7 @@ from physebm.backends.cuda.tables import launch_tables, sizes
 from physebm.backends.cuda.training import DeviceTraining
 from physebm.backends.planes.sliced import is_sliced
 from physebm.backends.reference_clusters import refuse_invalid
+from physebm.backends.runs.graph import is_in_runs
 from physebm.backends.training import Climb
 from physebm.errors import StudyError
 from physebm.lowering.operands import Operands
@@ -37,6 +38,7 @@ def kernels_of(plan: SweepPlan, device: Device) -> CudaKernels:
     # rooms build on the kernels of this module
     from physebm.backends.cuda.dense.emit import is_dense
     from physebm.backends.cuda.dense.load import DenseKernels
+    from physebm.backends.cuda.lattice.load import RunsKernels
     from physebm.backends.cuda.planes.load import PlanesKernels
     from physebm.backends.cuda.potts.emit import is_gathered
     from physebm.backends.cuda.potts.load import GatherKernels
@@ -51,6 +53,8 @@ def kernels_of(plan: SweepPlan, device: Device) -> CudaKernels:
         return DenseKernels(plan, device)
     if is_gathered(plan):
         return GatherKernels(plan, device)
+    if is_in_runs(plan):
+        return RunsKernels(plan, device)
     return CudaKernels(plan, device)
 
 

@@ -214,6 +214,17 @@ inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned by) {
     return by ? high << by | low >> (32 - by) : high;
 }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
+// Bytes of two words, four bits of the selector each: 0 to 3 of the first, 4 to 7 of the second.
+inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
+    uint64_t bytes = (uint64_t)b << 32 | a;
+    unsigned found = 0;
+    for (int k = 0; k < 4; k++) found |= (bytes >> 8 * (selector >> 4 * k & 7) & 255) << 8 * k;
+    return found;
+}
+inline int __dp4a(int a, int b, int sum) {
+    for (int k = 0; k < 4; k++) sum += (int8_t)(a >> 8 * k) * (int8_t)(b >> 8 * k);
+    return sum;
+}
 inline unsigned __umulhi(unsigned a, unsigned b) { return (uint64_t)a * b >> 32; }
 
 template <class T> T atomicAdd(T* place, T value) {

@@ -1,0 +1,225 @@
+"""The seam's functions for lattices in runs: states stay on the device in visiting order.
+
+The plain kernel stands in where units are held, and for operands that do not fit bytes (`fits_runs`).
+It has the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from physebm.backends.base import Lanes, LaneState, Launch
+from physebm.backends.cuda.device import Buffer, Device
+from physebm.backends.cuda.lattice.emit import emit_lattice
+from physebm.backends.cuda.lattice.parameters import fits_runs, lattice_arrays, lattice_parameters
+from physebm.backends.cuda.lattice.shape import Shape, shape_of
+from physebm.backends.cuda.load import CudaKernels, Resident
+from physebm.backends.cuda.on_device import OnDevice
+from physebm.backends.cuda.parameters import Parameter, struct_type
+from physebm.backends.runs.graph import RUN
+from physebm.lowering.plan import Neighbours, SweepPlan
+
+KERNELS = ("colour", "sum", "energies", "sweep", "pack", "unpack")
+
+
+class RunsResident(Resident):
+    """Tables of a launch on the device, and the kernels for its graphs."""
+
+    def __init__(self, plan: SweepPlan, device: Device, fields: tuple[Parameter, ...], launch: Launch):
+        self._made = lattice_arrays(plan, launch.operands)
+        super().__init__(plan, device, fields, launch)
+        self.coef = device.upload(launch.coefficients.value)
+        self.operands = launch.operands
+        pairs = [t for t, read in enumerate(plan.terms) if isinstance(read, Neighbours)]
+        source = emit_lattice(plan, {t: launch.operands.arrays[f"n{t}"].shape[2] for t in pairs})
+        self.functions = {name: device.function(source, name) for name in KERNELS}
+
+    def take(self, launch: Launch) -> None:
+        """Thresholds and coefficients of a launch of the same operands."""
+        if self.launch is not launch:
+            self.buffers["table0"] = self.device.upload(launch.tables[0])
+            self.coef = self.device.upload(launch.coefficients.value)
+            self.launch = launch
+
+    def hold(self, launch: Launch) -> bool:
+        """Whether the operands of a launch are these, and not overwritten since."""
+        return self.operands is launch.operands and self.version == launch.operands.version
+
+    def _values(self, each: Parameter) -> np.ndarray:
+        made = self._made.get(each.name)
+        return super()._values(each) if made is None else np.ascontiguousarray(made)
+
+
+class RunsOnDevice:
+    """States of lanes in visiting order, ``states[lane, place]``, and of which instances they are.
+
+    Sums over units are taken of rows, which a kernel makes of them without the host.
+    """
+
+    def __init__(self, kernels: RunsKernels, resident: RunsResident, instance: np.ndarray):
+        self.kernels, self.resident, self.device = kernels, resident, kernels.device
+        self.instance, self.name = instance.copy(), kernels.plan.groups[0].name
+        places = resident.numbers["positions0"] + RUN
+        self.states = self.device.room((len(instance), places), np.uint8)
+        self._rows: OnDevice | None = None
+
+    def hold(self, lanes: Lanes, resident: RunsResident) -> bool:
+        """Whether these are the places of such lanes."""
+        return self.resident is resident and np.array_equal(self.instance, lanes.instance)
+
+    def pack(self, x: Mapping[str, np.ndarray]) -> None:
+        """Take configurations ``{group: x[lane, unit]}``."""
+        self.changed()
+        self._run("pack", self.device.upload(np.ascontiguousarray(x[self.name], dtype=np.int8)))
+
+    def unpack(self, configurations: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]) -> None:
+        """Write configurations ``{group: x[lane, unit]}``; there are no running quantities."""
+        self.rows().unpack(configurations, {})
+        self.changed()
+
+    def rows(self) -> OnDevice:
+        """The configurations, ``[lane, unit]``, until states change."""
+        if self._rows is None:
+            groups = self.kernels.plan.groups
+            x = self.device.room((len(self.instance), groups[0].size), np.int8)
+            self._run("unpack", x)
+            self._rows = OnDevice(self.device, groups)
+            self._rows.buffers["x0"] = x
+        return self._rows
+
+    def changed(self) -> None:
+        """Let go of configurations that the states no longer say."""
+        self._rows = None
+
+    def rearrange(self, sources: np.ndarray) -> None:
+        """Let lane c stand where lane ``sources[c]`` stands now."""
+        self.changed()
+        self.states = self.device.take(self.states, self.device.upload(sources.astype(np.int64)))
+        self.instance = self.instance[sources]
+
+    def state_counts(self, group: str) -> np.ndarray:
+        """As of rows."""
+        return self.rows().state_counts(group)
+
+    def agreements(self, group: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """As of rows."""
+        return self.rows().agreements(group, a, b)
+
+    def pattern_sums(
+        self, group: str, patterns: np.ndarray, lanes: np.ndarray, instance: np.ndarray
+    ) -> np.ndarray:
+        """As of rows."""
+        return self.rows().pattern_sums(group, patterns, lanes, instance)
+
+    def profiles(
+        self, group: str, shape: tuple[int, ...], a: np.ndarray, b: np.ndarray | None
+    ) -> list[np.ndarray]:
+        """As of rows."""
+        return self.rows().profiles(group, shape, a, b)
+
+    def _run(self, name: str, x: Buffer) -> None:
+        instance = self.device.upload(self.instance)
+        given = {"x0": x, "states": self.states, "instance": instance}
+        lanes, shape = len(self.instance), self.kernels.shape_for(self.resident, len(self.instance))
+        struct = self.kernels.struct_of(self.resident, given)
+        further = (np.int32(shape.share),)
+        self.resident.functions[name](lanes * shape.share, shape.threads, struct, further)
+
+
+class RunsKernels(CudaKernels):
+    """Compiled kernels of a lattice in runs on one device.
+
+    Parameters
+    ----------
+    whole
+        Whether a block of threads has a whole lane; None lets sizes decide (`shape_of`).
+    """
+
+    def __init__(self, plan: SweepPlan, device: Device, whole: bool | None = None):
+        super().__init__(plan, device)
+        self.plain, self.whole = CudaKernels(plan, device), whole
+        self.fields = lattice_parameters(plan)
+        self.struct = struct_type(self.fields)
+        self._held: RunsOnDevice | None = None
+
+    def shape_for(self, resident: RunsResident, lanes: int) -> Shape:
+        """Blocks and threads for so many lanes."""
+        return shape_of(self.plan, self.device, resident.numbers, lanes, self.whole)
+
+    def struct_of(self, resident: RunsResident, given: Mapping[str, Buffer]) -> np.ndarray:
+        """Sizes and addresses; arrays that a kernel does not use may be absent."""
+        buffers, struct = resident.buffers | dict(given), np.zeros((), self.struct)
+        for each in self.fields:
+            if not each.is_array:
+                struct[each.name] = resident.numbers[each.name]
+            elif each.name in buffers:
+                buffer = buffers[each.name]
+                struct[each.name] = self.device.address(buffer)
+                if each.stepped:
+                    struct[f"{each.name}_step"] = 0 if len(buffer) == 1 else buffer[0].size
+        return struct
+
+    def resident(self, launch: Launch) -> RunsResident:
+        """Tables of a launch, made anew where its operands are others or were overwritten."""
+        if self._resident is None or not self._resident.hold(launch):
+            self._resident = RunsResident(self.plan, self.device, self.fields, launch)
+        self._resident.take(launch)
+        return self._resident
+
+    def states(self, state: LaneState, g: int) -> Buffer:
+        """Configurations on the device, ``[lane, unit]``."""
+        held = state.packed
+        if isinstance(held, RunsOnDevice) and state.reductions is held:
+            return held.rows().states(held.name)
+        return super().states(state, g)
+
+    def _ready(self, state: LaneState, lanes: Lanes, launch: Launch):
+        if lanes.clamp or not fits_runs(self.plan, launch):
+            return self.plain._ready(state, lanes, launch)
+        resident, count = self.resident(launch), len(lanes)
+        self._held = None  # lets go of states that nobody has any more
+        self._held = held = self._states(state, lanes, resident)
+        shape = self.shape_for(resident, count)
+        terms = len(self.plan.terms)
+        own = {
+            name: self.device.upload(getattr(lanes, name))
+            for name in ("instance", "rung", "walker", "key")
+        }
+        own["E"] = self.device.room((count, terms), np.float64)
+        own["partial"] = self.device.room((count, shape.share, terms), np.float64)
+        kept = own | {"states": held.states, "coef": resident.coef}
+        return held, self.struct_of(resident, kept), kept
+
+    def _states(self, state: LaneState, lanes: Lanes, resident: RunsResident) -> RunsOnDevice:
+        """The states, packed anew where configurations, instances or operands have changed."""
+        held = state.packed
+        fits = isinstance(held, RunsOnDevice) and held.hold(lanes, resident)
+        if fits and state.packed_is_current:
+            return held
+        x = state.x
+        if not fits:
+            held = RunsOnDevice(self, resident, lanes.instance)
+        held.pack(x)
+        state.keep(held, ahead=False)
+        return held
+
+    def _run(self, lanes: int, struct: np.ndarray, first: int, count: int, rebuild: bool) -> None:
+        if struct.dtype != self.struct:
+            self.plain._run(lanes, struct, first, count, rebuild)
+            return
+        functions, shape = self._resident.functions, self.shape_for(self._resident, lanes)
+        if count:
+            self._held.changed()
+        if shape.whole:
+            further = (np.uint32(first), np.uint32(count))
+            functions["sweep"](lanes, shape.threads, struct, further, shape.shared)
+            return
+        blocks, threads, share = lanes * shape.share, shape.threads, np.int32(shape.share)
+        for sweep in range(first, first + count):
+            for colour in range(int(struct["classes0"])):
+                further = (np.uint32(sweep), np.int32(colour), share)
+                functions["colour"](blocks, threads, struct, further, shape.shared)
+        functions["sum"](blocks, threads, struct, (share,))
+        functions["energies"](lanes, 32, struct, (share,))
