@@ -7,11 +7,11 @@ import pytest
 from learning_models import family, some_visibles
 from test_train import small_recipe, trainer_of
 
+from physebm.learning.divergence import LARGEST, Divergence
 from physebm.learning.fall import FALL, data_score, refuse_fall
 from physebm.learning.optimisers import Schedule
 from physebm.learning.recipe import Recipe
 from physebm.learning.record import Record
-from physebm.learning.train import LARGEST, Divergence
 
 FAMILIES = ["boltzmann machine", "bernoulli x bernoulli", "potts x potts", "deep"]
 
