@@ -1,9 +1,9 @@
 """The source that the kernels of a plan are compiled from, for people who want to read it.
 
 The library, which all modules share, is left out; modules for units that all interact are shown with
-their own part of the library, and so is a bit-sliced one, where its kernels stand, written for the
-largest degree of the graph at hand. Tiles are shown as for thousands of lanes on a card with tensor
-cores.
+their own part of the library, and so are a bit-sliced one and a lattice in runs, where their kernels
+stand, written for the largest degree of the graph at hand. Tiles are shown as for thousands of lanes on
+a card with tensor cores.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from __future__ import annotations
 from physebm.backends.cuda.dense.emit import emit_dense, is_dense
 from physebm.backends.cuda.dense.emit import module_text as dense_text
 from physebm.backends.cuda.emit import emit, kernels_text
+from physebm.backends.cuda.lattice.emit import emit_lattice
+from physebm.backends.cuda.lattice.emit import module_text as lattice_text
+from physebm.backends.cuda.lattice.parameters import degrees_of
 from physebm.backends.cuda.planes.emit import emit_planes, module_text
 from physebm.backends.cuda.potts.emit import Shape as PottsShape
 from physebm.backends.cuda.potts.emit import emit_gathers, is_gathered
@@ -20,6 +23,7 @@ from physebm.backends.cuda.tiles.emit import kernels_text as tiles_text
 from physebm.backends.cuda.tiles.reads import Shape, is_tiled, tensor_sides
 from physebm.backends.planes.graph import Graph
 from physebm.backends.planes.sliced import Sliced, is_sliced
+from physebm.backends.runs.graph import is_in_runs
 from physebm.lowering.operands import Operands
 from physebm.lowering.plan import SweepPlan
 
@@ -36,6 +40,9 @@ def shown(plan: SweepPlan, operands: Operands) -> tuple[str, str]:
     if is_gathered(plan):
         of_tile = PottsShape(rows=4, q=plan.groups[0].prior.q)
         return emit_gathers(plan, of_tile).name, potts_text(plan, of_tile)
+    if is_in_runs(plan):
+        degrees = degrees_of(plan, operands)
+        return emit_lattice(plan, degrees).name, lattice_text(plan, degrees)
     if not is_sliced(plan):
         return emit(plan).name, kernels_text(plan)
     graph = Graph.of(Sliced.of(plan), operands)

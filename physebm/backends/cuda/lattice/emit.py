@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from physebm.backends.cuda.blocks import last_of, title
+from physebm.backends.cuda.blocks import last_of
 from physebm.backends.cuda.emit import LIBRARY, emit_row, emit_struct, summary
 from physebm.backends.cuda.lattice.parameters import lattice_parameters
 from physebm.backends.cuda.lattice.shape import MOST_THREADS, THREADS, blocks_of
@@ -102,11 +102,9 @@ def functions_text(plan: SweepPlan) -> str:
 
 def _emit_new_states(out: CWriter, plan: SweepPlan) -> None:
     (move,) = plan.moves
-    out(f"// {title(plan, 0)}: the new states of run r. Every thread of a warp calls.")
-    out(f"{EVERYWHERE} Sixteen new_states(")
-    with out.braces(
-        "    const Parameters& p, const Lane& lane, const u8* y, const i64* table, i32 r, u32 sweep)"
-    ):
+    out("// New states of run r. Every thread of a warp calls.")
+    arguments = "const Parameters& p, const Lane& lane, const u8* y, const i64* table, i32 r, u32 sweep"
+    with out.braces(f"{EVERYWHERE} Sixteen new_states(\n    {arguments})"):
         pairs = plan.terms[move.reads[0]]
         if len(move.reads) == 1 and isinstance(pairs, Neighbours) and pairs.weights is Weights.UNIT:
             t = move.reads[0]
@@ -127,12 +125,13 @@ def _emit_add_energies(out: CWriter, plan: SweepPlan) -> None:
     with out.braces(head):
         out("i32 field[16];")
         for t, read in enumerate(plan.terms):
-            _emit_field(out, plan, t)
             if isinstance(read, Neighbours):
+                _emit_field(out, plan, t)
                 out(f"total[{t}] += times_states(y, field, r);")
                 continue
             # unlike fields of neighbours these do not vanish at empty positions
-            out("for (i32 j = 0; j < 16; j++) field[j] = lane.order0[16 * r + j] < 0 ? 0 : field[j];")
+            value = f"lane.order0[16 * r + j] < 0 ? 0 : {_constant(read, t)}"
+            out(f"for (i32 j = 0; j < 16; j++) field[j] = {value};")
             out(f"total[{t}] += 2 * times_states(y, field, r);")
 
 
@@ -148,8 +147,12 @@ def _emit_field(out: CWriter, plan: SweepPlan, t: int) -> None:
             weights = f"(const Sixteen*)lane.weight{t} + r * ((DEGREE{t} + 3) / 4 * 4)"
             out(f"weighted_neighbours<DEGREE{t}>(y, {runs}, {weights}, field);")
         return
-    value = "1" if unit else f"lane.field{t}[16 * r + j]"
-    out(f"for (i32 j = 0; j < 16; j++) field[j] = {value};")
+    out(f"for (i32 j = 0; j < 16; j++) field[j] = {_constant(read, t)};")
+
+
+def _constant(read, t: int) -> str:
+    """The field of term t on unit j of run r, as C."""
+    return "1" if read.weights is Weights.UNIT else f"lane.field{t}[16 * r + j]"
 
 
 def _sum(t: int) -> str:

@@ -13,13 +13,18 @@ import numpy as np
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.cuda.device import Buffer, Device
 from physebm.backends.cuda.lattice.emit import emit_lattice
-from physebm.backends.cuda.lattice.parameters import fits_runs, lattice_arrays, lattice_parameters
+from physebm.backends.cuda.lattice.parameters import (
+    degrees_of,
+    fits_runs,
+    lattice_arrays,
+    lattice_parameters,
+)
 from physebm.backends.cuda.lattice.shape import Shape, shape_of
 from physebm.backends.cuda.load import CudaKernels, Resident
 from physebm.backends.cuda.on_device import OnDevice
 from physebm.backends.cuda.parameters import Parameter, struct_type
 from physebm.backends.runs.graph import RUN
-from physebm.lowering.plan import Neighbours, SweepPlan
+from physebm.lowering.plan import SweepPlan
 
 KERNELS = ("colour", "sum", "energies", "sweep", "pack", "unpack")
 
@@ -32,8 +37,7 @@ class RunsResident(Resident):
         super().__init__(plan, device, fields, launch)
         self.coef = device.upload(launch.coefficients.value)
         self.operands = launch.operands
-        pairs = [t for t, read in enumerate(plan.terms) if isinstance(read, Neighbours)]
-        source = emit_lattice(plan, {t: launch.operands.arrays[f"n{t}"].shape[2] for t in pairs})
+        source = emit_lattice(plan, degrees_of(plan, launch.operands))
         self.functions = {name: device.function(source, name) for name in KERNELS}
 
     def take(self, launch: Launch) -> None:
@@ -44,8 +48,8 @@ class RunsResident(Resident):
             self.launch = launch
 
     def hold(self, launch: Launch) -> bool:
-        """Whether the operands of a launch are these, and not overwritten since."""
-        return self.operands is launch.operands and self.version == launch.operands.version
+        """Whether the operands of a launch are these; integers are never overwritten."""
+        return self.operands is launch.operands
 
     def _values(self, each: Parameter) -> np.ndarray:
         made = self._made.get(each.name)
@@ -162,7 +166,7 @@ class RunsKernels(CudaKernels):
         return struct
 
     def resident(self, launch: Launch) -> RunsResident:
-        """Tables of a launch, made anew where its operands are others or were overwritten."""
+        """Tables of a launch, made anew where its operands are others."""
         if self._resident is None or not self._resident.hold(launch):
             self._resident = RunsResident(self.plan, self.device, self.fields, launch)
         self._resident.take(launch)

@@ -19,14 +19,20 @@ FOUR = 4  # weights of a word
 def fits_runs(plan: SweepPlan, launch: Launch) -> bool:
     """Whether the operands of a plan in runs fit the bytes in which these kernels have them."""
     arrays = launch.operands.arrays
-    pairs = [t for t, read in enumerate(plan.terms) if isinstance(read, Neighbours)]
-    weighted = [t for t in pairs if plan.terms[t].weights is not Weights.UNIT]
+    degrees = degrees_of(plan, launch.operands)
+    weighted = [t for t in degrees if plan.terms[t].weights is not Weights.UNIT]
     with_state = plan.moves[0].rule is not Rule.HEAT_BATH
     return (
-        all(0 < arrays[f"n{t}"].shape[2] <= MOST_NEIGHBOURS for t in pairs)
+        all(0 < degree <= MOST_NEIGHBOURS for degree in degrees.values())
         and all(np.abs(arrays[f"w{t}"]).max(initial=0) < 128 for t in weighted)
         and launch.tables[0].shape[1] <= MOST_INDICES * (1 if with_state else 2)
     )
+
+
+def degrees_of(plan: SweepPlan, operands: Operands) -> dict[int, int]:
+    """Neighbours of a unit at most, by term."""
+    pairs = [t for t, read in enumerate(plan.terms) if isinstance(read, Neighbours)]
+    return {t: operands.arrays[f"n{t}"].shape[2] for t in pairs}
 
 
 def lattice_parameters(plan: SweepPlan) -> tuple[Parameter, ...]:
