@@ -21,6 +21,9 @@ from physebm.errors import ModelFileError
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.terms import AllPairs, Pair, Square, array_of
 
+# Couplings are held in single precision, and a field is a sum over units.
+LARGEST = 1e30
+
 
 @dataclass(frozen=True)
 class Params:
@@ -96,6 +99,12 @@ def validate(hamiltonian: Hamiltonian, params: Params) -> None:
         if not np.all(np.isfinite(values)):
             bad = np.argwhere(~np.isfinite(values))[0][1:].tolist()
             raise ModelFileError(where, got=f"a non-finite value at {bad}", expected="finite numbers")
+        if np.abs(values).max(initial=0) > LARGEST:
+            raise ModelFileError(
+                where,
+                got=f"a value of {np.abs(values).max():g}",
+                expected=f"numbers up to {LARGEST:g}, whose sums single precision holds",
+            )
     for term in hamiltonian.terms:
         name = array_of(term)
         if name is None:

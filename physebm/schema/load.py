@@ -7,12 +7,13 @@ coefficients(...)               c_kt at given temperatures, with derivatives in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from physebm.errors import ModelFileError
+from physebm.errors import InputError, ModelFileError
 from physebm.model import disorder, graphs
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
@@ -194,7 +195,16 @@ def _edges(loaded: Loaded, t: int, term: Pair | Many, seed: int, realisation: in
 
 
 def coefficients(loaded: Loaded, temperatures: Sequence[float]) -> Coefficients:
-    """``c_kt``: beta times the strength of a term; the strength itself for the priors' terms."""
+    """``c_kt``: beta times the strength of a term; the strength itself for the priors' terms.
+
+    Raises
+    ------
+    InputError
+        for a temperature that is 0 or no number (infinite ones have beta = 0).
+    """
+    for temperature in temperatures:
+        if temperature == 0 or math.isnan(temperature):
+            raise InputError("temperature", got=temperature, expected="a number that is not 0")
     beta = 1.0 / np.asarray(temperatures, dtype=np.float64)
     shape = (len(beta), len(loaded.strengths))
     value, first, second = np.zeros(shape), np.zeros(shape), np.zeros(shape)

@@ -10,9 +10,13 @@ from physebm.backends import select as selection
 from physebm.backends.cuda import backend as cuda_backend
 from physebm.backends.cuda import cupy_device
 from physebm.backends.cuda.cupy_device import CupyDevice, why_unusable
+from physebm.backends.cuda.device import Device
+from physebm.backends.cuda.load import kernels_of
 from physebm.backends.select import Choice, automatic, choice, select
 from physebm.backends.source import Source
 from physebm.errors import BackendError
+from physebm.lowering.pipeline import Options, lower
+from physebm.study.models import load_model
 
 
 class RuntimeFailure(RuntimeError):
@@ -69,8 +73,30 @@ class Module:
         return self.kernel
 
 
-def stand_in(devices=1, capability="90", failure=None):
+class CompilerFailure(RuntimeError):
+    pass
+
+
+class Libraries:
+    """cuBLAS, which CuPy loads when it is first used."""
+
+    def __init__(self, missing):
+        self.missing = missing
+
+    @property
+    def gemm(self):
+        if self.missing == "cublas":
+            raise ImportError('Failure finding "libcublasLt.so.13"')
+        return None
+
+
+def stand_in(devices=1, capability="90", failure=None, missing=None):
     """A module with as much of CuPy as the device uses."""
+
+    def version():
+        if missing == "nvrtc":
+            raise ImportError('Failure finding "libnvrtc.so.13"')
+        return 12, 9
 
     def count():
         if failure:
@@ -93,9 +119,11 @@ def stand_in(devices=1, capability="90", failure=None):
         memory=SimpleNamespace(OutOfMemoryError=OutOfMemory),
         driver=SimpleNamespace(CUDADriverError=DriverFailure),
         compiler=SimpleNamespace(CompileException=CompileFailure),
+        nvrtc=SimpleNamespace(NVRTCError=CompilerFailure, getVersion=version),
     )
     return SimpleNamespace(
         cuda=cuda,
+        cublas=Libraries(missing),
         asarray=lambda values: np.array(values).view(Array),
         get_default_memory_pool=lambda: SimpleNamespace(free_bytes=lambda: 500),
         empty=lambda shape, dtype: np.empty(shape, dtype).view(Array),
@@ -108,16 +136,19 @@ def cupy(monkeypatch):
     """``cupy(...)`` puts a stand-in where CuPy is imported from."""
     automatic.cache_clear()
     cupy_device._module.cache_clear()
+    cupy_device._entry.cache_clear()
 
     def put(**ways):
         module = stand_in(**ways)
         monkeypatch.setitem(sys.modules, "cupy", module)
+        monkeypatch.setitem(sys.modules, "cupy.cublas", module.cublas)
         monkeypatch.setattr(selection.importlib.util, "find_spec", lambda name: object())
         return module
 
     yield put
     automatic.cache_clear()
     cupy_device._module.cache_clear()
+    cupy_device._entry.cache_clear()
 
 
 def message(error) -> str:
@@ -130,7 +161,7 @@ def test_without_cupy_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(BackendError) as error:
         CupyDevice()
-    assert "pip install 'physebm[gpu]'" in message(error)
+    assert "pip install '.[gpu]'" in message(error)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +170,9 @@ def test_without_cupy_the_message_says_what_to_install(monkeypatch):
         ({"failure": "cudaErrorInsufficientDriver: too old"}, ("InsufficientDriver", "driver")),
         ({"failure": "cudaErrorNoDevice: no device"}, ("NoDevice", "nvidia-smi")),
         ({"devices": 0}, ("no CUDA device is visible", "CUDA_VISIBLE_DEVICES")),
-        ({"capability": "61"}, ("Test Card has compute capability 6.1", "Volta")),
+        ({"capability": "61"}, ("Test Card has compute capability 6.1", "Turing")),
+        ({"missing": "cublas"}, ("libcublasLt.so.13", "[gpu]")),
+        ({"missing": "nvrtc"}, ("libnvrtc.so.13", "[gpu]")),
     ],
 )
 def test_a_device_that_cannot_be_used_is_told_with_its_cause(cupy, ways, told):
@@ -250,3 +283,34 @@ def test_buffers_go_up_and_down(cupy):
     assert device.download(buffer).tolist() == [1.0, 2.0, 3.0, 4.0]
     assert device.address(buffer) == buffer.ctypes.data
     assert device.room((2, 3), np.int8).shape == (2, 3)
+
+
+def test_a_device_has_all_that_kernels_ask_of_it(cupy):
+    """Nobody inherits `Device`: a name that only the host's device has would be found here."""
+    cupy()
+    device = CupyDevice()
+    names = [*Device.__annotations__, *(n for n, f in vars(Device).items() if callable(f))]
+    assert {"tensor_cores", "shared", "matmul"} <= set(names)
+    for name in names:
+        if not name.startswith("_"):
+            assert getattr(device, name) is not None, name
+
+
+@pytest.mark.parametrize("name", ["rbm", "sk", "ising_2d", "potts_machine", "hopfield", "ising_3d"])
+def test_kernels_of_every_room_can_be_made_for_a_card(cupy, name):
+    cupy()
+    model = load_model(name)
+    for chains in (1, 4096):
+        plan = lower(model.hamiltonian, Options.of(model.params(), "heat-bath", chains))
+        assert kernels_of(plan, CupyDevice()).plan is plan
+
+
+def test_shared_memory_that_was_allowed_is_not_taken_back(cupy):
+    """Two who launch one kernel with different sizes share what the driver was asked for."""
+    cupy()
+    source = Source("shared", "kernel")
+    first, second = (CupyDevice().function(source, "sweep") for _ in range(2))
+    kernel = cupy_device._module(source).kernel
+    for run, shared in ((first, 130_000), (second, 20_000), (first, 130_000)):
+        run(1, 32, np.zeros((), [("a", np.uint64)]), (), shared)
+        assert kernel.max_dynamic_shared_size_bytes >= shared

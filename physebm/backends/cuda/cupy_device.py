@@ -15,11 +15,11 @@ from physebm.backends.cuda.device import Function
 from physebm.backends.source import Source, write_once
 from physebm.errors import BackendError
 
-OLDEST = 70  # compute capability: warps whose threads advance independently, as kernels may assume
+OLDEST = 75  # compute capability: the oldest that NVRTC of CUDA 13 compiles for
 TENSOR_CORES = 80  # with products of bf16 (Ampere)
 OPTIONS = ("--std=c++17",)
 ON_THE_CPU = "or run on the processor: --backend numba"
-INSTALL = "pip install 'physebm[gpu]'"
+INSTALL = "install the extra [gpu] of physebm: pip install '.[gpu]' in its folder"
 
 
 def why_unusable() -> str | None:
@@ -32,6 +32,7 @@ def trouble() -> tuple[str, str] | None:
     """What keeps from using a GPU here and what to do about it; None where one can be used."""
     try:
         import cupy
+        import cupy.cublas
     except ImportError as error:
         return f"CuPy is missing ({error})", INSTALL
     runtime = cupy.cuda.runtime
@@ -44,13 +45,18 @@ def trouble() -> tuple[str, str] | None:
             name = runtime.getDeviceProperties(device.id)["name"].decode()
             return (
                 f"{name} has compute capability {capability / 10:g}",
-                f"kernels need {OLDEST / 10:g} (Volta) or later",
+                f"kernels need {OLDEST / 10:g} (Turing) or later",
             )
+        cupy.cuda.nvrtc.getVersion()
+        _ = cupy.cublas.gemm
     except runtime.CUDARuntimeError as error:
         return (
             f"no CUDA device can be used: {error}",
             "install or update the NVIDIA driver (see nvidia-smi), and a CuPy for its CUDA version",
         )
+    except (ImportError, cupy.cuda.nvrtc.NVRTCError) as error:
+        # CuPy looks for the libraries of CUDA when they are first used
+        return f"a library of CUDA is missing: {str(error).splitlines()[0]}", INSTALL
     return None
 
 
@@ -96,6 +102,7 @@ class CupyDevice:
         properties = cupy.cuda.runtime.getDeviceProperties(device.id)
         self.title = f"{properties['name'].decode()}, {properties['totalGlobalMem'] / 2**30:.0f} GiB"
         attributes = device.attributes
+        self.tensor_cores = int(device.compute_capability) >= TENSOR_CORES
         self.multiprocessors = int(attributes["MultiProcessorCount"])
         self.shared = int(attributes["MaxSharedMemoryPerBlockOptin"])
 
@@ -148,17 +155,32 @@ class CupyDevice:
 
     def function(self, source: Source, kernel: str) -> Function:
         """A kernel of a source, compiled by NVRTC or from CuPy's cache."""
-        entry, asked = _module(source).get_function(kernel), 0
+        entry = _entry(source, kernel)
 
         def run(blocks: int, threads: int, parameters: np.ndarray, further, shared: int = 0) -> None:
-            nonlocal asked
             with _told_in_one_message(f"launching '{kernel}'"):
-                # asked for even below 48 KiB, for kernels have static memory beside it
-                if shared > asked:
-                    entry.max_dynamic_shared_size_bytes = asked = shared
-                entry((blocks,), (threads,), (parameters.reshape(1), *further), shared_mem=shared)
+                entry.allow(shared)
+                arguments = (parameters.reshape(1), *further)
+                entry.function((blocks,), (threads,), arguments, shared_mem=shared)
 
         return run
+
+
+class _Entry:
+    """A kernel and the shared memory that its launches may ask for; one for all who launch it."""
+
+    def __init__(self, function):
+        self.function, self.allowed = function, 0
+
+    def allow(self, shared: int) -> None:
+        """Raise the limit; asked for even below 48 KiB, for kernels have static memory beside it."""
+        if shared > self.allowed:
+            self.function.max_dynamic_shared_size_bytes = self.allowed = shared
+
+
+@cache
+def _entry(source: Source, kernel: str) -> _Entry:
+    return _Entry(_module(source).get_function(kernel))
 
 
 @cache

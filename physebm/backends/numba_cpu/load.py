@@ -157,14 +157,14 @@ class NumbaKernels:
         return E.sum(axis=0) if shares > 1 else E[0]
 
     def _tiles_of(self, instance: np.ndarray, threads: int) -> np.ndarray:
-        """The tiles of a call; those of the call before where its lanes are the same array."""
+        """The tiles of a call; those of the call before where its lanes had the same instances."""
         of, cut_for, tiles = self._tiles
-        if of is not instance or cut_for != threads:
+        if cut_for != threads or not np.array_equal(of, instance):
             size, step = tile_size(self.plan), 8
             if self._vectors:
                 size, step = lanes_of_a_tile(self.plan), LANES
             tiles = tiles_of(instance, threads, size, step)
-            self._tiles = instance, threads, tiles
+            self._tiles = instance.copy(), threads, tiles
         return tiles
 
     def _fixed_arguments(self, launch: Launch) -> dict[str, np.ndarray]:

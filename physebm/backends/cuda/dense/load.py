@@ -71,6 +71,13 @@ class DenseOnDevice(OnDevice):
 
     refill = None
 
+    def rearrange(self, sources: np.ndarray) -> None:
+        """Fields are made of the states that they belong to before both are copied."""
+        if self.refill is not None:
+            self.refill()
+            self.refill = None
+        super().rearrange(sources)
+
     def unpack(self, configurations: dict[str, np.ndarray], work: dict[str, np.ndarray]) -> None:
         """Write them into host arrays."""
         if self.refill is not None:
@@ -100,10 +107,10 @@ class DenseKernels(CudaKernels):
         if lanes.clamp or too_large:
             _ = state.x  # packed anew by the plain kernels, running fields with them
             return self.plain._ready(state, lanes, launch)
-        if self._instance is not lanes.instance:
+        if not np.array_equal(self._instance, lanes.instance):
             self._rows = rows_for(lanes.instance, self.device.multiprocessors)
             self._tiles = tiles_of(lanes.instance, 1, 8 * self._rows)
-            self._instance = lanes.instance
+            self._instance = lanes.instance.copy()
         held, struct, kept = super()._ready(state, lanes, launch)
         self._launched = (self._rows, len(self._tiles), "float" if bound < EXACT else "i32")
         if self.couplings:

@@ -200,6 +200,7 @@ __device__ inline void draw_block(Room& room, u32* ups) {
 #pragma unroll
                 for (i32 later = b + 1; later < GROUP; later++)
                     margin[later] = fmaf(step, room.within[group + b][group + later], margin[later]);
+                __syncwarp();  // all have read the old word
                 if (place == 0) ups[group + b] = word;
             }
             __syncwarp();

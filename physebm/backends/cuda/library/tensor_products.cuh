@@ -91,6 +91,7 @@ __device__ __forceinline__ void multiply_tile(float& d0, float& d1, float& d2, f
 template <bool SIGNS>
 __device__ inline void tensor_product(Fields& f, const u32* bits, i64 sources, const Fragments* planes,
                                       i64 width, i32 start) {
+    __syncwarp();  // the draws before may have left threads of a warp apart, and mma takes them together
     float sum[ROWS][4] = {};
     const i64 words = words_of_bits(sources), panel = start / 64 + threadIdx.x / 128;
     if (64 * panel < width) {

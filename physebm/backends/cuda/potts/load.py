@@ -31,11 +31,11 @@ class GatherKernels(CudaKernels):
         self._instance: np.ndarray | None = None
 
     def _ready(self, state: LaneState, lanes: Lanes, launch: Launch):
-        if self._instance is not lanes.instance:
+        if not np.array_equal(self._instance, lanes.instance):
             self._shape = shape_for(self.plan, lanes.instance, self.device)
             if self._shape is not None:
                 self._tiles = tiles_of(lanes.instance, 1, 8 * self._shape.rows)
-            self._instance = lanes.instance
+            self._instance = lanes.instance.copy()
         if lanes.clamp or self._shape is None:
             return self.plain._ready(state, lanes, launch)
         return super()._ready(state, lanes, launch)

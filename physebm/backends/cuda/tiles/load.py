@@ -51,10 +51,10 @@ class TileKernels(CudaKernels):
     def _bind(
         self, held: OnDevice, lanes: Lanes, launch: Launch
     ) -> tuple[np.ndarray, dict[str, Buffer]]:
-        if self._instance is not lanes.instance:
+        if not np.array_equal(self._instance, lanes.instance):
             self._shape = shape_for(self.plan, lanes.instance, self.device, self.tensor)
             self._tiles = self.device.upload(tiles_of(lanes.instance, 1, self._shape.lanes))
-            self._instance = lanes.instance
+            self._instance = lanes.instance.copy()
         struct, kept = super()._bind(held, lanes, launch)
         present = self._resident, self._resident.version
         if self.tensor and present != self._planes_of:
