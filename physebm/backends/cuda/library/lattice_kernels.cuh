@@ -12,8 +12,9 @@ __device__ __forceinline__ void draw_runs(
     }
 }
 
-// Thresholds of the lane's rung to shared memory.
-__device__ __forceinline__ void take_table(const Parameters& p, i64 number, i64* table) {
+// Thresholds of the lane's rung, and its keys, to shared memory.
+__device__ __forceinline__ void take_table(const Parameters& p, i64 number, const Lane& lane, i64* table) {
+    make_keys(lane.stream);
     EACH(i, p.entries0) table[i] = p.table0[p.rung[number] * p.entries0 + i];
     __syncthreads();
 }
@@ -47,7 +48,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) colour(const Param
     const i64 number = blockIdx.x / share;
     const Lane lane = lane_of(p, number);
     const Part part = part_of(share, lane.chunk0[c], lane.chunk0[c + 1]);
-    take_table(p, number, table);
+    take_table(p, number, lane, table);
     draw_runs(p, lane, p.states + number * places_of(p), table, 4 * part.first, 4 * part.end, t);
 }
 
@@ -77,7 +78,7 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS) sweep(const Parameter
     Sixteen* states = room;
     i64* table = (i64*)(room + places_of(p) / 16);
     EACH(i, places_of(p) / 16) states[i] = kept[i];
-    take_table(p, number, table);
+    take_table(p, number, lane, table);
     u8* y = (u8*)states;
     for (u32 t = first; t != first + count; t++) {
         for (i32 c = 0; c < p.classes0; c++) {

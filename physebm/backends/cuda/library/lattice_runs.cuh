@@ -148,6 +148,31 @@ __device__ __forceinline__ void transpose(Sixteen& words) {
     exchange_one(words.four[1], words.four[3], 2);
 }
 
+// Keys of the ten rounds, of one lane: read from shared memory rather than made anew for each block, as
+// the pipe that adds is the one that is busiest.
+__device__ __forceinline__ u32* round_keys() {
+    __shared__ Sixteen keys[5];
+    return (u32*)keys;
+}
+
+__device__ __forceinline__ void make_keys(const Stream& stream) {
+    EACH(i, 20) round_keys()[i] = i % 2 ? stream.k1 + i / 2 * 0xBB67AE85u : stream.k0 + i / 2 * 0x9E3779B9u;
+}
+
+// `words_of` with these keys.
+__device__ __forceinline__ Words words_by_keys(u32 b, u32 sweep, u32 walker) {
+    u32 c0 = b, c1 = walker, c2 = sweep, c3 = LAST;
+#pragma unroll
+    for (i32 round = 0; round < 10; round++) {
+        const u64 p0 = (u64)0xD2511F53u * c0, p1 = (u64)0xCD9E8D57u * c2;
+        c0 = (u32)(p1 >> 32) ^ c1 ^ round_keys()[2 * round];
+        c1 = (u32)p1;
+        c2 = (u32)(p0 >> 32) ^ c3 ^ round_keys()[2 * round + 1];
+        c3 = (u32)p0;
+    }
+    return {{c0, c1, c2, c3}};
+}
+
 // New states of run r, r = threadIdx.x modulo 4: up where a random word is below the threshold of a unit's
 // index. Four threads have the runs of a chunk of 64; its random blocks cross them, so that the threads
 // exchange indices, decide for four units of each run, and exchange the states. `table` has the threshold
@@ -160,16 +185,18 @@ __device__ __forceinline__ Sixteen decided(
         for (i32 i = 0; i < 4; i++)
             index.four[i] = 2 * index.four[i] + (present.four[i] / UP & 0x01010101u);
     }
+#pragma unroll
+    for (i32 i = 0; i < 4; i++) index.four[i] *= SCALE;
     transpose(index);
     Sixteen drawn = {{0, 0, 0, 0}};
 #pragma unroll
     for (i32 k = 0; k < 4; k++) {
         Words random = {{0, 0, 0, 0}};
-        if (DRAWS) random = words_of(16 * (r >> 2) + 4 * (r & 3) + k, sweep, LAST, stream);
+        if (DRAWS) random = words_by_keys(16 * (r >> 2) + 4 * (r & 3) + k, sweep, stream.walker);
 #pragma unroll
         for (i32 w = 0; w < 4; w++) {
-            const i32 entry = byte_of(index, 4 * w + k);
-            const i64 threshold = table[WITH_STATE ? entry : 2 * entry];
+            const i32 offset = byte_of(index, 4 * w + k) * (STEP / SCALE);
+            const i64 threshold = *(const i64*)((const u8*)table + offset);
             // the upper half of the difference is its sign, all ones or zero
             const u32 up = (u32)(((i64)random.word[w] - threshold) >> 32);
             drawn.four[w] |= up & ((u32)UP << (8 * k));
