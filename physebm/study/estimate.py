@@ -1,12 +1,13 @@
 """What a study will cost, before it runs: lanes, bytes, unit updates, random words, seconds.
 
-The seconds come from a timed rehearsal: the first task of each kernel structure is set up and swept
-for a fraction of a second on this machine, compile time apart. On a GPU its memory is estimated too:
+The seconds come from a timed rehearsal: the first task of each kernel structure and size is set up and
+swept for a fraction of a second on this machine, compile time apart. Measuring is not counted. On a GPU its memory is estimated too:
 what the lanes of a task and everything that their kernels read take there at once.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -58,8 +59,7 @@ def estimate_study(
         cost = estimate_training(opened, training, backend)
         rows.append(TaskEstimate(training.name, 1, **vars(cost), rehearsed=True))
     for task in opened.grid.tasks:
-        loaded = task.points[0].loaded
-        structure = (task.model, opened.study.sample.method, loaded.hamiltonian.groups)
+        structure = (task.model, opened.study.sample.method, *_size(task))
         rehearse = structure not in rates
         if rehearse:
             told(task.name)
@@ -71,6 +71,13 @@ def estimate_study(
         for cost in estimate_free_energies(opened, backend, lambda each: told(_named(each)))
     ]
     return rows
+
+
+def _size(task: Task) -> tuple:
+    """What the speed of a task depends on: its groups, and within a factor of 1.4 its largest array."""
+    hamiltonian = task.points[0].loaded.hamiltonian
+    largest = max((math.prod(slot.shape) for slot in hamiltonian.slots), default=1)
+    return hamiltonian.groups, round(2.0 * math.log2(max(abs(largest), 1)))
 
 
 def _named(methods: tuple[str, ...]) -> str:

@@ -25,3 +25,7 @@ class _Counted:
     def sweep(self, state, lanes, launch, first, count):
         self._counting.sweeps += len(lanes) * count
         return self._kernels.sweep(state, lanes, launch, first, count)
+
+    def advance(self, state, lanes, launch, first, count):
+        self._counting.sweeps += len(lanes) * count
+        self._kernels.advance(state, lanes, launch, first, count)
