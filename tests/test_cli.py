@@ -49,7 +49,7 @@ def test_plan_and_source_of_many_chains_are_those_of_their_layout():
     ):
         for chains, layout in ((1, one), (64, many)):
             plan = shown(*model, "--stage", "plan", "--chains", str(chains))
-            assert f"lanes lie in {layout}" in plan and f"\n  {layout:<12} " in plan, plan
+            assert f"lanes lie in {layout}" in plan and f"\n  {layout:<15} " in plan, plan
         sources = [shown(*model, "--stage", "numba", "--chains", str(n)) for n in (1, 64)]
         assert sources[0].splitlines()[0] != sources[1].splitlines()[0]
         assert "--chains 64" in sources[1] and "def sweep(" in sources[1]

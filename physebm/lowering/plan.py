@@ -70,7 +70,7 @@ class Decision(StrEnum):
 class Layout(StrEnum):
     """How the lanes of a call lie in memory while they are swept.
 
-    ``rows``: lane after lane; ``tiles``: up to 64 lanes of one instance go through products of matrices
+    ``rows``: lane after lane; ``tiles``: many lanes of one instance go through products of matrices
     together; ``planes``: bit-sliced, one bit per lane in words of 32 lanes; ``vectors``: sixteen lanes
     of one instance side by side; ``gathers``: all lanes of one instance at one Potts unit before the
     next, fields gathered from rows of couplings and not kept.

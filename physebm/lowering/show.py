@@ -14,7 +14,7 @@ from physebm.lowering.plan import (
 
 LAYOUTS = {
     Layout.ROWS: "one lane is swept after another",
-    Layout.TILES: "up to 64 lanes of one instance go through products of matrices together",
+    Layout.TILES: "many lanes of one instance go through products of matrices together",
     Layout.PLANES: "one bit per lane, 32 lanes in a word; logic on words counts neighbours and draws",
     Layout.VECTORS: "sixteen lanes of one instance side by side in vectors of the processor",
     Layout.GATHERS: "all lanes at one Potts unit before the next; fields are gathered, not kept",
@@ -40,15 +40,28 @@ READS = {
 }
 
 
+# Words within the text of a read, and what they mean.
+MARKS = {
+    "subsets to": "from 16 lanes on four two-state sources look up one sum of their couplings",
+    "by planes": "from 128 lanes on a matrix unit multiplies, couplings cut in 16-bit planes",
+    "unit weights": "the numbers on bonds, or fields, are all 1",
+    "integer weights": "they are whole numbers",
+    "real weights": "they are real numbers",
+    "shared": "all samples of disorder have one graph",
+}
+
+
 def legend(plan: SweepPlan) -> str:
     """What the words of a plan's table mean, a line each."""
     blocks = [move for move in plan.moves if isinstance(move, BlockUpdate)]
     lines = {"lane": "one chain at one temperature; how many are swept together decides the layout"}
     lines |= {type(read).__name__: READS[type(read).__name__] for read in plan.terms}
+    texts = [read_text(read) for read in plan.terms]
+    lines |= {mark: text for mark, text in MARKS.items() if any(mark in each for each in texts)}
     lines[plan.layout] = LAYOUTS[plan.layout]
     lines |= {move.order: ORDERS[move.order] for move in blocks}
     lines |= {move.decision: DECISIONS[move.decision] for move in blocks}
-    return "\n".join(["legend", *(f"  {word:<12} {text}" for word, text in lines.items())]) + "\n"
+    return "\n".join(["legend", *(f"  {word:<15} {text}" for word, text in lines.items())]) + "\n"
 
 
 def plan_text(plan: SweepPlan) -> str:
@@ -70,5 +83,5 @@ def plan_text(plan: SweepPlan) -> str:
             )
         else:
             lines.append(f"  {m}  {move.kind} clusters of {name} on term {move.term}")
-    lines += ["", f"lanes lie in {plan.layout}"]
+    lines += ["", f"lanes lie in {plan.layout} on the processor"]
     return "\n".join(lines) + "\n"

@@ -81,5 +81,5 @@ def test_iris_without_scikit_learn(monkeypatch):
     with pytest.raises(StudyFileError) as caught:
         bundled("iris", "study: train.data.source")
     message = str(caught.value)
-    assert message.startswith("study: train.data.source") and 'physebm[datasets]"' in message
+    assert message.startswith("study: train.data.source") and "[datasets]" in message
     assert 'train.data = { path = "iris.csv", header = true' in message

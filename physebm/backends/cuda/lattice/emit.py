@@ -22,15 +22,15 @@ weights               32      17          7.3           64
 ====================  ======  ==========  ============  =========
 
 Ten issued ones are Philox, five of them logic; exchanging costs 2 and looking up and comparing 4.
-Derived, not measured: at 64 threads' logic and 128 issued a cycle, 132 multiprocessors and 1.755 GHz the
-ceilings are 1160 updates per ns without and 860 with weights. Of L = 4096 (one chain) a colour is drawn
-in 7.2 us: the host has to launch the next one in that time, or it is the bound. The bytes are a state
-written (1), those of the other colour (1, and 0.25 where parts of blocks meet), and starts of runs (1);
+Derived, not measured: at 64 threads' logic and 128 issued a cycle, 132 multiprocessors and 1.755 GHz
+the ceilings are 1160 updates per ns without and 860 with weights. Of L = 4096 (one chain) a colour is
+drawn in 7.2 us: the host has to launch the next one in that time, or it is the bound. The bytes are a
+state written (1), those of the other colour (1, and 0.25 where parts of blocks meet), and starts of runs (1);
 weights are 4. States and runs of L = 4096 (33 MB) stay in the second cache, which would bring 3.8 TB/s
 at the ceiling; weights do not, and at 4.8 TB/s leave the ceiling where it is, but hardly above it.
 
 Certain are bits, counts, bytes and registers. Whether 32 warps of a multiprocessor (24 with weights)
-hide the second cache, what launches cost, and from which size on parts are faster, only a card can tell.
+hide the second cache, what launches cost, and from which size on parts are faster only a card can tell.
 """
 
 from __future__ import annotations
@@ -121,6 +121,8 @@ def functions_text(plan: SweepPlan) -> str:
         out("const Stream stream = {p.walker[lane], p.key[2 * lane], p.key[2 * lane + 1]};")
         out(f"return {{{', '.join(each.name for each in rows)}, stream}};")
     out()
+    _emit_entry_of(out, plan)
+    out()
     _emit_new_states(out, plan)
     out()
     _emit_add_energies(out, plan)
@@ -133,10 +135,8 @@ def _emit_new_states(out: CWriter, plan: SweepPlan) -> None:
     arguments = "const Parameters& p, const Lane& lane, const u8* y, const i64* table, i32 r, u32 sweep"
     with out.braces(f"{EVERYWHERE} Sixteen new_states(\n    {arguments})"):
         if _is_sum(plan):
-            t = move.reads[0]
-            out("// a sum of bytes is the index itself, but for where it begins")
-            out(f"const i32 none = (i32)p.range0_0 - NONE * DEGREE{t};")
-            out(f"return decided(y, table + 2 * none, {_sum(t)}, r, sweep, lane.stream);")
+            t = next(t for t in move.reads if isinstance(plan.terms[t], Neighbours))
+            out(f"return decided(y, table, {_sum(t)}, r, sweep, lane.stream);")
             return
         out("i32 index[16] = {0}, field[16];")
         for place, t in enumerate(move.reads):
@@ -146,9 +146,30 @@ def _emit_new_states(out: CWriter, plan: SweepPlan) -> None:
 
 
 def _is_sum(plan: SweepPlan) -> bool:
-    """Whether units read nothing but plain sums of neighbours."""
+    """Whether a plain sum of neighbours is all that differs from unit to unit."""
     reads = [plan.terms[t] for t in plan.moves[0].reads]
-    return len(reads) == 1 and isinstance(reads[0], Neighbours) and reads[0].weights is Weights.UNIT
+    pairs = [read for read in reads if isinstance(read, Neighbours)]
+    return len(pairs) == 1 and all(read.weights is Weights.UNIT for read in reads)
+
+
+def _emit_entry_of(out: CWriter, plan: SweepPlan) -> None:
+    """Which thresholds stand in shared memory: those of a sum, or all."""
+    reads = plan.moves[0].reads
+    out("// Thresholds in shared memory, and where in the table of a rung number i of them stands.")
+    is_sum = _is_sum(plan)
+    pairs = next((t for t in reads if isinstance(plan.terms[t], Neighbours)), 0)
+    count = f"2 * ((NONE + 1) * DEGREE{pairs} + 1)" if is_sum else "p.entries0"
+    out(f"{EVERYWHERE} i64 thresholds_of(const Parameters& p) {{ return {count}; }}")
+    out()
+    with out.braces(f"{EVERYWHERE} i64 entry_of(const Parameters& p, i32 i)"):
+        if not is_sum:
+            out("return i;")
+            return
+        out("i64 index = 0;")
+        for place, t in enumerate(reads):
+            field = f"i / 2 - NONE * DEGREE{t}" if t == pairs else "1"
+            out(f"index = index * (2 * p.range0_{place} + 1) + {field} + p.range0_{place};")
+        out("return 2 * index + i % 2;")
 
 
 def _emit_add_energies(out: CWriter, plan: SweepPlan) -> None:

@@ -15,7 +15,11 @@ __device__ __forceinline__ void draw_runs(
 // Thresholds of the lane's rung, and its keys, to shared memory.
 __device__ __forceinline__ void take_table(const Parameters& p, i64 number, const Lane& lane, i64* table) {
     make_keys(lane.stream);
-    EACH(i, p.entries0) table[i] = p.table0[p.rung[number] * p.entries0 + i];
+    const i64* row = p.table0 + p.rung[number] * p.entries0;
+    EACH(i, thresholds_of(p)) {
+        const i64 entry = entry_of(p, i);
+        table[i] = entry >= 0 && entry < p.entries0 ? row[entry] : 0;
+    }
     __syncthreads();
 }
 
