@@ -1,8 +1,9 @@
 """What a study will cost, before it runs: lanes, bytes, unit updates, random words, seconds.
 
 The seconds come from a timed rehearsal: the first task of each kernel structure and size is set up and
-swept for a fraction of a second on this machine, compile time apart. Measuring is not counted. On a GPU its memory is estimated too:
-what the lanes of a task and everything that their kernels read take there at once.
+swept for a fraction of a second on this machine, compile time apart. Measuring is not counted. On a
+GPU its memory is estimated too: what the lanes of a task and everything that their kernels read take
+there at once.
 """
 
 from __future__ import annotations

@@ -37,7 +37,11 @@ class RunsResident(Resident):
         super().__init__(plan, device, fields, launch)
         self.coef = device.upload(launch.coefficients.value)
         self.operands = launch.operands
-        source = emit_lattice(plan, degrees_of(plan, launch.operands))
+        degrees = degrees_of(plan, launch.operands)
+        # sums of neighbours may have more indices than are met
+        met = self.numbers["entries0"]
+        self.numbers["thresholds"] = max(met, 4 * max(degrees.values()) + 2)
+        source = emit_lattice(plan, degrees)
         self.functions = {name: device.function(source, name) for name in KERNELS}
 
     def take(self, launch: Launch) -> None:

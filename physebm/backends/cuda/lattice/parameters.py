@@ -16,16 +16,26 @@ MOST_INDICES = 256  # places in the table of thresholds, so that they are bytes
 FOUR = 4  # weights of a word
 
 
+def reads_a_sum(plan: SweepPlan) -> bool:
+    """Whether a plain sum of neighbours is all that differs from unit to unit: its bytes are indices."""
+    reads = [plan.terms[t] for t in plan.moves[0].reads]
+    pairs = [read for read in reads if isinstance(read, Neighbours)]
+    return len(pairs) == 1 and all(read.weights is Weights.UNIT for read in reads)
+
+
 def fits_runs(plan: SweepPlan, launch: Launch) -> bool:
     """Whether the operands of a plan in runs fit the bytes in which these kernels have them."""
     arrays = launch.operands.arrays
     degrees = degrees_of(plan, launch.operands)
     weighted = [t for t in degrees if plan.terms[t].weights is not Weights.UNIT]
-    with_state = plan.moves[0].rule is not Rule.HEAT_BATH
+    states = 1 if plan.moves[0].rule is Rule.HEAT_BATH else 2
+    if reads_a_sum(plan):
+        (degree,) = degrees.values()
+        return 0 < degree <= MOST_NEIGHBOURS // states
     return (
         all(0 < degree <= MOST_NEIGHBOURS for degree in degrees.values())
         and all(np.abs(arrays[f"w{t}"]).max(initial=0) < 128 for t in weighted)
-        and launch.tables[0].shape[1] <= MOST_INDICES * (1 if with_state else 2)
+        and launch.tables[0].shape[1] <= 2 * MOST_INDICES // states
     )
 
 

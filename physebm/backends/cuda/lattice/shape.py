@@ -55,9 +55,8 @@ class Shape:
 def shape_of(
     plan: SweepPlan, device: Device, sizes: Mapping[str, int], lanes: int, whole: bool | None
 ) -> Shape:
-    """The shape for some lanes of a lattice, by the sizes of its struct; `whole` overrides them."""
-    positions, classes, entries = (sizes[name] for name in ("positions0", "classes0", "entries0"))
-    table = 8 * entries
+    """The shape for some lanes of a lattice, by its sizes; `whole` overrides them."""
+    positions, classes, table = sizes["positions0"], sizes["classes0"], 8 * sizes["thresholds"]
     shared = positions + RUN + table
     per_class = -(-positions // (CHUNK * classes)) * (CHUNK // RUN)
     if whole is None:
