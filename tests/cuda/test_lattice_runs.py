@@ -40,10 +40,11 @@ CASES = {
     "signs by instance": ("edwards_anderson_3d", "metropolis", {"L": 6}),
     "signs in a plane": ("edwards_anderson_2d", "zero-temperature", {"L": 20}),
     "no run at all": ("random_regular_spin_glass", "heat-bath", {"N": 300}),
+    "ladder": ("ladder", "metropolis", {}),
     "gas": ("gas", "heat-bath", {}),
     "gas, metropolis": ("gas", "metropolis", {}),
 }
-SLOW = ("signs in a plane", "no run at all", "gas, metropolis")
+SLOW = ("ladder", "signs in a plane", "no run at all", "gas, metropolis")
 EACH = pytest.mark.parametrize(
     "case", [pytest.param(c, marks=pytest.mark.slow) if c in SLOW else c for c in CASES]
 )
@@ -70,9 +71,24 @@ def gas(method: str) -> Small:
     return bound(model, stack([model.params(0, r) for r in range(3)]), method, TEMPERATURES)
 
 
+def ladder(method: str) -> Small:
+    """An open lattice of two rows: no unit has the four neighbours that the lattice has room for."""
+    on = {"lattice": "square", "boundary": "open"}
+    table = {
+        "title": "ladder",
+        "units": {"s": {"prior": "ising", "shape": [2, 70]}},
+        "terms": [{"couple": ["s", "s"], "on": on, "J": 1}],
+    }
+    model = load_declared(read_model("ladder", table, "test"))
+    return bound(model, stack([model.params(0, 0)] * 2), method, TEMPERATURES)
+
+
+OWN = {"gas": gas, "ladder": ladder}
+
+
 def of(case: str, temperatures=TEMPERATURES) -> Small:
     name, method, parameters = CASES[case]
-    model = gas(method) if name == "gas" else small(name, method, temperatures, 2, **parameters)
+    model = OWN[name](method) if name in OWN else small(name, method, temperatures, 2, **parameters)
     assert is_in_runs(model.plan) and fits_runs(model.plan, model.launch)
     return model
 
@@ -250,9 +266,15 @@ def test_what_does_not_fit_bytes_goes_to_the_plain_kernel():
         operands = replace(model.launch.operands, arrays=arrays)
         assert fits_runs(model.plan, replace(model.launch, operands=operands)) is fits
     for entries in (MOST_INDICES, MOST_INDICES + 2):
-        table = np.zeros((1, entries), np.int64)
-        launch = replace(model.launch, tables={0: table})
+        launch = replace(model.launch, tables={0: np.zeros((1, entries), np.int64)})
         assert fits_runs(model.plan, launch) is (entries <= MOST_INDICES)
+    for case, most in (("square", 127), ("square in a field", 63)):
+        model = of(case)
+        operands = model.launch.operands
+        for degree in (most, most + 1):
+            arrays = dict(operands.arrays) | {"n0": np.zeros((1, 9, degree), np.int32)}
+            launch = replace(model.launch, operands=replace(operands, arrays=arrays))
+            assert fits_runs(model.plan, launch) is (degree <= most)
 
 
 class Card(HostDevice):
@@ -266,7 +288,7 @@ def test_sizes_choose_the_way_and_the_number_of_blocks():
     model = of("square")
 
     def shape(L: int, lanes: int):
-        sizes = {"positions0": L * L, "classes0": 2, "entries0": 18}
+        sizes = {"positions0": L * L, "classes0": 2, "thresholds": 18}
         return shape_of(model.plan, Card(), sizes, lanes, None)
 
     assert shape(64, 1).whole and shape(64, 1).shared == 64**2 + RUN + 144

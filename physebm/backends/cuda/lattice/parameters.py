@@ -17,7 +17,7 @@ FOUR = 4  # weights of a word
 
 
 def reads_a_sum(plan: SweepPlan) -> bool:
-    """Whether a plain sum of neighbours is all that differs from unit to unit: its bytes are indices."""
+    """Whether a plain sum of neighbours is all that differs from unit to unit: bytes are indices."""
     reads = [plan.terms[t] for t in plan.moves[0].reads]
     pairs = [read for read in reads if isinstance(read, Neighbours)]
     return len(pairs) == 1 and all(read.weights is Weights.UNIT for read in reads)
