@@ -119,7 +119,7 @@ def test_what_does_not_fit_is_cut_into_batches_with_the_same_bits(case, tmp_path
     told = []
     run_study(study.path, out=tmp_path / "cut.nc", backend="cuda-host", told=told.append)
     assert told == [
-        "backend  cuda-host (for proofs: this processor, thread by thread, hundreds of times slower than numba)",
+        "backend  cuda-host (for proofs: this processor, thread by thread; very slow)",
         line,
     ]
     expected = open_summary(run_study(study.path, out=study.out, backend="numba").result)

@@ -56,7 +56,7 @@ class HostDevice:
     """
 
     name = "host"
-    title = "for proofs: this processor, thread by thread, hundreds of times slower than numba"
+    title = "for proofs: this processor, thread by thread; very slow"
     shared = 227 * 1024
 
     def __init__(
