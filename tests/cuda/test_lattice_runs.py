@@ -72,7 +72,7 @@ def gas(method: str) -> Small:
 
 
 def ladder(method: str) -> Small:
-    """An open lattice of two rows: no unit has the four neighbours that the lattice has room for."""
+    """An open lattice of two rows, whose units have two or three neighbours."""
     on = {"lattice": "square", "boundary": "open"}
     table = {
         "title": "ladder",

@@ -16,7 +16,7 @@ from physebm.backends.numba_cpu.potts.emit import is_gathered
 from physebm.backends.numba_cpu.potts.load import GatherKernels
 from physebm.backends.numba_cpu.runs.decide import looks_up
 from physebm.backends.numba_cpu.runs.kept import KEPT_POSITIONS, places_of, rows_for
-from physebm.backends.numba_cpu.runs.places import is_in_runs, threshold_list
+from physebm.backends.numba_cpu.runs.places import threshold_list
 from physebm.backends.numba_cpu.runs.shares import shares_for, together
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles.emit import is_tiled, tile_size
@@ -25,6 +25,7 @@ from physebm.backends.numba_cpu.vector_code import LANES
 from physebm.backends.numba_cpu.vectors.emit import lanes_of_a_tile
 from physebm.backends.planes.sliced import is_sliced
 from physebm.backends.reference_clusters import refuse_invalid
+from physebm.backends.runs.graph import is_in_runs
 from physebm.backends.tiling import tiles_of
 from physebm.backends.training import Climb
 from physebm.errors import StudyError

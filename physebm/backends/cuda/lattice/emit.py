@@ -25,9 +25,9 @@ Ten issued ones are Philox, five of them logic; exchanging costs 2 and looking u
 Derived, not measured: at 64 threads' logic and 128 issued a cycle, 132 multiprocessors and 1.755 GHz
 the ceilings are 1160 updates per ns without and 860 with weights. Of L = 4096 (one chain) a colour is
 drawn in 7.2 us: the host has to launch the next one in that time, or it is the bound. The bytes are a
-state written (1), those of the other colour (1, and 0.25 where parts of blocks meet), and starts of runs
-(1); weights are 4. States and runs of L = 4096 (33 MB) stay in the second cache, which would bring 3.8
-TB/s at the ceiling; weights (67 MB) do not, and 4.8 TB/s of an H200 hardly leave the ceiling above them.
+state written (1), those of the other colour (1, and 0.25 where parts of blocks meet), and starts of
+runs (1); weights are 4. States and runs of L = 4096 (33 MB) stay in the second cache, which would bring
+3.8 TB/s at the ceiling; weights (67 MB) do not, and 4.8 TB/s of an H200 hardly leave the ceiling above.
 
 Certain are bits, counts, bytes and registers. Whether 32 warps of a multiprocessor (24 with weights)
 hide the second cache, what launches cost, and from which size on parts are faster only a card can tell.

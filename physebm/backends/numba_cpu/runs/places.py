@@ -26,13 +26,11 @@ from __future__ import annotations
 import numpy as np
 
 from physebm.backends.base import Launch
-from physebm.backends.runs.graph import RUN, by_position, instances, is_in_runs, neighbour_runs
+from physebm.backends.runs.graph import RUN, by_position, instances, neighbour_runs
 from physebm.lowering.operands import Operands
 from physebm.lowering.orders import stack_ragged
 from physebm.lowering.plan import Constant, Neighbours, Rule, SweepPlan, Weights
 from physebm.model.units import UnitKind
-
-__all__ = ["is_in_runs"]  # and what stands here
 
 LOOKUP = 32  # thresholds in two vectors
 THRESHOLDS = ("places", "bounds", "lookup")  # arrays of a word-table move, by rung
