@@ -11,8 +11,8 @@ chosen by sizes (`shape`):
 ``parts``  states stand in device memory, a launch is one colour class of one sweep (kernels ``colour``,
            ``sum``, ``energies``), as nothing but the end of a launch lets blocks wait for each other
 
-Instructions for one update by heat bath in ``colour``, counted in what nvcc 13.0 makes for sm_90 (runs
-that are not broken, one of four neighbours not at a multiple of 16), and registers:
+Instructions for one update by heat bath in ``colour``, counted in what nvcc 13.0 makes for sm_90 (L a
+multiple of 32: three of four runs begin at a multiple of 16, and few are broken), and registers:
 
 ====================  ======  ==========  ============  =========
 square lattice        issued  logic pipe  bytes         registers
@@ -23,11 +23,12 @@ weights               32      17          7.3           64
 
 Ten issued ones are Philox, five of them logic; exchanging costs 2 and looking up and comparing 4.
 Derived, not measured: at 64 threads' logic and 128 issued a cycle, 132 multiprocessors and 1.755 GHz
-the ceilings are 1160 updates per ns without and 860 with weights. Of L = 4096 (one chain) a colour is
-drawn in 7.2 us: the host has to launch the next one in that time, or it is the bound. The bytes are a
-state written (1), those of the other colour (1, and 0.25 where parts of blocks meet), and starts of
-runs (1); weights are 4. States and runs of L = 4096 (33 MB) stay in the second cache, which would bring
-3.8 TB/s at the ceiling; weights (67 MB) do not, and 4.8 TB/s of an H200 hardly leave the ceiling above.
+the ceilings are 1160 updates per ns without and 860 with weights; 870 and 700 for other L, whose runs
+begin anywhere. Of L = 4096 (one chain) a colour is drawn in 7.2 us: the host has to launch the next one
+in that time, or it is the bound. The bytes are a state written (1), those of the other colour (1, and
+0.25 where parts of blocks meet), and starts of runs (1); weights are 4. States and runs of L = 4096
+(33 MB) stay in the second cache, which would bring 3.8 TB/s at the ceiling; weights (67 MB) do not, and
+4.8 TB/s of an H200 hardly leave the ceiling above.
 
 Certain are bits, counts, bytes and registers. Whether 32 warps of a multiprocessor (24 with weights)
 hide the second cache, what launches cost, and from which size on parts are faster only a card can tell.
