@@ -4,93 +4,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from compilers import compile_by_nvrtc, nvcc, nvrtc, resources
-from host_kernels import kernels, needs_compiler, without_barrier
-from small_models import Small, bound, small
+from host_kernels import needs_compiler, without_barrier
+from run_lattices import CASES, of
+from small_models import Small
 
 from physebm.backends import base
 from physebm.backends.base import Lanes
 from physebm.backends.cuda.host_device import HostDevice
 from physebm.backends.cuda.lattice import load as lattice_load
-from physebm.backends.cuda.lattice.emit import emit_lattice, functions_text, head_text
+from physebm.backends.cuda.lattice.emit import emit_lattice
 from physebm.backends.cuda.lattice.load import RunsKernels, RunsOnDevice
-from physebm.backends.cuda.lattice.parameters import (
-    MOST_INDICES,
-    degrees_of,
-    fits_runs,
-    lattice_arrays,
-)
-from physebm.backends.cuda.lattice.shape import shape_of
-from physebm.backends.cuda.load import kernels_of
-from physebm.backends.runs.graph import RUN, is_in_runs
-from physebm.model.params import stack
 from physebm.sampling.chain import PlanSampler
 from physebm.sampling.tempering import STATISTICS, Ladders, ParallelTempering
-from physebm.schema.load import load as load_declared
-from physebm.schema.model_file import read_model
-from physebm.study.describe import describe
-from physebm.study.models import load_model
 
-# thresholds of 0 and 2^32, and between
-TEMPERATURES = (0.01, 2.0, 50.0)
-CASES = {
-    "square": ("ising_2d", "heat-bath", {"L": 32, "h": 0.0}),
-    "square in a field": ("ising_2d", "metropolis", {"L": 17, "h": 0.3}),
-    "triangular": ("ising_triangular", "heat-bath", {"L": 12}),
-    "signs by instance": ("edwards_anderson_3d", "metropolis", {"L": 6}),
-    "signs in a plane": ("edwards_anderson_2d", "zero-temperature", {"L": 20}),
-    "no run at all": ("random_regular_spin_glass", "heat-bath", {"N": 300}),
-    "ladder": ("ladder", "metropolis", {}),
-    "gas": ("gas", "heat-bath", {}),
-    "gas, metropolis": ("gas", "metropolis", {}),
-}
 SLOW = ("ladder", "signs in a plane", "no run at all", "gas, metropolis")
 EACH = pytest.mark.parametrize(
     "case", [pytest.param(c, marks=pytest.mark.slow) if c in SLOW else c for c in CASES]
 )
 BOTH = pytest.mark.parametrize("whole", [True, False], ids=["whole", "parts"])
-
-
-def gas(method: str) -> Small:
-    """Atoms on an open lattice: weighted bonds, a field by place, by heat bath plain bonds as well."""
-    plain = [{"couple": ["s", "s"], "on": {"lattice": "square"}, "J": -1}]
-    table = {
-        "title": "gas",
-        "units": {"s": {"prior": "bernoulli", "shape": [9, 21]}},
-        "terms": [
-            {"couple": ["s", "s"], "on": {"lattice": "square", "boundary": "open"}, "J": "J"},
-            *(plain if method == "heat-bath" else []),
-            {"field": "s", "h": "h"},
-        ],
-        "arrays": {
-            "J": {"law": "rademacher", "shape": [2, 9, 21]},
-            "h": {"law": "rademacher", "shape": [9, 21]},
-        },
-    }
-    model = load_declared(read_model("gas", table, "test"))
-    return bound(model, stack([model.params(0, r) for r in range(3)]), method, TEMPERATURES)
-
-
-def ladder(method: str) -> Small:
-    """An open lattice of two rows, whose units have two or three neighbours."""
-    on = {"lattice": "square", "boundary": "open"}
-    table = {
-        "title": "ladder",
-        "units": {"s": {"prior": "ising", "shape": [2, 70]}},
-        "terms": [{"couple": ["s", "s"], "on": on, "J": 1}],
-    }
-    model = load_declared(read_model("ladder", table, "test"))
-    return bound(model, stack([model.params(0, 0)] * 2), method, TEMPERATURES)
-
-
-OWN = {"gas": gas, "ladder": ladder}
-
-
-def of(case: str, temperatures=TEMPERATURES) -> Small:
-    name, method, parameters = CASES[case]
-    model = OWN[name](method) if name in OWN else small(name, method, temperatures, 2, **parameters)
-    assert is_in_runs(model.plan) and fits_runs(model.plan, model.launch)
-    return model
 
 
 def compiled(model: Small, whole: bool | None, threads=32, seed=1, multiprocessors=4) -> RunsKernels:
@@ -235,105 +166,3 @@ def test_a_sweep_without_a_barrier_between_colours_differs(monkeypatch):
     monkeypatch.setattr(lattice_load, "emit_lattice", broken)
     found = [swept(model, compiled(model, True, 64, seed), lanes)[2] for seed in (1, 2, 3)]
     assert any(not np.array_equal(expected, x) for x in found)
-
-
-def test_bytes_hold_what_they_are_given():
-    """Weights stand four to a word beside the units whose neighbours they weigh, zero elsewhere."""
-    model = of("signs by instance")
-    arrays = model.launch.operands.arrays
-    made = lattice_arrays(model.plan, model.launch.operands)
-    order, w, n = arrays["order0"][0], arrays["w0"], arrays["n0"][0]
-    words = made["weight0"]
-    assert words.shape == (2, len(order) // RUN, 2, RUN)
-    bytes_ = np.ascontiguousarray(words.transpose(0, 1, 3, 2)).view(np.int8).reshape(2, len(order), 8)
-    there = order >= 0
-    assert np.array_equal(bytes_[:, there, :6], w[:, order[there]])
-    assert not bytes_[:, ~there].any() and not bytes_[:, :, 6:].any()
-    run, place, row = made["run0"][0], made["place0"][0], np.append(order, -1)
-    assert (run < 0).any() and (run >= 0).any()
-    for p in np.flatnonzero(there):
-        start = run[p // RUN].astype(np.int64)
-        at = np.where(start >= 0, start + p % RUN, place[np.where(start < 0, -1 - start, 0) + p % RUN])
-        assert np.array_equal(row[at], n[order[p]])
-
-
-def test_what_does_not_fit_bytes_goes_to_the_plain_kernel():
-    model = of("signs by instance")
-    for weight, fits in ((1, True), (127, True), (128, False)):
-        arrays = dict(model.launch.operands.arrays) | {
-            "w0": weight * model.launch.operands.arrays["w0"]
-        }
-        operands = replace(model.launch.operands, arrays=arrays)
-        assert fits_runs(model.plan, replace(model.launch, operands=operands)) is fits
-    for entries in (MOST_INDICES, MOST_INDICES + 2):
-        launch = replace(model.launch, tables={0: np.zeros((1, entries), np.int64)})
-        assert fits_runs(model.plan, launch) is (entries <= MOST_INDICES)
-    for case, most in (("square", 127), ("square in a field", 63)):
-        model = of(case)
-        operands = model.launch.operands
-        for degree in (most, most + 1):
-            arrays = dict(operands.arrays) | {"n0": np.zeros((1, 9, degree), np.int32)}
-            launch = replace(model.launch, operands=replace(operands, arrays=arrays))
-            assert fits_runs(model.plan, launch) is (degree <= most)
-
-
-class Card(HostDevice):
-    """A device by its numbers: those of an H100."""
-
-    def __init__(self):
-        super().__init__(256, 1, 132)
-
-
-def test_sizes_choose_the_way_and_the_number_of_blocks():
-    model = of("square")
-
-    def shape(L: int, lanes: int):
-        sizes = {"positions0": L * L, "classes0": 2, "thresholds": 18}
-        return shape_of(model.plan, Card(), sizes, lanes, None)
-
-    assert shape(64, 1).whole and shape(64, 1).shared == 64**2 + RUN + 144
-    assert not shape(512, 1).whole  # does not fit
-    large = shape(4096, 1)
-    assert (large.whole, large.threads, large.share) == (False, 256, 528)
-    assert shape(4096, 1000).share == 1
-    # lanes that keep all multiprocessors busy need no launch for each class
-    assert shape(256, 132).whole and not shape(448, 1).whole
-    assert isinstance(kernels_of(model.plan, HostDevice()), RunsKernels)
-    assert isinstance(kernels(model.plan), RunsKernels)
-
-
-def source_of(case: str) -> str:
-    model = of(case)
-    return emit_lattice(model.plan, degrees_of(model.plan, model.launch.operands)).text
-
-
-STRUCTURES = pytest.mark.parametrize(
-    "case", ["square", "signs by instance", pytest.param("gas", marks=pytest.mark.slow)]
-)
-
-
-def test_what_is_shown_is_what_is_compiled():
-    text = describe(load_model("ising_2d", L=32, h=0.0), "cuda")
-    body = text.split("\n", 2)[2]
-    assert source_of("square").endswith(body)
-    assert "sum_of_neighbours<DEGREE0>" in body
-
-
-def test_the_generated_source_reads_as_reviewed(golden):
-    plan = of("square in a field").plan
-    golden("cuda_runs_ising_2d.cu.txt", f"{head_text(plan, {0: 4})}\n{functions_text(plan)}")
-
-
-@pytest.mark.skipif(nvrtc() is None, reason="no NVRTC: pip install nvidia-cuda-nvrtc-cu12")
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-@STRUCTURES
-def test_nvrtc_compiles_without_a_warning(case, architecture):
-    assert "warning" not in compile_by_nvrtc(source_of(case), architecture)
-
-
-@pytest.mark.skipif(nvcc() is None, reason="no nvcc: registers and spills are not checked")
-@STRUCTURES
-def test_no_kernel_spills_registers(case, tmp_path):
-    for kernel, (registers, spilled) in resources(source_of(case), "sm_90", tmp_path).items():
-        assert spilled == 0, f"{kernel} spills {spilled} bytes"
-        assert registers <= 128, f"{kernel} takes {registers} registers"
