@@ -17,7 +17,7 @@ _32, _LOW = uint64(32), uint64(0xFFFFFFFF)
 def sample_bits(samples: int, round: int, last: int, key: tuple[int, int]) -> np.ndarray:
     """The first two words at counters ``(i, 0, round, last)`` as 64 bits, ``[sample]``, uint64."""
     out = np.empty(samples, np.uint64)
-    _fill(out, np.uint32(round), np.uint32(last), np.uint32(key[0]), np.uint32(key[1]))
+    _fill(out, np.uint32(round & 0xFFFFFFFF), np.uint32(last), np.uint32(key[0]), np.uint32(key[1]))
     return out
 
 

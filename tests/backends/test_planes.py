@@ -257,6 +257,7 @@ def test_held_units_and_other_weights_are_refused():
 
 def test_a_second_process_compiles_nothing(tmp_path):
     model = "physebm.load_model('ising_2d', L=4)"
-    sample = f"physebm.sample({model}, 2.0, sweeps=64, discard=0, chains=16)"
+    record = "record=('energy', 'magnetisation')"  # of configurations that are unpacked
+    sample = f"physebm.sample({model}, 2.0, {record}, sweeps=64, discard=0, chains=16)"
     first, second = loads_of_two_processes(sample, ("sweep", "pack", "unpack"), tmp_path)
     assert first[1] == 3 and second == [3, 0]

@@ -51,3 +51,8 @@ def test_batches_that_cannot_be():
         with pytest.raises(StudyFileError) as caught:
             minibatch(KEY, 0, batch, 10)
         assert part in str(caught.value) and "train.batch" in str(caught.value)
+
+
+def test_rounds_go_round_with_the_counter():
+    """Epoch 2^32 has the words of epoch 0: the round is one word of the counter."""
+    assert np.array_equal(permutation(KEY, 12, 2**32 + 5), permutation(KEY, 12, 5))

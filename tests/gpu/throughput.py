@@ -72,7 +72,7 @@ class Case:
 GLASS = tuple(np.linspace(0.7, 2.2, 30))
 CASES = (
     Case("2D Ising, 32 lattices L = 4096", "ising_2d", {"L": 4096}, 32, 2650, {"L": 8}, 32),
-    Case("2D Ising, one lattice L = 4096", "ising_2d", {"L": 4096}, 1, 1570, {"L": 8}, 1),
+    Case("2D Ising, one lattice L = 4096", "ising_2d", {"L": 4096}, 1, 1160, {"L": 8}, 1),
     *(
         Case(
             f"3D +-J L = {L}, 30 temperatures x 64 samples, exchanges",
