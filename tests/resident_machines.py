@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from physebm.backends.cuda.host_device import HostDevice
-from physebm.backends.cuda.load import kernels_of
+from physebm.backends.cuda.rooms import kernels_of
 from physebm.learning.chains import ChainOptions
 from physebm.learning.optimisers import Optimiser, Schedule
 from physebm.learning.recipe import Problem, Recipe

@@ -5,7 +5,8 @@ import pytest
 
 from physebm.backends.cuda.emit import library_text
 from physebm.backends.cuda.host_device import HostDevice, compiler
-from physebm.backends.cuda.load import CudaKernels, kernels_of
+from physebm.backends.cuda.load import CudaKernels
+from physebm.backends.cuda.rooms import kernels_of
 from physebm.backends.source import Source
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler on this machine")

@@ -11,7 +11,7 @@ from physebm.backends.cuda import backend as cuda_backend
 from physebm.backends.cuda import cupy_device
 from physebm.backends.cuda.cupy_device import CupyDevice, why_unusable
 from physebm.backends.cuda.device import Device
-from physebm.backends.cuda.load import kernels_of
+from physebm.backends.cuda.rooms import kernels_of
 from physebm.backends.select import Choice, automatic, choice, select
 from physebm.backends.source import Source
 from physebm.errors import BackendError

@@ -18,7 +18,7 @@ from physebm.backends.cuda.lattice.parameters import (
     lattice_arrays,
 )
 from physebm.backends.cuda.lattice.shape import shape_of
-from physebm.backends.cuda.load import kernels_of
+from physebm.backends.cuda.rooms import kernels_of
 from physebm.backends.runs.graph import RUN
 from physebm.study.describe import describe
 from physebm.study.models import load_model

@@ -9,8 +9,8 @@ from many_lanes import for_lanes
 from small_models import Small, small
 
 from physebm.backends.cuda.host_device import HostDevice
-from physebm.backends.cuda.load import kernels_of
 from physebm.backends.cuda.memory import Counting, device_bytes
+from physebm.backends.cuda.rooms import kernels_of
 
 MODELS = {
     "ising_2d": {"L": 6},

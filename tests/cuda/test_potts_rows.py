@@ -14,7 +14,6 @@ from small_models import Small, small
 
 from physebm.backends.base import LaneState
 from physebm.backends.cuda.host_device import HostDevice
-from physebm.backends.cuda.load import kernels_of
 from physebm.backends.cuda.potts import load
 from physebm.backends.cuda.potts.emit import (
     LIBRARY,
@@ -25,6 +24,7 @@ from physebm.backends.cuda.potts.emit import (
     kernels_text,
 )
 from physebm.backends.cuda.potts.load import ROWS, GatherKernels, shape_for
+from physebm.backends.cuda.rooms import kernels_of
 
 SIZES = ((9, 5), (6, 21), (5, 17), (4, 32), (67, 5), (1, 5))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from physebm.backends.cuda.cupy_device import CupyDevice
-from physebm.backends.cuda.load import CudaKernels, kernels_of
+from physebm.backends.cuda.load import CudaKernels
+from physebm.backends.cuda.rooms import kernels_of
 from physebm.lowering.plan import SweepPlan
 
 name = "cuda"

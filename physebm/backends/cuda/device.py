@@ -7,7 +7,6 @@ for proofs). Nothing above knows which it has.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -72,11 +71,3 @@ class Device(Protocol):
         BackendError
             when the source does not compile; says where it was written.
         """
-
-
-@dataclass(frozen=True)
-class Held:
-    """A buffer and the host array that it is a copy of."""
-
-    values: np.ndarray
-    buffer: Buffer

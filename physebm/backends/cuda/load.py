@@ -19,9 +19,7 @@ from physebm.backends.cuda.on_device import OnDevice
 from physebm.backends.cuda.parameters import Home, Parameter, parameters, struct_type
 from physebm.backends.cuda.tables import launch_tables, sizes
 from physebm.backends.cuda.training import DeviceTraining
-from physebm.backends.planes.sliced import is_sliced
 from physebm.backends.reference_clusters import refuse_invalid
-from physebm.backends.runs.graph import is_in_runs
 from physebm.backends.training import Climb
 from physebm.errors import StudyError
 from physebm.lowering.operands import Operands
@@ -31,31 +29,6 @@ DTYPES = {
     "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64,
     "u8": np.uint8, "u32": np.uint32, "float": np.float32, "double": np.float64,
 }  # fmt: skip
-
-
-def kernels_of(plan: SweepPlan, device: Device) -> CudaKernels:
-    """Kernels of a plan on a device: a block of threads per lane where no room has faster ones."""
-    # rooms build on the kernels of this module
-    from physebm.backends.cuda.dense.emit import is_dense
-    from physebm.backends.cuda.dense.load import DenseKernels
-    from physebm.backends.cuda.lattice.load import RunsKernels
-    from physebm.backends.cuda.planes.load import PlanesKernels
-    from physebm.backends.cuda.potts.emit import is_gathered
-    from physebm.backends.cuda.potts.load import GatherKernels
-    from physebm.backends.cuda.tiles.load import TileKernels
-    from physebm.backends.cuda.tiles.reads import is_tiled
-
-    if is_sliced(plan):
-        return PlanesKernels(plan, device)
-    if is_tiled(plan):
-        return TileKernels(plan, device)
-    if is_dense(plan):
-        return DenseKernels(plan, device)
-    if is_gathered(plan):
-        return GatherKernels(plan, device)
-    if is_in_runs(plan):
-        return RunsKernels(plan, device)
-    return CudaKernels(plan, device)
 
 
 class Resident:

@@ -14,7 +14,7 @@ import numpy as np
 
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.cuda.device import Device, Function
-from physebm.backends.cuda.load import kernels_of
+from physebm.backends.cuda.rooms import kernels_of
 from physebm.backends.source import Source
 from physebm.lowering.plan import SweepPlan
 

@@ -21,7 +21,6 @@ from physebm.lowering.plan import (
     BlockUpdate,
     ClusterMove,
     Constant,
-    Decision,
     Hyper,
     Layout,
     Neighbours,
@@ -222,8 +221,3 @@ def struct_type(fields: tuple[Parameter, ...]) -> np.dtype:
         if each.stepped:
             members.append((f"{each.name}_step", np.int64))
     return np.dtype(members)
-
-
-def needs_plane_words(plan: SweepPlan) -> bool:
-    """Whether a move's words are made of bits that 32 walkers share."""
-    return any(getattr(move, "decision", None) is Decision.BIT_PLANES for move in plan.moves)
