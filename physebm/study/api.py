@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 
 import xarray as xr
 
 from physebm.backends.select import choice
+from physebm.errors import InputError
 from physebm.schema.load import Loaded
 from physebm.schema.study_file import study_from_dict
 from physebm.study.batches import lanes_for
 from physebm.study.grid import expand, recut
-from physebm.study.keywords import known_keywords
+from physebm.study.keywords import in_words_of_the_call, known_keywords
 from physebm.study.merge import merge, read_outcome
 from physebm.study.task import run_task
+
+# What the study behind a call is named, and where it holds arguments: errors are told in their names.
+_STUDY = "sample"
+_PLACES = {
+    "sample.": "",
+    "observe.": "",
+    "set.": "",
+    "scan.temperature": "temperature",
+    "scan.disorder": "disorder",
+}
 
 
 @known_keywords
@@ -64,14 +76,20 @@ def sample(
     InputError
         for anything a study file would be refused for.
     """
+    if not isinstance(model, Loaded):
+        hint = 'as in sample(load_model("ising_2d", L=16), 2.0)'
+        raise InputError(f"{_STUDY}: model", got=model, expected="what load_model gives", hint=hint)
+    places = {"observe.record[0]": "record"} if isinstance(record, str) else {}
+    if isinstance(disorder, bool) or not isinstance(disorder, Integral) or disorder < 1:
+        raise InputError(f"{_STUDY}: disorder", got=disorder, expected="a whole number, 1 or more")
     axes: dict[str, object] = dict(scan or {})
     fixed = {name: held.text for name, held in model.overrides.items()}
     if disorder > 1:
         axes["disorder"] = disorder
-    if isinstance(temperature, int | float):
-        fixed["temperature"] = temperature
+    if isinstance(temperature, Iterable) and not isinstance(temperature, str):
+        axes["temperature"] = [_plain(value) for value in temperature]
     else:
-        axes["temperature"] = [float(value) for value in temperature]
+        fixed["temperature"] = _plain(temperature)
     schedule: dict[str, object] = {"sweeps": sweeps, "every": every}
     if discard is not None:
         schedule["discard"] = discard
@@ -87,7 +105,15 @@ def sample(
     }
     if tempering is not None:
         raw["tempering"] = dict(tempering)
-    study = study_from_dict(raw, name="sample")
+    try:
+        return _run(raw, model, backend)
+    except InputError as problem:
+        raise in_words_of_the_call(problem, _STUDY, places | _PLACES) from None
+
+
+def _run(raw: Mapping[str, object], model: Loaded, backend: str) -> xr.Dataset:
+    name = model.declaration.name
+    study = study_from_dict(raw, name=_STUDY)
     grid, taken = expand(study, {name: model.declaration}), choice(backend)
     lanes, _ = lanes_for(study, grid, taken)
     grid = recut(study, grid, lanes) if lanes else grid
@@ -97,3 +123,10 @@ def sample(
             for task in grid.tasks
         ]
         return merge(study, grid, outcomes)["/"]
+
+
+def _plain(number: object) -> object:
+    """Numbers as Python has them; anything else is for the reader of studies to refuse."""
+    if isinstance(number, bool | int) or not isinstance(number, Real):
+        return number
+    return float(number)

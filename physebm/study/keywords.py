@@ -1,13 +1,13 @@
-"""Keyword arguments of the Python interface: an unknown one is answered with the nearest there is."""
+"""Arguments of the Python interface: unknown ones answered with the nearest, errors in their names."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import ParamSpec, TypeVar
 
-from physebm.errors import InputError
+from physebm.errors import InputError, StudyFileError
 
 P, R = ParamSpec("P"), TypeVar("R")
 
@@ -33,3 +33,30 @@ def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return checked
+
+
+def in_words_of_the_call(
+    problem: InputError, call: str, places: Mapping[str, str], hidden: Collection[str] = ()
+) -> InputError:
+    """The same problem with the name of an argument where the study behind a call has a path of keys.
+
+    Parameters
+    ----------
+    problem
+        Raised about a study that is called as `call`; the user wrote no such file, so that a
+        `StudyFileError` becomes an `InputError`.
+    call
+        The function.
+    places
+        Beginnings of paths and what stands for them in the call, as ``{"sample.": ""}``; the first counts.
+    hidden
+        Keys that are arguments of another form, not to be offered.
+    """
+    path = problem.where.removeprefix(f"{call}: ")
+    path = next((name + path[len(at) :] for at, name in places.items() if path.startswith(at)), path)
+    where = call if path in (call, "") else f"{call}: {path}"
+    expected = problem.expected
+    if path == call and isinstance(expected, list | tuple):
+        expected = [name for name in expected if name not in hidden]
+    kind = InputError if type(problem) is StudyFileError else type(problem)
+    return kind(where, got=problem.got, expected=expected, hint=problem.hint)

@@ -15,6 +15,7 @@ from physebm.learning.checks import check_recipe
 from physebm.schema.load import Loaded
 from physebm.schema.study_file import study_from_dict
 from physebm.study.grid import expand
+from physebm.study.keywords import in_words_of_the_call
 from physebm.study.merge_training import read_training, training_groups
 from physebm.study.trained import Trained
 from physebm.study.training import recipe_of, run_training
@@ -22,6 +23,7 @@ from physebm.study.visible_data import size_parameter, visible_states
 
 # What the study behind a call is named: errors about it are told in words of the call.
 _STUDY = "train"
+_PLACES = {"train.data.": "", "train.": ""}
 
 
 def train(
@@ -61,11 +63,11 @@ def train(
         for a training that diverged.
     """
     _check_call(model, data, split, options)
-    values = _states(model, data)
     try:
+        values = _states(model, data)
         trained, recorded = _run(model, values, weights, split, seed, backend, options)
     except InputError as problem:
-        raise _in_words_of_the_call(problem) from None
+        raise in_words_of_the_call(problem, _STUDY, _PLACES, ("data",)) from None
     return trained, recorded
 
 
@@ -155,17 +157,3 @@ def _states(model: Loaded, data: object) -> np.ndarray:
 
     visible_states(model.hamiltonian, model.params(), values, "train: data", keys=False, sizing=sizing)
     return values
-
-
-def _in_words_of_the_call(problem: InputError) -> InputError:
-    """The same problem with the names of arguments where a study has paths of keys."""
-    path = problem.where.removeprefix(f"{_STUDY}: ")
-    for start, name in (("train.data.", ""), ("train.", "")):
-        if path.startswith(start):
-            path = name + path.removeprefix(start)
-            break
-    where = _STUDY if path in (_STUDY, "") else f"{_STUDY}: {path}"
-    expected = problem.expected
-    if path == _STUDY and isinstance(expected, list | tuple):
-        expected = [name for name in expected if name != "data"]
-    return type(problem)(where, got=problem.got, expected=expected, hint=problem.hint)
