@@ -16,7 +16,8 @@ from physebm.backends.cuda.device import Buffer, Device
 from physebm.backends.cuda.emit import emit
 from physebm.backends.cuda.exchange import Exchange
 from physebm.backends.cuda.on_device import OnDevice
-from physebm.backends.cuda.parameters import Home, Parameter, parameters, struct_type
+from physebm.backends.cuda.parameters import Home, Parameter, filled, parameters, struct_type
+from physebm.backends.cuda.rows_on_demand import RowsOnDemand
 from physebm.backends.cuda.tables import launch_tables, sizes
 from physebm.backends.cuda.training import DeviceTraining
 from physebm.backends.reference_clusters import refuse_invalid
@@ -171,6 +172,9 @@ class CudaKernels:
 
     def states(self, state: LaneState, g: int) -> Buffer:
         """Configurations of group g on the device, ``[lane, unit]``."""
+        held = state.packed
+        if isinstance(held, RowsOnDemand) and state.reductions is held:
+            return held.states(self.plan.groups[g].name)
         return self._on_device(state).buffers[f"x{g}"]
 
     def training(self, launch: Launch, data: np.ndarray, climb: Climb) -> DeviceTraining:
@@ -181,21 +185,11 @@ class CudaKernels:
         self, held: OnDevice, lanes: Lanes, launch: Launch
     ) -> tuple[np.ndarray, dict[str, Buffer]]:
         """The struct of parameters of a call, and the buffers that it points to."""
-        self.resident(launch)
-        struct = np.zeros((), self.struct)
-        kept: dict[str, Buffer] = {}
-        for each in self.fields:
-            if not each.is_array:
-                struct[each.name] = self._resident.numbers[each.name]
-                continue
-            buffer = self._buffer(each, held, lanes)
-            if buffer is None:
-                continue
-            kept[each.name] = buffer
-            struct[each.name] = self.device.address(buffer)
-            if each.stepped:
-                struct[f"{each.name}_step"] = 0 if len(buffer) == 1 else buffer[0].size
-        return struct, kept
+        numbers = self.resident(launch).numbers
+        arrays = [each for each in self.fields if each.is_array]
+        found = {each.name: self._buffer(each, held, lanes) for each in arrays}
+        kept = {name: buffer for name, buffer in found.items() if buffer is not None}
+        return filled(self.fields, self.device, numbers, kept), kept
 
     def _resident_of(self, launch: Launch) -> Resident:
         return Resident(self.plan, self.device, self.fields, launch)

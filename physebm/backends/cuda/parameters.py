@@ -11,11 +11,13 @@ Names carry the group index g, the term index t or the move index m, as operands
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
+from physebm.backends.cuda.device import Buffer, Device
 from physebm.lowering.plan import (
     TABLED,
     BlockUpdate,
@@ -221,3 +223,22 @@ def struct_type(fields: tuple[Parameter, ...]) -> np.dtype:
         if each.stepped:
             members.append((f"{each.name}_step", np.int64))
     return np.dtype(members)
+
+
+def filled(
+    fields: tuple[Parameter, ...],
+    device: Device,
+    numbers: Mapping[str, int],
+    buffers: Mapping[str, Buffer],
+) -> np.ndarray:
+    """The struct: numbers, addresses and steps. Arrays that a kernel does not use may be absent."""
+    struct = np.zeros((), struct_type(fields))
+    for each in fields:
+        if not each.is_array:
+            struct[each.name] = numbers[each.name]
+        elif each.name in buffers:
+            buffer = buffers[each.name]
+            struct[each.name] = device.address(buffer)
+            if each.stepped:
+                struct[f"{each.name}_step"] = 0 if len(buffer) == 1 else buffer[0].size
+    return struct

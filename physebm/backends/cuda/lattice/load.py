@@ -21,8 +21,8 @@ from physebm.backends.cuda.lattice.parameters import (
 )
 from physebm.backends.cuda.lattice.shape import Shape, shape_of
 from physebm.backends.cuda.load import CudaKernels, Resident
-from physebm.backends.cuda.on_device import OnDevice
-from physebm.backends.cuda.parameters import Parameter, struct_type
+from physebm.backends.cuda.parameters import Parameter, filled, struct_type
+from physebm.backends.cuda.rows_on_demand import RowsOnDemand
 from physebm.backends.runs.graph import RUN
 from physebm.lowering.plan import SweepPlan
 
@@ -60,80 +60,38 @@ class RunsResident(Resident):
         return super()._values(each) if made is None else np.ascontiguousarray(made)
 
 
-class RunsOnDevice:
-    """States of lanes in visiting order, ``states[lane, place]``, and of which instances they are.
-
-    Sums over units are taken of rows, which a kernel makes of them without the host.
-    """
+class RunsOnDevice(RowsOnDemand):
+    """States of lanes in visiting order, ``by_place[lane, place]``, and of which instances they are."""
 
     def __init__(self, kernels: RunsKernels, resident: RunsResident, instance: np.ndarray):
-        self.kernels, self.resident, self.device = kernels, resident, kernels.device
-        self.instance, self.name = instance.copy(), kernels.plan.groups[0].name
+        super().__init__(kernels.device, kernels.plan.groups)
+        self.kernels, self.resident, self.instance = kernels, resident, instance.copy()
         places = resident.numbers["positions0"] + RUN
-        self.states = self.device.room((len(instance), places), np.uint8)
-        self._rows: OnDevice | None = None
+        self.by_place = self.device.room((len(instance), places), np.uint8)
 
     def hold(self, lanes: Lanes, resident: RunsResident) -> bool:
         """Whether these are the places of such lanes."""
         return self.resident is resident and np.array_equal(self.instance, lanes.instance)
 
-    def pack(self, x: Mapping[str, np.ndarray]) -> None:
-        """Take configurations ``{group: x[lane, unit]}``."""
-        self.changed()
-        self._run("pack", self.device.upload(np.ascontiguousarray(x[self.name], dtype=np.int8)))
-
-    def unpack(self, configurations: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]) -> None:
-        """Write configurations ``{group: x[lane, unit]}``; there are no running quantities."""
-        self.rows().unpack(configurations, {})
-        self.changed()
-
-    def rows(self) -> OnDevice:
-        """The configurations, ``[lane, unit]``, until states change."""
-        if self._rows is None:
-            groups = self.kernels.plan.groups
-            x = self.device.room((len(self.instance), groups[0].size), np.int8)
-            self._run("unpack", x)
-            self._rows = OnDevice(self.device, groups)
-            self._rows.buffers["x0"] = x
-        return self._rows
-
-    def changed(self) -> None:
-        """Let go of configurations that the states no longer say."""
-        self._rows = None
+    def count(self) -> int:
+        """Of lanes."""
+        return len(self.instance)
 
     def rearrange(self, sources: np.ndarray) -> None:
         """Let lane c stand where lane ``sources[c]`` stands now."""
         self.changed()
-        self.states = self.device.take(self.states, self.device.upload(sources.astype(np.int64)))
+        rows = self.device.upload(sources.astype(np.int64))
+        self.by_place = self.device.take(self.by_place, rows)
         self.instance = self.instance[sources]
 
-    def state_counts(self, group: str) -> np.ndarray:
-        """As of rows."""
-        return self.rows().state_counts(group)
-
-    def agreements(self, group: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """As of rows."""
-        return self.rows().agreements(group, a, b)
-
-    def pattern_sums(
-        self, group: str, patterns: np.ndarray, lanes: np.ndarray, instance: np.ndarray
-    ) -> np.ndarray:
-        """As of rows."""
-        return self.rows().pattern_sums(group, patterns, lanes, instance)
-
-    def profiles(
-        self, group: str, shape: tuple[int, ...], a: np.ndarray, b: np.ndarray | None
-    ) -> list[np.ndarray]:
-        """As of rows."""
-        return self.rows().profiles(group, shape, a, b)
-
-    def _run(self, name: str, x: Buffer) -> None:
+    def run(self, kernel: str, x: Buffer) -> None:
+        """Launch ``pack`` or ``unpack``."""
         instance = self.device.upload(self.instance)
-        given = {"x0": x, "states": self.states, "instance": instance}
-        lanes, shape = len(self.instance), self.kernels.shape_for(self.resident, len(self.instance))
+        given = {"x0": x, "states": self.by_place, "instance": instance}
+        lanes, shape = self.count(), self.kernels.shape_for(self.resident, self.count())
         struct = self.kernels.struct_of(self.resident, given)
         further = (np.int32(shape.share),)
-        self.resident.functions[name](lanes * shape.share, shape.threads, struct, further)
+        self.resident.functions[kernel](lanes * shape.share, shape.threads, struct, further)
 
 
 class RunsKernels(CudaKernels):
@@ -158,16 +116,7 @@ class RunsKernels(CudaKernels):
 
     def struct_of(self, resident: RunsResident, given: Mapping[str, Buffer]) -> np.ndarray:
         """Sizes and addresses; arrays that a kernel does not use may be absent."""
-        buffers, struct = resident.buffers | dict(given), np.zeros((), self.struct)
-        for each in self.fields:
-            if not each.is_array:
-                struct[each.name] = resident.numbers[each.name]
-            elif each.name in buffers:
-                buffer = buffers[each.name]
-                struct[each.name] = self.device.address(buffer)
-                if each.stepped:
-                    struct[f"{each.name}_step"] = 0 if len(buffer) == 1 else buffer[0].size
-        return struct
+        return filled(self.fields, self.device, resident.numbers, resident.buffers | dict(given))
 
     def resident(self, launch: Launch) -> RunsResident:
         """Tables of a launch, made anew where its operands are others."""
@@ -175,13 +124,6 @@ class RunsKernels(CudaKernels):
             self._resident = RunsResident(self.plan, self.device, self.fields, launch)
         self._resident.take(launch)
         return self._resident
-
-    def states(self, state: LaneState, g: int) -> Buffer:
-        """Configurations on the device, ``[lane, unit]``."""
-        held = state.packed
-        if isinstance(held, RunsOnDevice) and state.reductions is held:
-            return held.rows().states(held.name)
-        return super().states(state, g)
 
     def _ready(self, state: LaneState, lanes: Lanes, launch: Launch):
         if lanes.clamp or not fits_runs(self.plan, launch):
@@ -197,7 +139,7 @@ class RunsKernels(CudaKernels):
         }
         own["E"] = self.device.room((count, terms), np.float64)
         own["partial"] = self.device.room((count, shape.share, terms), np.float64)
-        kept = own | {"states": held.states, "coef": resident.coef}
+        kept = own | {"states": held.by_place, "coef": resident.coef}
         return held, self.struct_of(resident, kept), kept
 
     def _states(self, state: LaneState, lanes: Lanes, resident: RunsResident) -> RunsOnDevice:

@@ -13,12 +13,12 @@ import numpy as np
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.cuda.device import Buffer, Device
 from physebm.backends.cuda.load import CudaKernels
-from physebm.backends.cuda.on_device import OnDevice
-from physebm.backends.cuda.parameters import struct_type
+from physebm.backends.cuda.parameters import filled, struct_type
 from physebm.backends.cuda.planes.arrays import graph_arrays, word_arrays
 from physebm.backends.cuda.planes.emit import emit_planes
 from physebm.backends.cuda.planes.parameters import FIELDS
 from physebm.backends.cuda.planes.shape import Shape, shape_of
+from physebm.backends.cuda.rows_on_demand import RowsOnDemand
 from physebm.backends.planes.graph import Graph
 from physebm.backends.planes.sliced import Sliced
 from physebm.backends.planes.words import Words
@@ -57,18 +57,13 @@ class Resident:
             self._launch = launch
 
 
-class PlanesOnDevice:
-    """Planes of the lanes of a state, and the places of the lanes in them.
-
-    Sums over units are taken of rows, which kernels make of planes without the host.
-    """
+class PlanesOnDevice(RowsOnDemand):
+    """Planes of the lanes of a state, and the places of the lanes in them."""
 
     def __init__(self, kernels: PlanesKernels, resident: Resident, shape: Shape, words: Words):
-        device, n = kernels.device, resident.numbers["units"]
+        super().__init__(kernels.device, kernels.plan.groups)
+        device, n, count = kernels.device, resident.numbers["units"], len(words.lane_of)
         self.kernels, self.resident, self.shape, self.words = kernels, resident, shape, words
-        self.device, self.name = device, kernels.plan.groups[0].name
-        self._rows: OnDevice | None = None
-        count = len(words.lane_of)
         self.buffers = {
             name: device.upload(values) for name, values in word_arrays(words, resident.graph).items()
         }
@@ -78,54 +73,16 @@ class PlanesOnDevice:
             self.buffers["thresholds"] = device.room((count, rows, ROW), np.uint32)
             self.buffers["sums"] = device.room((count, 2, 32), np.uint64)
 
-    def pack(self, x: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]) -> None:
-        """Take configurations ``{group: x[lane, unit]}``; there are no running quantities."""
-        self.changed()
-        self._run("pack", self.device.upload(np.ascontiguousarray(x[self.name], dtype=np.int8)))
+    def count(self) -> int:
+        """Of lanes."""
+        return self.words.lanes
 
-    def unpack(self, configurations: Mapping[str, np.ndarray], work: Mapping[str, np.ndarray]) -> None:
-        """Write configurations ``{group: x[lane, unit]}``; there are no running quantities."""
-        self.rows().unpack(configurations, {})
-        self.changed()
-
-    def rows(self) -> OnDevice:
-        """The configurations, ``[lane, unit]``, until planes change."""
-        if self._rows is None:
-            x = self.device.room((self.words.lanes, self.resident.numbers["units"]), np.int8)
-            self._run("unpack", x)
-            self._rows = OnDevice(self.device, self.kernels.plan.groups)
-            self._rows.buffers["x0"] = x
-        return self._rows
-
-    def changed(self) -> None:
-        """Let go of configurations that planes no longer say."""
-        self._rows = None
-
-    def state_counts(self, group: str) -> np.ndarray:
-        """As of rows."""
-        return self.rows().state_counts(group)
-
-    def agreements(self, group: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """As of rows."""
-        return self.rows().agreements(group, a, b)
-
-    def pattern_sums(
-        self, group: str, patterns: np.ndarray, lanes: np.ndarray, instance: np.ndarray
-    ) -> np.ndarray:
-        """As of rows."""
-        return self.rows().pattern_sums(group, patterns, lanes, instance)
-
-    def profiles(
-        self, group: str, shape: tuple[int, ...], a: np.ndarray, b: np.ndarray | None
-    ) -> list[np.ndarray]:
-        """As of rows."""
-        return self.rows().profiles(group, shape, a, b)
-
-    def _run(self, name: str, x: Buffer) -> None:
+    def run(self, kernel: str, x: Buffer) -> None:
+        """Launch ``pack`` or ``unpack``."""
         shape = self.shape
         struct = self.kernels.struct_of(self, {"x": x})
         blocks = len(self.words.lane_of) * shape.share
-        self.resident.functions[name](blocks, shape.threads, struct, (np.int32(shape.share),))
+        self.resident.functions[kernel](blocks, shape.threads, struct, (np.int32(shape.share),))
 
 
 class PlanesKernels(CudaKernels):
@@ -149,13 +106,7 @@ class PlanesKernels(CudaKernels):
         """Sizes and addresses; arrays that a kernel does not use may be absent."""
         numbers = held.resident.numbers | {"words": len(held.words.lane_of)}
         buffers = held.resident.buffers | held.buffers | dict(further)
-        struct = np.zeros((), self.own_struct)
-        for each in FIELDS:
-            if not each.is_array:
-                struct[each.name] = numbers[each.name]
-            elif each.name in buffers:
-                struct[each.name] = self.device.address(buffers[each.name])
-        return struct
+        return filled(FIELDS, self.device, numbers, buffers)
 
     def _ready(self, state: LaneState, lanes: Lanes, launch: Launch):
         graph = self._graph_of(launch)
@@ -189,13 +140,6 @@ class PlanesKernels(CudaKernels):
         functions["sum"](words * shape.share, threads, struct, (share,))
         functions["energies"](words, 32, struct, (np.int32(0),))
 
-    def states(self, state: LaneState, g: int) -> Buffer:
-        """Configurations on the device, ``[lane, unit]``."""
-        held = state.packed
-        if isinstance(held, PlanesOnDevice) and state.reductions is held:
-            return held.rows().states(held.name)
-        return super().states(state, g)
-
     def _graph_of(self, launch: Launch) -> Graph:
         if self._graph is None or self._graph[0] is not launch.operands:
             self._graph = launch.operands, Graph.of(self.told, launch.operands)
@@ -217,6 +161,6 @@ class PlanesKernels(CudaKernels):
             held = PlanesOnDevice(self, resident, shape, words)
         elif state.packed_is_current:
             return held
-        held.pack(state.x, {})
+        held.pack(state.x)
         state.keep(held, ahead=False)
         return held
