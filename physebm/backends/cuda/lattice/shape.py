@@ -7,13 +7,12 @@ multiprocessor: where lanes are few, larger lattices are faster in parts, a laun
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from physebm.backends.cuda.device import Device
-from physebm.backends.cuda.planes.shape import (
+from physebm.backends.cuda.whole_or_parts import (
     CYCLES_PER_SECOND,
-    IN_CACHE,
-    LAUNCH_SECONDS,
+    Shape,
+    is_faster_whole,
     power_of_two,
 )
 from physebm.backends.runs.graph import RUN
@@ -30,28 +29,6 @@ def blocks_of(plan: SweepPlan) -> int:
     return 3 if weighted else 4
 
 
-@dataclass(frozen=True)
-class Shape:
-    """Blocks and threads of the kernels of a call.
-
-    Attributes
-    ----------
-    whole
-        Whether a block holds a whole lane.
-    threads
-        Of a block.
-    share
-        Blocks that share a lane where they do; and where it is packed and unpacked.
-    shared
-        Bytes of shared memory of a sweeping block.
-    """
-
-    whole: bool
-    threads: int
-    share: int
-    shared: int
-
-
 def shape_of(
     plan: SweepPlan, device: Device, sizes: Mapping[str, int], lanes: int, whole: bool | None
 ) -> Shape:
@@ -61,25 +38,12 @@ def shape_of(
     per_class = -(-positions // (CHUNK * classes)) * (CHUNK // RUN)
     if whole is None:
         fits = shared + STATIC_BYTES <= device.shared
-        whole = fits and seconds_whole(positions, lanes, device) <= seconds_in_parts(
-            positions, classes, lanes, device
-        )
+        whole = fits and is_faster_whole(_seconds(positions), classes, lanes, device)
     most = min(MOST_THREADS, 2 * device.threads) if whole else min(THREADS, device.threads)
     threads = power_of_two(per_class, max(most, CHUNK // RUN))
     # one run of a thread at least, and no block that waits for another to end
     share = max(1, min(-(-per_class // threads), device.multiprocessors * blocks_of(plan) // lanes))
     return Shape(whole, threads, share, shared if whole else table)
-
-
-def seconds_whole(positions: int, lanes: int, device: Device) -> float:
-    """Of a sweep with a lane per block."""
-    return -(-lanes // device.multiprocessors) * _seconds(positions)
-
-
-def seconds_in_parts(positions: int, classes: int, lanes: int, device: Device) -> float:
-    """Of a sweep with a launch per class."""
-    work = IN_CACHE * lanes / device.multiprocessors * _seconds(positions)
-    return work + classes * LAUNCH_SECONDS
 
 
 def _seconds(positions: int) -> float:

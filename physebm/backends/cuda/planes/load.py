@@ -17,8 +17,9 @@ from physebm.backends.cuda.parameters import filled, struct_type
 from physebm.backends.cuda.planes.arrays import graph_arrays, word_arrays
 from physebm.backends.cuda.planes.emit import emit_planes
 from physebm.backends.cuda.planes.parameters import FIELDS
-from physebm.backends.cuda.planes.shape import Shape, shape_of
+from physebm.backends.cuda.planes.shape import shape_of
 from physebm.backends.cuda.rows_on_demand import RowsOnDemand
+from physebm.backends.cuda.whole_or_parts import Shape
 from physebm.backends.planes.graph import Graph
 from physebm.backends.planes.sliced import Sliced
 from physebm.backends.planes.words import Words

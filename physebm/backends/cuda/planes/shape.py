@@ -7,9 +7,13 @@ blocks share a class and a launch is one class.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from physebm.backends.cuda.device import Device
+from physebm.backends.cuda.whole_or_parts import (
+    CYCLES_PER_SECOND,
+    Shape,
+    is_faster_whole,
+    power_of_two,
+)
 from physebm.backends.planes.graph import Graph
 from physebm.backends.planes.sliced import Sliced
 
@@ -18,33 +22,9 @@ STATIC_BYTES = 1024  # what kernels have in shared memory beside lattice and thr
 MOST_THREADS = 512  # of at most 128 registers each
 UNITS_PER_THREAD = 4  # of a class, where a launch is one class
 
-# Derived, not measured: instructions of the logic pipe for a unit in 32 lanes (`emit`), of which a
-# multiprocessor takes 64 threads' a cycle; what it costs more where neighbours come from the second
-# cache; and seconds from one launch to the next, which the host spends.
-INSTRUCTIONS, PER_CYCLE, CYCLES_PER_SECOND = 200, 64, 1.755e9
-IN_CACHE, LAUNCH_SECONDS = 1.5, 6e-6
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Blocks and threads of the kernels of some words.
-
-    Attributes
-    ----------
-    whole
-        Whether a block holds a whole lattice.
-    threads
-        Of a block.
-    share
-        Blocks that share a word where they do.
-    shared
-        Bytes of shared memory of a sweeping block.
-    """
-
-    whole: bool
-    threads: int
-    share: int
-    shared: int
+# Instructions of the logic pipe for a unit in 32 lanes (`emit`), of which a multiprocessor takes 64
+# threads' a cycle.
+INSTRUCTIONS, PER_CYCLE = 200, 64
 
 
 def shape_of(
@@ -56,7 +36,7 @@ def shape_of(
     shared = thresholds + 4 * (n + 1)
     fits = shared + STATIC_BYTES <= device.shared and n < 2**16
     if whole is None:
-        whole = fits and seconds_whole(n, words, device) <= seconds_in_parts(n, classes, words, device)
+        whole = fits and is_faster_whole(_seconds(n), classes, words, device)
     per_class = -(-n // classes)
     # two units of a thread share thresholds, but a block that is almost alone is better wide
     crowd = min(-(-words // device.multiprocessors), device.shared // (shared + STATIC_BYTES))
@@ -65,25 +45,6 @@ def shape_of(
     threads = power_of_two(per_class if wide else -(-per_class // 2), most)
     share = max(1, -(-per_class // (UNITS_PER_THREAD * threads)))
     return Shape(whole, threads, share, shared if whole else thresholds)
-
-
-def power_of_two(size: int, most: int) -> int:
-    """The smallest power of two, of a whole warp where `most` has one, that is not below `size`."""
-    threads = min(32, most)
-    while threads < min(size, most):
-        threads *= 2
-    return threads
-
-
-def seconds_whole(units: int, words: int, device: Device) -> float:
-    """Of a sweep with a word per block."""
-    return -(-words // device.multiprocessors) * _seconds(units)
-
-
-def seconds_in_parts(units: int, classes: int, words: int, device: Device) -> float:
-    """Of a sweep with a launch per class."""
-    work = IN_CACHE * words / device.multiprocessors * _seconds(units)
-    return work + classes * LAUNCH_SECONDS
 
 
 def _seconds(units: int) -> float:
