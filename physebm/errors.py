@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 # A list of legal names beyond this many characters has the nearest one before it, not behind it.
@@ -101,13 +102,51 @@ class StudyError(PhysebmError):
 
 
 def nearest(name: str, legal: Iterable[str]) -> str | None:
-    """The legal name closest to `name`, or None when nothing is close; case does not count at first."""
+    """The legal name that `name` most likely means, or None when nothing is close.
+
+    In this order: equal but for case; a slip of a letter; an abbreviation of all parts between
+    underscores (``ea_3d``, ``dbm``); some letters off; a piece (``spin_glass``); an abbreviation of the
+    first parts. Of several pieces or abbreviations the shortest name is meant.
+    """
     legal = list(legal)
     for other in legal:
         if other.lower() == name.lower():
             return other
-    found = difflib.get_close_matches(name, legal, n=1, cutoff=0.6)
-    return found[0] if found else None
+    by_length = sorted(legal, key=len)
+    plain = _letters(name)
+    ways = (
+        lambda: difflib.get_close_matches(name, legal, n=1, cutoff=0.85),
+        lambda: [o for o in by_length if _abbreviates(plain, _parts(o), whole=True)],
+        lambda: difflib.get_close_matches(name, legal, n=1, cutoff=0.6),
+        lambda: [o for o in by_length if len(plain) > 2 and plain in _letters(o)],
+        lambda: [o for o in by_length if _abbreviates(plain, _parts(o), whole=False)],
+    )
+    return next((found[0] for way in ways if (found := way())), None)
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in re.split(r"[\W_]+", name.lower()) if part]
+
+
+def _letters(name: str) -> str:
+    return "".join(_parts(name))
+
+
+def _abbreviates(short: str, parts: list[str], whole: bool) -> bool:
+    """Whether `short` is a beginning of each of the parts, of two at least, one behind the other.
+
+    `whole`: of all parts; else those behind the last letter of `short` may be missing.
+    """
+
+    def rest(at: int, part: int) -> bool:
+        if at == len(short):
+            return part > 1 and (part == len(parts) or not whole)
+        if part == len(parts):
+            return False
+        starts = (n for n in range(1, len(parts[part]) + 1) if short.startswith(parts[part][:n], at))
+        return any(rest(at + n, part + 1) for n in starts)
+
+    return rest(0, 0)
 
 
 def _shown(value: object) -> str:

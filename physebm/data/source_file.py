@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from physebm.errors import StudyFileError
+from physebm.errors import StudyFileError, nearest
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -126,7 +126,10 @@ def _missing(path: Path, where: str, readable: Collection[str]) -> StudyFileErro
     names = sorted(p.name for p in folder.iterdir() if p.is_file())
     if readable:
         names = [name for name in names if _unpacked(name).endswith(tuple(readable))]
+    meant = nearest(path.name, names)
     near = difflib.get_close_matches(path.name, names, n=5, cutoff=0.4) or names[:5]
+    if meant is not None:
+        near = [meant, *(name for name in near if name != meant)][:5]
     searched = f"there is no file of this name in {folder.resolve()}"
     if readable and not near:
         searched += f", nor any that ends in {' or '.join(sorted(readable))}"
