@@ -20,8 +20,17 @@ DIRECT = {
 # Observables of the run of each chain that are the mean of no channel.
 OF_RUNS = ("specific_heat_within_chains", "q_edwards_anderson")
 VERDICT_RATE = 1e-3
-# Channels whose series are judged; moments and squares of them add nothing new.
-JUDGED = ("du_dbeta", "m", "abs_m", "retrieval_overlap", "max_pattern_overlap", "q1", "q2")
+# Channels whose series are judged, and what reasons of verdicts call them; moments and squares of them
+# add nothing new.
+JUDGED = {
+    "du_dbeta": "energy",
+    "m": "magnetisation m",
+    "abs_m": "|m|",
+    "retrieval_overlap": "retrieval overlap",
+    "max_pattern_overlap": "largest pattern overlap",
+    "q1": "overlap q of two chains",
+    "q2": "q^2 of two chains",
+}
 
 
 def task_results(recorder: Recorder, every: int) -> dict[str, np.ndarray]:
@@ -168,7 +177,7 @@ def equilibration(recorder: Recorder, cells: list[list[int]], temperature, start
                 texts[point] = "pairs of chains disagree" + (
                     f"; {texts[point]}" if texts[point] else ""
                 )
-        texts = np.array([f"{channel}: {text}" for text in texts], dtype=object)
+        texts = np.array([f"{JUDGED[channel]}: {text}" for text in texts], dtype=object)
         message = np.where(found > code, texts, message)
         code = np.maximum(code, found)
     return code, message

@@ -1,5 +1,7 @@
 """Runs that went wrong say so: frozen chains, cut series, quantities that are not defined."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from study_files import ISING, write
@@ -7,7 +9,10 @@ from study_files import ISING, write
 import physebm
 from physebm.errors import InputError
 from physebm.storage.netcdf import open_group
+from physebm.study.results import JUDGED
 from physebm.study.runner import run_study
+
+STUDIES = Path(__file__).parents[2] / "studies"
 
 
 def test_chains_frozen_in_different_valleys_have_large_errors_and_a_bad_verdict():
@@ -15,7 +20,9 @@ def test_chains_frozen_in_different_valleys_have_large_errors_and_a_bad_verdict(
     record = ["energy", "replica_overlap", "magnetisation"]
     result = physebm.sample(model, 1.2, record=record, sweeps=1000, seed=4, chains=4)
     assert result.equilibration == 2
-    assert "disagree" in result.equilibration_message.item()
+    series, _, reason = result.equilibration_message.item().partition(": ")
+    assert series in ("magnetisation m", "overlap q of two chains")  # in words that the manual has
+    assert "disagree" in reason
     assert abs(result.replica_overlap) < 4 * result.replica_overlap_stderr
     assert abs(result.magnetisation) < 4 * result.magnetisation_stderr
 
@@ -107,3 +114,10 @@ def test_a_delta_between_potts_units_of_different_q_is_refused(tmp_path):
     )
     with pytest.raises(InputError, match="delta between potts units"):
         physebm.load_model("pq", models=path)
+
+
+def test_series_that_reasons_of_verdicts_name_stand_in_the_manual():
+    manual = " ".join((STUDIES / "README.md").read_text(encoding="utf-8").split())
+    explained = manual.partition("A reason begins with the series")[2].partition("chance.")[0]
+    for words in JUDGED.values():
+        assert f"`{words}`" in explained
