@@ -48,7 +48,7 @@ def in_words_of_the_call(
     call
         The function.
     places
-        Beginnings of paths and what stands for them in the call, as ``{"sample.": ""}``; the first counts.
+        Beginnings of paths, and what stands for them in the call: ``{"sample.": ""}``.
     hidden
         Keys that are arguments of another form, not to be offered.
     """
