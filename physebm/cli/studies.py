@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -195,9 +196,13 @@ def _told_result(path: Path) -> None:
     click.echo(
         f"{'complete' if complete(path) else 'not complete'}: {path}, {ds.attrs.get('title', '?')}"
     )
-    for name in ("command", "date"):
-        if record.get(name):
-            click.echo(f"{name:<8} {record[name]}")
+    for name, key in (("command", "command"), ("date", "date_utc")):
+        if record.get(key):
+            click.echo(f"{name:<8} {record[key]}")
+    runs = json.loads(record.get("runs", "[]"))
+    if len(runs) > 1:
+        said = (f"{run['backend']} {run['date_utc']}" for run in runs)
+        click.echo(f"{'runs':<8} {len(runs)}: {', '.join(said)}")
     _summary(path)
 
 

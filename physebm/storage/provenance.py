@@ -22,6 +22,9 @@ LIBRARIES = ("numpy", "numba", "llvmlite", "scipy", "xarray", "netCDF4", "msgspe
 NO_NUMBERS = ("plot", "title", "notes", "source")
 """Keys of a study that change no number, and so not its hash."""
 
+UNKNOWN = "unknown"
+"""What stands where the commit of the code cannot be known; its version is there always."""
+
 
 def canonical_json(value: Any) -> str:
     """JSON text that is equal exactly when the values are: sorted keys, shortest round-trip floats.
@@ -93,21 +96,44 @@ def provenance(
     }
 
 
-def git_commit() -> str:
-    """The commit of the checkout that physebm runs from, "-dirty" if its code is changed, or "".
+def run_record(backend: str, device: str | None, date: str) -> dict[str, str]:
+    """One of the runs that made a result together: backend, device, version and commit, date."""
+    return {
+        "backend": backend,
+        "device": device or cpu_model(),
+        "physebm_version": _version("physebm"),
+        "git_commit": git_commit(),
+        "date_utc": date,
+    }
 
-    An installed copy has no commit, also when it lies inside somebody else's checkout.
+
+def git_commit() -> str:
+    """The commit of the code that runs, or `UNKNOWN`.
+
+    Of a checkout that physebm runs from, "-dirty" behind it if its code is changed; of a copy that pip
+    installed from a repository's address (``git+https://...``) the commit that pip wrote down. A copy
+    installed from a folder or a package index has none, also when it lies inside somebody else's
+    checkout.
     """
     package = Path(__file__).resolve().parents[1]
     root = package.parent
     if not (root / ".git").exists() or not (root / "pyproject.toml").exists():
-        return ""
+        return _installed_commit(package)
     try:
         commit = _git(root, "rev-parse", "HEAD").strip()
         changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", package.name)
     except (OSError, subprocess.SubprocessError):
-        return ""
+        return UNKNOWN
     return commit + ("-dirty" if changed.strip() else "")
+
+
+def _installed_commit(package: Path) -> str:
+    """The commit in pip's ``direct_url.json`` beside the package (PEP 610)."""
+    try:
+        (held,) = package.parent.glob(f"{package.name}-*.dist-info/direct_url.json")
+        return str(json.loads(held.read_text(encoding="utf-8"))["vcs_info"]["commit_id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return UNKNOWN
 
 
 def cpu_model() -> str:

@@ -24,7 +24,7 @@ from physebm.schema.study_declarations import StudyDeclaration
 from physebm.schema.study_file import readdressed, study_from_text, study_to_dict
 from physebm.storage.dataset import record_dataset
 from physebm.storage.netcdf import write_tree
-from physebm.storage.provenance import cpu_model, provenance, study_hash
+from physebm.storage.provenance import canonical_json, provenance, run_record, study_hash
 from physebm.study import batches, workfolder
 from physebm.study.figure_checks import check_figures
 from physebm.study.free_energy_refusals import check_methods, check_reweighting
@@ -213,6 +213,7 @@ def run_study(
         taken = choice(backend or opened.study.backend)
         told(f"backend  {taken}")
         opened = _with_its_cut(opened, taken, workers, told)
+        workfolder.keep_run(opened.work, run_record(taken.name, taken.device, _now()))
         devices = [device.name for device in batches.devices_of(taken, workers)]
         done = run_jobs(opened, taken.name, workers, watch, devices)
         if not done.results:
@@ -262,15 +263,17 @@ def _assemble(opened: Opened, done: Done, taken: Choice, command: str, seconds: 
     ]
     groups = merge(opened.study, opened.grid, outcomes, trainings, free)
     metas = [outcome.meta for outcome in (*trainings, *outcomes, *free) if outcome.meta]
+    runs = workfolder.runs(opened.work)
     record = provenance(
         study=study_to_dict(opened.study),
         study_text=opened.text,
         models_text=opened.models_text,
         seed=opened.study.seed,
         command=command,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        date=_now(),
         backend=taken.name,
-        device=taken.device or cpu_model(),
+        device=runs[-1]["device"],
+        runs=canonical_json(runs),
         tasks=len(trainings) + len(outcomes) + len(free),
         seconds=seconds,
         seconds_setup=sum(meta["setup_seconds"] for meta in metas),
@@ -279,6 +282,10 @@ def _assemble(opened: Opened, done: Done, taken: Choice, command: str, seconds: 
     groups["/provenance"] = record_dataset(record)
     groups["/parameters"] = record_dataset(_parameters(opened))
     write_tree(opened.out, groups, study_hash=opened.digest)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _parameters(opened: Opened) -> dict[str, float]:

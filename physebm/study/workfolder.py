@@ -2,7 +2,8 @@
 
 ::
 
-    study.json        hash and title of the study that the work belongs to, and its keys; how it is cut
+    study.json        hash and title of the study that the work belongs to, and its keys; how it is cut;
+                  the runs that worked on it
     lock.json         the process that runs it now
     task0001/         checkpoint, progress and result of a task
     train0001/        checkpoint, recorded ages and result of a training
@@ -44,9 +45,11 @@ __all__ = [
     "complete",
     "holder",
     "keep_lanes",
+    "keep_run",
     "lanes_per_task",
     "other_work",
     "remove",
+    "runs",
     "saved",
 ]
 
@@ -192,6 +195,18 @@ def keep_lanes(work: Path, lanes: Sequence[int]) -> None:
     """Keep how the study of this folder is cut into tasks."""
     held = json.loads((work / IDENTITY).read_text(encoding="utf-8"))
     _write_identity(work, {**held, "lanes_per_task": list(lanes)})
+
+
+def keep_run(work: Path, run: Mapping[str, str]) -> None:
+    """Add a run that begins to those that worked on this study; the first where nothing is saved."""
+    held = json.loads((work / IDENTITY).read_text(encoding="utf-8"))
+    before = held.get("runs", []) if _files(work) else []
+    _write_identity(work, {**held, "runs": [*before, dict(run)]})
+
+
+def runs(work: Path) -> list[dict[str, str]]:
+    """The runs that worked on the study of this folder, first to last; see `run_record`."""
+    return json.loads((work / IDENTITY).read_text(encoding="utf-8"))["runs"]
 
 
 def _identify(work: Path, digest: str, title: str, keys: Mapping[str, Any] | None) -> None:

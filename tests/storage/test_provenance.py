@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from physebm.storage import provenance as provenance_module
 from physebm.storage.provenance import canonical_json, git_commit, provenance, study_hash
 
 STUDY = {"title": "t", "model": "sk", "seed": 1, "scan": {"temperature": [0.1, 0.2]}, "plot": {}}
@@ -52,9 +53,27 @@ def test_the_record_is_flat_and_leaks_no_path():
     assert os.getcwd() not in text and os.path.expanduser("~") + "/" not in text
 
 
-def test_the_commit_is_a_hash_or_absent():
+def test_the_commit_is_a_hash_or_unknown():
     commit = git_commit().removesuffix("-dirty")
-    assert commit == "" or (len(commit) == 40 and int(commit, 16) >= 0)
+    assert commit == "unknown" or (len(commit) == 40 and int(commit, 16) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("written", "commit"),
+    [
+        ({"url": "git+https://x", "vcs_info": {"vcs": "git", "commit_id": "a1" * 20}}, "a1" * 20),
+        ({"url": "file:///home/someone/physebm", "dir_info": {}}, "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_the_commit_of_an_installed_copy_is_what_pip_wrote_down(tmp_path, monkeypatch, written, commit):
+    held = tmp_path / "physebm-0.1.0.dist-info"
+    held.mkdir()
+    if written is not None:
+        (held / "direct_url.json").write_text(json.dumps(written))
+    copy = tmp_path / "physebm" / "storage" / "provenance.py"
+    monkeypatch.setattr(provenance_module, "__file__", str(copy))
+    assert git_commit() == commit
 
 
 def test_checkpoints_and_provenance_need_no_xarray():
