@@ -6,10 +6,10 @@ from compilers import compile_by_nvrtc, nvcc, nvrtc, resources
 from host_kernels import STRUCT, needs_compiler
 from plane_models import Model, of
 
-from physebm.backends.cuda.emit import library_text
+from physebm.backends.cuda.emit import library, library_text
 from physebm.backends.cuda.host_device import HostDevice
 from physebm.backends.cuda.planes.arrays import class_bounds
-from physebm.backends.cuda.planes.emit import LIBRARY, emit_planes, head_text
+from physebm.backends.cuda.planes.emit import emit_planes, head_text
 from physebm.backends.cuda.planes.load import MOST_NEIGHBOURS
 from physebm.backends.cuda.planes.shape import shape_of
 from physebm.backends.planes.graph import Graph
@@ -35,7 +35,7 @@ def test_planes_are_counted_and_rows_picked_lane_by_lane(N):
     )
     text = "struct Parameters { const u32 *a, *b, *c; u32* out; i64 n; };\n"
     text += f'extern "C" __global__ void run(const Parameters p, u32 unused) {{\n{body}}}\n'
-    bits = (LIBRARY / "bits.cuh").read_text()
+    bits = library("bits")
     struct = np.zeros((), STRUCT)
     for name, values in zip(("a", "b", "out"), (planes, rows, out)):
         struct[name] = values.ctypes.data

@@ -6,6 +6,8 @@ from parity_cases import CASES, build
 from small_models import ZOO
 
 from physebm.backends.cuda.emit import emit, kernels_text
+from physebm.backends.cuda.tiles.emit import emit_tiles
+from physebm.backends.cuda.tiles.reads import Shape
 from physebm.lowering.pipeline import Options, lower
 from physebm.study.models import load_model
 
@@ -49,6 +51,8 @@ def test_models_of_one_structure_share_one_source():
     assert emit(plan_of("ising_2d", L=8)) == emit(plan_of("ising_2d", L=64))
     assert emit(plan_of("ising_2d")) == emit(plan_of("ising_3d"))
     assert emit(plan_of("hopfield", P=3)) == emit(plan_of("hopfield", N=50, P=7))
+    few, many = (emit_tiles(plan_of("rbm", chains=n), Shape(2, 1)) for n in (1, 4096))
+    assert few == many  # how the CPU takes products is another matter
     assert emit(plan_of("sk", N=10)).name != emit(plan_of("hopfield", N=10)).name
 
 

@@ -14,8 +14,9 @@ from small_models import Small, small
 
 from physebm.backends.base import Lanes, LaneState
 from physebm.backends.cuda.dense import load
-from physebm.backends.cuda.dense.emit import LIBRARY, ROWS, emit_dense, is_dense, kernels_text
+from physebm.backends.cuda.dense.emit import ROWS, emit_dense, is_dense, kernels_text
 from physebm.backends.cuda.dense.load import DenseKernels, rows_for
+from physebm.backends.cuda.emit import library
 from physebm.backends.cuda.host_device import HostDevice
 from physebm.sampling.chain import PlanSampler
 from physebm.sampling.tempering import Ladders, ParallelTempering
@@ -241,8 +242,8 @@ def test_noise_is_logistic():
     ends = np.array([0, 1, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1], np.uint32)
     word = np.concatenate([ends, rng.integers(0, 2**32, 4000, dtype=np.uint32)])
     head = "constexpr i32 ROWS = 1, PANELS = 2, LOW = -1, HIGH = 1;\ntypedef float Number;\n"
-    library = "".join((LIBRARY / f"{part}.cuh").read_text() for part in ("tiles", "dense_blocks"))
-    got = elementwise("logistic_noise((u32)p.a[i])", word.astype(float), before=head + library)
+    before = head + library("tiles", "dense_blocks")
+    got = elementwise("logistic_noise((u32)p.a[i])", word.astype(float), before=before)
     u = (word + 0.5) * 2.0**-32
     expected = np.log(u) - np.log((2.0**32 - word - 0.5) * 2.0**-32)
     assert np.all(np.abs(got - expected) <= 3e-7 * (1 + np.abs(expected)))

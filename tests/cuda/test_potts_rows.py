@@ -13,10 +13,10 @@ from parity_cases import assert_defined_energies, assert_same
 from small_models import Small, small
 
 from physebm.backends.base import LaneState
+from physebm.backends.cuda.emit import library
 from physebm.backends.cuda.host_device import HostDevice
 from physebm.backends.cuda.potts import load
 from physebm.backends.cuda.potts.emit import (
-    LIBRARY,
     MOST_THREADS,
     Shape,
     emit_gathers,
@@ -118,7 +118,7 @@ def test_rare_states_keep_their_probability(q):
     shape, gap = Shape(2, q), 18.0
     head = (
         f"constexpr i32 ROWS = 2, PANELS = {shape.panels}, Q = {q}, QUADS = {shape.quads};\n"
-        + "".join((LIBRARY / f"{part}.cuh").read_text() for part in ("tiles", "potts_rows"))
+        + library("tiles", "potts_rows")
     )
     source = kernel_of(DRAW, out="i32", before=head)
     for common in {0, 3, 4, q - 1}:

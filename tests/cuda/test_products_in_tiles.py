@@ -13,9 +13,10 @@ from parity_cases import assert_defined_energies, assert_same, build
 from small_models import ZOO, Small, small
 
 from physebm.backends.base import LaneState
+from physebm.backends.cuda.emit import library
 from physebm.backends.cuda.host_device import HostDevice
 from physebm.backends.cuda.tiles import load
-from physebm.backends.cuda.tiles.emit import LIBRARY, emit_tiles, kernels_text
+from physebm.backends.cuda.tiles.emit import emit_tiles, kernels_text
 from physebm.backends.cuda.tiles.load import MOST_ROWS, TileKernels, bytes_of_block, shape_for
 from physebm.backends.cuda.tiles.reads import Shape, is_tiled
 
@@ -132,12 +133,11 @@ def test_three_planes_hold_a_coupling():
     rng = np.random.default_rng(1)
     J = np.float32(rng.normal(size=4000) * 10.0 ** rng.uniform(-20, 20, 4000))
     constants = "constexpr i32 ROWS = 2, PANELS = 1;\n"
-    library = "".join((LIBRARY / f"{part}.cuh").read_text() for part in ("tiles", "tensor_products"))
     planes = [
         elementwise(
             f"(double)__uint_as_float(plane_of((float)p.a[i], {plane}) << 16)",
             J.astype(float),
-            before=constants + library,
+            before=constants + library("tiles", "tensor_products"),
         )
         for plane in range(3)
     ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from physebm.backends.base import Slots
 from physebm.backends.cuda.device import Buffer, Device
-from physebm.backends.cuda.emit import LIBRARY
+from physebm.backends.cuda.emit import library
 from physebm.backends.source import Source
 from physebm.rng.streams import Purpose, last_word
 
@@ -26,7 +26,7 @@ STRUCT = np.dtype(
 @cache
 def exchange_source() -> Source:
     """The kernel of a round; it depends on no plan."""
-    return Source("exchange_cuda", "\n".join((LIBRARY / f"{p}.cuh").read_text() for p in PARTS))
+    return Source("exchange_cuda", library(*PARTS))
 
 
 class Exchange:

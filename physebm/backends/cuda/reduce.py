@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from physebm.backends.cuda.device import Buffer, Device
-from physebm.backends.cuda.emit import LIBRARY
+from physebm.backends.cuda.emit import library
 from physebm.backends.source import Source
 
 ARRAYS = ("x", "a", "b", "xi", "instance", "shape", "out")
@@ -19,8 +19,8 @@ STRUCT = np.dtype([(name, np.uint64) for name in ARRAYS] + [(name, np.int64) for
 @cache
 def reduce_source(state: str) -> Source:
     """The kernels for configurations of a C type; they depend on no plan."""
-    types, kernels = ((LIBRARY / f"{part}.cuh").read_text() for part in ("types", "reduce"))
-    return Source("reduce_cuda", f"{types}\ntypedef {state} STATE;\n\n{kernels}")
+    text = f"{library('types')}\ntypedef {state} STATE;\n\n{library('reduce')}"
+    return Source("reduce_cuda", text)
 
 
 def reduced(

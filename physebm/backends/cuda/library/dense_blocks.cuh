@@ -1,5 +1,4 @@
-// Units that all interact, drawn one after the other: a block of threads takes a tile of lanes of one
-// instance from one block of 64 units to the next.
+// Units that all interact, drawn one after the other, in tiles of lanes and blocks of 64 units.
 //
 // Fields of a block come from all their sources at once, as a product of matrices. Warp v of the eight
 // adds up chunks v, v + 8, .. of 32 sources, and the sums of the warps are added in a fixed tree: no bit

@@ -1,5 +1,7 @@
-// Fields of a block of units from couplings J[unit, unit] and the states of all units: made anew for
-// every block, so that nothing is kept from one to the next and no rounding adds up.
+// Fields of a block of units from couplings J[unit, unit] and the states of all units.
+//
+// They are made anew for every block, so that nothing is kept from one to the next and no rounding adds
+// up.
 
 __device__ inline void take_within(Room& room, const float* J, i64 n, i64 start) {
     EACH(e, BLOCK * BLOCK) {

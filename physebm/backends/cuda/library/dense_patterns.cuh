@@ -1,5 +1,6 @@
-// Fields of a block of units from patterns xi[unit, mu] and running overlaps M[mu, place] of the tile's
-// lanes with them. All are integers, and sums of float are exact where the host has made sure of it.
+// Fields of a block of units from patterns xi[unit, mu] and overlaps M[mu, place] with them.
+//
+// Overlaps are running ones. All are integers, and sums of float are exact where the host has made sure of it.
 
 // Add what all patterns give the units of the block at `start`; columns[mu, unit] are the patterns.
 __device__ __forceinline__ void add_overlaps(Sums& sum, Room& room, const Number* M, const i8* columns,

@@ -1,3 +1,5 @@
+// Kernels for lattices in runs, and how blocks of threads share a lane.
+
 // Bytes of a row of states: positions, and a run of units that are not there.
 __device__ __forceinline__ i64 places_of(const Parameters& p) { return p.positions0 + 16; }
 
@@ -56,13 +58,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) colour(const Param
     draw_runs(p, lane, p.states + number * places_of(p), table, 4 * part.first, 4 * part.end, t);
 }
 
-// Sums of a lane's energies, of which `share` blocks have a part each; and the energies.
+// Sums of a lane's energies, of which `share` blocks have a part each.
 extern "C" __global__ void sum(const Parameters p, i32 share) {
     const Part part = part_of(share, 0, p.positions0 / 16);
     const u8* y = p.states + part.lane * places_of(p);
     sum_runs(p, lane_of(p, part.lane), y, part.first, part.end, p.partial + (i64)blockIdx.x * TERMS);
 }
 
+// Energies of a lane from the sums of its parts.
 extern "C" __global__ void energies(const Parameters p, i32 share) {
     __shared__ double room[1024];
     for (i32 t = 0; t < TERMS; t++) {
@@ -73,7 +76,8 @@ extern "C" __global__ void energies(const Parameters p, i32 share) {
     }
 }
 
-// Block b of the grid takes lane b through sweeps first .. first + count - 1, its states in shared memory.
+// Block b of the grid takes lane b through sweeps first .. first + count - 1. Its states are in shared
+// memory.
 extern "C" __global__ void __launch_bounds__(MOST_THREADS) sweep(const Parameters p, u32 first, u32 count) {
     DYNAMIC_SHARED(Sixteen, room);
     const i64 number = blockIdx.x;
@@ -96,7 +100,7 @@ extern "C" __global__ void __launch_bounds__(MOST_THREADS) sweep(const Parameter
     EACH(t, TERMS) p.E[number * TERMS + t] = -0.5 * p.partial[number * TERMS + t];
 }
 
-// Configurations x[lane, unit] into visiting order, and back; `share` blocks have a lane.
+// Configurations x[lane, unit] into visiting order; `share` blocks have a lane.
 extern "C" __global__ void pack(const Parameters p, i32 share) {
     const Part part = part_of(share, 0, places_of(p));
     const Lane lane = lane_of(p, part.lane);
@@ -106,6 +110,7 @@ extern "C" __global__ void pack(const Parameters p, i32 share) {
     }
 }
 
+// States in visiting order into configurations x[lane, unit].
 extern "C" __global__ void unpack(const Parameters p, i32 share) {
     const Part part = part_of(share, 0, p.positions0);
     const Lane lane = lane_of(p, part.lane);

@@ -1,4 +1,4 @@
-// Lattices in runs: sixteen units that follow each other in visiting order, a thread for each sixteen.
+// Lattices in runs: a thread has sixteen units that follow each other in visiting order.
 //
 // States stand as bytes y + NONE, so that sums of neighbours are sums of bytes, four to a word, which no
 // carry leaves: Ising 0 or 2, others 0 or 1; NONE itself stands where there is no unit, and behind the

@@ -1,4 +1,4 @@
-// Bit-sliced lattices: 32 lanes of a chain stand in the bits of a word, one word for each unit.
+// Bit-sliced lattices: 32 lanes in the bits of a word, one word for each unit.
 //
 // Words of lanes that differ in the walker alone share their random blocks; each lane has bits of its
 // own (physebm/lowering/plan.py). Units are numbered in the order in which they are drawn, so that
@@ -204,7 +204,7 @@ __device__ __forceinline__ Part part_of(i32 share) {
             (i32)(share * blockDim.x)};
 }
 
-// Configurations x[lane, unit] into planes, and back.
+// Configurations x[lane, unit] into planes.
 extern "C" __global__ void pack(const Parameters p, i32 share) {
     const Part part = part_of(share);
     const i32* unit = p.unit + p.graph[part.word] * p.units;
@@ -219,6 +219,7 @@ extern "C" __global__ void pack(const Parameters p, i32 share) {
     }
 }
 
+// Planes into configurations x[lane, unit].
 extern "C" __global__ void unpack(const Parameters p, i32 share) {
     const Part part = part_of(share);
     const i32* unit = p.unit + p.graph[part.word] * p.units;

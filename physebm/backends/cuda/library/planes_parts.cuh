@@ -1,3 +1,4 @@
+// Kernels for words of which each has `share` blocks of threads.
 
 // For each word: planes of its thresholds, and sums that are zero.
 extern "C" __global__ void begin(const Parameters p, i32 unused) {
@@ -33,6 +34,7 @@ extern "C" __global__ void sum(const Parameters p, i32 share) {
     EACH(i, 64) if (total[i]) atomicAdd(&p.sums[64 * part.word + i], (u64)total[i]);
 }
 
+// Energies of a word's lanes from its sums.
 extern "C" __global__ void energies(const Parameters p, i32 unused) {
     write_energies(p, blockIdx.x, p.sums + 64 * blockIdx.x);
 }

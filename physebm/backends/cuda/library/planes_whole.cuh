@@ -1,6 +1,7 @@
+// Kernel for words of which each has a block of threads.
 
-// Block b of the grid takes word b through sweeps first .. first + count - 1, its lattice and thresholds
-// in shared memory.
+// Block b of the grid takes word b through sweeps first .. first + count - 1. Its lattice and thresholds
+// are in shared memory.
 extern "C" __global__ void sweep(const Parameters p, u32 first, u32 count) {
     DYNAMIC_SHARED(Four, M);
     __shared__ u32 total[64];

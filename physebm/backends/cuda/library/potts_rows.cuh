@@ -1,6 +1,7 @@
-// Potts units that all interact, drawn one after the other: all lanes of a tile at one unit before the
-// next, so that its rows of couplings, Q numbers for each state of each other unit, come from the second
-// cache once for the tile and from the first one for every lane.
+// Potts units that all interact, drawn one after the other, all lanes of a tile at one unit.
+//
+// So its rows of couplings, Q numbers for each state of each other unit, come from the second cache once
+// for the tile and from the first one for every lane.
 //
 // A thread has four states of a lane: place = thread / QUADS, states 4 (thread % QUADS) + 0 .. 3.
 

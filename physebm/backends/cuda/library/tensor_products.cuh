@@ -2,8 +2,9 @@
 //
 // bf16 holds states exactly, and a float is the exact sum of three bf16 numbers: the couplings lie in
 // three planes, and every product is exact. Tensor cores round their sums towards zero: they add the 32
-// sources of a word, sums of words are added as floats. Always in that order, whatever the tile. A warp multiplies 16 lanes by 16 sources by 8 units at a time (PTX,
-// mma.m16n8k16: thread 4 g + c has lanes g and g + 8; of sources and units those below).
+// sources of a word, sums of words are added as floats. Always in that order, whatever the tile. A warp
+// multiplies 16 lanes by 16 sources by 8 units at a time (PTX, mma.m16n8k16: thread 4 g + c has lanes g
+// and g + 8; of sources and units those below).
 //
 // Sources are bits, 32 in a word. Of a word, step s (0 or 1) takes in pair c + 4 h, h = 0 or 1, the bits
 // 8 s + 4 h + c and 16 more. Column n of tile j (0 or 1) is the unit of block 4 warp + n / 2 whose word is

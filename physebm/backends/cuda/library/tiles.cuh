@@ -1,5 +1,4 @@
-// Tiles: up to TILE lanes of one instance, which go through a sweep together, and who has which of their
-// units.
+// Tiles: up to TILE lanes of one instance, which go through a sweep together.
 //
 // A pass takes UNITS units, a panel of 64 for every four warps. Of a panel a thread has the four units of
 // one block of words (those of position_of(b, 0 .. 3)) in ROWS lanes, so that it draws what it summed:
