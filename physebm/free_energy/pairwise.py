@@ -19,7 +19,8 @@ from math import prod
 import numpy as np
 from scipy import sparse
 
-from physebm.model.energy import dense_couplings, weighted_edges
+from physebm.model.edges import weighted_edges
+from physebm.model.energy import dense_couplings
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
 from physebm.model.terms import AllPairs, Pair

@@ -28,7 +28,7 @@ import numpy as np
 
 from physebm.errors import LoweringError
 from physebm.learning.centring import BLOCK, field_slots
-from physebm.model.energy import bonds
+from physebm.model.edges import bonds
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
 from physebm.model.terms import AllPairs, LowRank, Pair, Term, array_of

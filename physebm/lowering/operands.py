@@ -46,6 +46,7 @@ from physebm.lowering.plan import (
     Weights,
 )
 from physebm.model import energy
+from physebm.model.edges import weighted_edges
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params, validate
 from physebm.model.terms import array_of
@@ -256,7 +257,7 @@ def _neighbour_operands(plan, hamiltonian, params, t, read) -> dict[str, np.ndar
     n = plan.groups[read.group].size
     tables, weights = [], []
     for i in range(params.instances):
-        edges, w = energy.weighted_edges(hamiltonian, params, t, i)
+        edges, w = weighted_edges(hamiltonian, params, t, i)
         ends = np.concatenate([edges, edges[:, ::-1]])
         if read.weights is Weights.STATES:
             both = np.concatenate([w, w.transpose(0, 2, 1)])

@@ -8,6 +8,7 @@ from physebm.errors import LoweringError
 from physebm.lowering import colour, verify
 from physebm.lowering.plan import CHUNK, BlockUpdate, ClusterMove, Hyper, Neighbours, Order
 from physebm.model import energy
+from physebm.model.edges import weighted_edges
 from physebm.model.terms import Lattice
 
 
@@ -51,7 +52,7 @@ def _all_edges(hamiltonian, params, t, instance) -> np.ndarray:
     term = hamiltonian.terms[t]
     if hasattr(term, "arity"):
         return energy.hyperedges(hamiltonian, params, t, instance)[0]
-    return energy.weighted_edges(hamiltonian, params, t, instance)[0]
+    return weighted_edges(hamiltonian, params, t, instance)[0]
 
 
 def _pairs(edges: np.ndarray) -> np.ndarray:
@@ -69,7 +70,7 @@ def cluster_operands(plan, hamiltonian, params, m, move: ClusterMove) -> dict[st
         for negative couplings.
     """
     term = hamiltonian.terms[move.term]
-    parts = [energy.weighted_edges(hamiltonian, params, move.term, i) for i in range(params.instances)]
+    parts = [weighted_edges(hamiltonian, params, move.term, i) for i in range(params.instances)]
     lattice = isinstance(term.graph, Lattice)
     weights = stack_ragged([np.asarray(w, float)[None, :] for _, w in parts], 0.0)[:, 0]
     if np.any(weights < 0):

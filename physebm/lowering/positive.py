@@ -17,7 +17,8 @@ from scipy import sparse
 from scipy.sparse.linalg import eigsh, splu
 
 from physebm.errors import ModelFileError
-from physebm.model.energy import dense_couplings, square_weights, weighted_edges
+from physebm.model.edges import weighted_edges
+from physebm.model.energy import dense_couplings, square_weights
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
 from physebm.model.terms import AllPairs, LowRank, Pair, Square, Term, groups_of

@@ -13,7 +13,8 @@ import numpy as np
 from scipy import sparse
 
 from physebm.model import units
-from physebm.model.energy import dense_couplings, hyperedges, square_weights, weighted_edges
+from physebm.model.edges import weighted_edges
+from physebm.model.energy import dense_couplings, hyperedges, square_weights
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
 from physebm.model.statistics import Moments, moments_of_states

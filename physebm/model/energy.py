@@ -2,7 +2,8 @@
 
 Configurations are ``{group: x}`` with ``x`` of shape ``[lane, unit]`` (Ising -1/+1, Bernoulli 0/1,
 Potts 0..q-1, continuous real). Lane l belongs to instance ``instance[l]``. Slow and obvious on purpose:
-every kernel is tested against this file.
+every kernel is tested against this file. Pair terms of lattices and sparse graphs are summed edge by
+edge (`edges`), dense ones through their couplings ``[unit, unit]``.
 """
 
 from __future__ import annotations
@@ -13,18 +14,17 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from physebm.model import units
-from physebm.model.graphs import all_tuples, lattice_bonds
+from physebm.model.edges import add_edge_fields, edge_energies, weighted_edges
+from physebm.model.graphs import all_tuples
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Coefficients, Params
 from physebm.model.terms import (
     AllPairs,
     Field,
-    Lattice,
     LowRank,
     Many,
     Pair,
     Square,
-    array_of,
     groups_of,
 )
 from physebm.model.units import UnitKind
@@ -76,28 +76,6 @@ def dense_couplings(hamiltonian: Hamiltonian, params: Params, index: int, instan
     return J
 
 
-def bonds(hamiltonian: Hamiltonian, params: Params, index: int, instance: int):
-    """Edges ``[edge, 2]`` of a sparse Pair term, and the place of each in its array of couplings."""
-    term = hamiltonian.terms[index]
-    if isinstance(term.graph, Lattice):
-        shape = hamiltonian.group(term.a).shape
-        return lattice_bonds(term.graph.name, shape, term.graph.periodic)
-    edges = params.edges[index][instance]
-    edges = edges[edges[:, 0] >= 0]
-    return edges, np.arange(len(edges))
-
-
-def weighted_edges(hamiltonian: Hamiltonian, params: Params, index: int, instance: int):
-    """Edges ``[edge, 2]`` and weights ``[edge]`` or ``[edge, q, q]`` of a sparse Pair term."""
-    term = hamiltonian.terms[index]
-    edges, place = bonds(hamiltonian, params, index, instance)
-    if term.J is None:
-        return edges, np.ones(len(edges))
-    values = params.arrays[term.J][instance]
-    tail = values.shape[-2:] if term.states else ()
-    return edges, values.reshape(-1, *tail)[place]
-
-
 def term_energies(
     hamiltonian: Hamiltonian, params: Params, state: State, instance: np.ndarray | None = None
 ) -> np.ndarray:
@@ -113,21 +91,20 @@ def term_energies(
         if any(hamiltonian.group(name).integrated for name in groups_of(term)):
             continue
         for which in np.unique(instance):
-            rows = instance == which
-            part = {name: x[rows] for name, x in state.items()}
+            rows = np.flatnonzero(instance == which)
+            part = {name: x if len(rows) == lanes else x[rows] for name, x in state.items()}
             energies[rows, t] = _energy(hamiltonian, params, t, int(which), part)
     return energies
 
 
 def _energy(hamiltonian, params, t, instance, state) -> np.ndarray:
     term = hamiltonian.terms[t]
-    values = None
-    if array_of(term) is not None:
-        values = params.arrays[array_of(term)][instance].astype(np.float64)
     match term:
         case Field(group=name):
             f = features(hamiltonian, name, state[name])
-            h = np.ones(f.shape[1:]) if values is None else values.reshape(f.shape[1:])
+            h = np.ones(f.shape[1:])
+            if term.h is not None:
+                h = params.arrays[term.h][instance].astype(np.float64).reshape(f.shape[1:])
             return -np.einsum("lif,if->l", f, h)
         case Square(group=name):
             x = state[name].astype(np.float64)
@@ -136,6 +113,8 @@ def _energy(hamiltonian, params, t, instance, state) -> np.ndarray:
             x = state[name].astype(np.float64)
             edges, weights = hyperedges(hamiltonian, params, t, instance)
             return -np.prod(x[:, edges], axis=-1) @ weights
+        case Pair(a=name, graph=graph) if not isinstance(graph, AllPairs):
+            return edge_energies(hamiltonian, params, t, instance, state[name])
         case LowRank(group=name) | Pair(a=name):
             other = term.b if isinstance(term, Pair) else name
             J = dense_couplings(hamiltonian, params, t, instance)
@@ -203,6 +182,8 @@ def local_field(
                     others = np.delete(edges, place, axis=1)
                     pull = np.prod(x[:, others], axis=-1) * weights
                     np.add.at(theta[:, :, 0].T, edges[:, place], (c[:, None] * pull).T)
+            case Pair(graph=graph) if not isinstance(graph, AllPairs):
+                add_edge_fields(theta, c, hamiltonian, params, t, instance, state[name])
             case LowRank() | Pair():
                 J = dense_couplings(hamiltonian, params, t, instance)
                 if isinstance(term, Pair) and term.a != term.b and term.b == name:

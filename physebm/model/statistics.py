@@ -30,7 +30,8 @@ from typing import Protocol
 
 import numpy as np
 
-from physebm.model.energy import bonds, hyperedges, square_weights
+from physebm.model.edges import bonds
+from physebm.model.energy import hyperedges, square_weights
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
 from physebm.model.terms import AllPairs, Field, LowRank, Many, Pair, Square, array_of

@@ -26,7 +26,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from physebm.errors import LoweringError
-from physebm.model.energy import weighted_edges
+from physebm.model.edges import weighted_edges
 from physebm.model.graphs import lattice_bonds
 from physebm.model.hamiltonian import Group, Hamiltonian
 from physebm.model.params import Coefficients, Params
