@@ -28,7 +28,9 @@ class On:
         return kernels_of(plan, self.device)
 
 
-def trainer_of(model="rbm", device=None, samples=SAMPLES, units=UNITS, hidden=HIDDEN, **choices):
+def trainer_of(
+    model="rbm", device=None, samples=SAMPLES, units=UNITS, hidden=HIDDEN, backend=None, **choices
+):
     rng = np.random.default_rng(2)
     loaded = load_model(model, Nv=units, Nh=hidden)
     group = loaded.hamiltonian.groups[0]
@@ -47,7 +49,7 @@ def trainer_of(model="rbm", device=None, samples=SAMPLES, units=UNITS, hidden=HI
     problem = Problem(
         loaded.hamiltonian, loaded.params(1), loaded.coefficients([1.0]), {group.name: found}, weights
     )
-    trainer = Trainer(problem, recipe, On(device or HostDevice(8)), 3)
+    trainer = Trainer(problem, recipe, backend or On(device or HostDevice(8)), 3)
     assert trainer._device is not None and trainer.phases.machine is not None
     return trainer
 

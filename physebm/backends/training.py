@@ -18,7 +18,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from physebm.backends.base import LaneState, Launch
+from physebm.backends.base import Lanes, LaneState, Launch
 
 PARTS = ("W", "a", "b")
 MOMENTS = {"sgd": (), "momentum": ("first",), "adam": ("first", "second")}
@@ -42,8 +42,8 @@ class Climb:
         Largest norm of the gradient; None for any.
     largest
         A number beyond it ends the training.
-    rows
-        Samples and chains of an update.
+    samples, chains
+        How many of an update; of tempered chains those at the trained model.
     """
 
     couplings: int
@@ -59,7 +59,8 @@ class Climb:
     l2: tuple[float, float, float]
     clip: float | None
     largest: float
-    rows: int
+    samples: int
+    chains: int
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,39 @@ class Training(Protocol):
             Samples of this update; None: all.
         rate, number
             Learning rate, and the number of the update, from 1 on.
+        """
+
+
+@runtime_checkable
+class Sweeping(Training, Protocol):
+    """A training that sweeps its chains itself: many updates in one call.
+
+    Attributes
+    ----------
+    at_once
+        Updates that one call should make: some milliseconds.
+    """
+
+    at_once: int
+
+    def updates(
+        self,
+        state: LaneState,
+        lanes: Lanes,
+        rows: np.ndarray | None,
+        rates: np.ndarray,
+        number: int,
+        first: int,
+        count: int,
+    ) -> list[Told]:
+        """For every rate `count` sweeps of all lanes and one step, up to the first that is refused.
+
+        Parameters
+        ----------
+        rows
+            Samples ``[update, sample]``; None: all.
+        number, first
+            Number of the first update, and of its first sweep.
         """
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from physebm.backends.training import MOMENTS, PARTS, Climb, Told, Training, Trains
+from physebm.backends.training import MOMENTS, PARTS, Climb, Sweeping, Told, Training, Trains
 from physebm.learning import centring
 from physebm.learning.chains import Chains
 from physebm.learning.divergence import LARGEST
@@ -86,7 +86,8 @@ class DeviceMachine:
             l2=tuple(recipe.l2.get(slot, 0.0) for slot in slots),
             clip=recipe.clip,
             largest=LARGEST,
-            rows=(recipe.batch or problem.samples) + recipe.chains.chains,
+            samples=recipe.batch or problem.samples,
+            chains=recipe.chains.chains,
         )
         data = problem.data[machine.visible]
         training = chains.kernels.training(chains.inner.launch, data, climb)
@@ -111,14 +112,34 @@ class DeviceMachine:
         self._training.load(given)
         self.current, self.ahead = True, False
 
-    def update(self, rows: np.ndarray | None, rate: float, number: int) -> Told:
-        """Sweeps of the chains and one step uphill."""
+    @property
+    def at_once(self) -> int:
+        """Updates that one call of `updates` should make."""
+        return self._training.at_once if self._sweeps else 1
+
+    @property
+    def _sweeps(self) -> bool:
+        """Whether kernels can do all that is done between two updates."""
+        return isinstance(self._training, Sweeping) and self.chains.options.method == "pcd"
+
+    def updates(self, rows: list[np.ndarray | None], rates: np.ndarray, number: int) -> list[Told]:
+        """Sweeps of the chains and a step uphill for every rate, up to the first that is refused."""
+        self.ahead = True
+        if not self._sweeps:
+            return [self._update(rows[0], rates[0], number)]
+        state, steps = self.chains.state, self.chains.options.steps
+        chosen = None if rows[0] is None else np.stack(rows)
+        told = self._training.updates(
+            state.configurations, state.lanes, chosen, rates, number, state.sweep, steps
+        )
+        state.sweep += steps * len(told)
+        return told
+
+    def _update(self, rows: np.ndarray | None, rate: float, number: int) -> Told:
         self.chains.move(number, {})
         tempered = self.chains.options.method == "pt"
         lanes = self.chains.at_target() if tempered else None
-        state = self.chains.state.configurations
-        self.ahead = True
-        return self._training.update(state, lanes, rows, rate, number)
+        return self._training.update(self.chains.state.configurations, lanes, rows, rate, number)
 
     def fetch(self) -> Fetched:
         """The present arrays for the host."""

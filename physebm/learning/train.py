@@ -155,13 +155,22 @@ class Trainer:
         """
         with single_threaded_blas():
             while self.update < until:
-                self._advance()
+                if self._on_device:
+                    self._advance_on_device(min(until - self.update, self._device.at_once))
+                else:
+                    self._advance()
+
+    @property
+    def at_once(self) -> int:
+        """Updates that `run` should be asked for at once: the fewer, the more often it is left."""
+        return self._device.at_once if self._on_device else 1
+
+    @property
+    def _on_device(self) -> bool:
+        return self._device is not None and self.phases.machine is not None
 
     def _advance(self) -> None:
         number = self.update + 1
-        if self._device is not None and self.phases.machine is not None:
-            self._advance_on_device(number)
-            return
         if self.recipe.method in INVERSIONS:
             arrays = self._inverted()
         else:
@@ -178,18 +187,20 @@ class Trainer:
         if self.chains is not None:
             self.chains.follow(params)
 
-    def _advance_on_device(self, number: int) -> None:
-        device = self._device
+    def _advance_on_device(self, updates: int) -> None:
+        device, first = self._device, self.update + 1
         if not device.current:
             held = ({s: x.arrays[s][0] for s in self.slots} for x in (self._params, self._previous))
             device.load(*held, self.optimiser_state, self.phases.offsets)
-        self.info.rate = self.recipe.rate.rate(number, self.recipe.updates)
-        told = device.update(self.phases.rows(number), self.info.rate, number)
-        self.info.gradient_norm = told.gradient_norm
-        if told.beyond:
+        numbers = range(first, first + updates)
+        rates = np.array([self.recipe.rate.rate(number, self.recipe.updates) for number in numbers])
+        told = device.updates([self.phases.rows(number) for number in numbers], rates, first)
+        last = told[-1]
+        self.info.rate, self.info.gradient_norm = float(rates[len(told) - 1]), last.gradient_norm
+        self.update += len(told) - bool(last.beyond)
+        if last.beyond:
             self._catch_up()  # sweeps read what the refused step has left, until `follow`
-            check_finite(device.tried(), number, told.gradient_norm)
-        self.update = number
+            check_finite(device.tried(), self.update + 1, last.gradient_norm)
 
     def _enter_gauge(self) -> None:
         """Go to the arrays of the recipe's gauge that have the same distribution."""

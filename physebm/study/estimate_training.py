@@ -53,10 +53,11 @@ def estimate_training(opened: Opened, training: Training, backend: str) -> Train
         annealing = timed(tracker.follow) / costs.tracking_sweeps(declared.likelihood, 1)
     start = time.perf_counter()
     while done == 0 or (time.perf_counter() - start < REHEARSAL_SECONDS and trainer.update < updates):
-        trainer.run(min(trainer.update + 1, updates))
+        now = trainer.update
+        trainer.run(min(now + (trainer.at_once if tracker is None else 1), updates))
         if tracker is not None:
             tracker.follow()
-        done += 1
+        done += trainer.update - now
     seconds = (time.perf_counter() - start) / done * updates
     record = timed(ready.record.measure)
     if record < LONG:

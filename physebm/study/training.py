@@ -204,7 +204,7 @@ def _train(ready: _Ready, declared, folder, checkpoint, digest, progress, check)
     saved, note = time.monotonic(), ""
     for age in declared.ages():
         while trainer.update < age:
-            trainer.run(trainer.update + 1)
+            trainer.run(min(age, trainer.update + (trainer.at_once if likelihood is None else 1)))
             if likelihood is not None:
                 likelihood.tracker.follow()
             progress(trainer.update / declared.updates, note)

@@ -17,9 +17,9 @@ from numba import njit
 from small_models import small
 
 from physebm.backends.base import LaneState
-from physebm.backends.numba_cpu import load
+from physebm.backends.numba_cpu import load, modules
+from physebm.backends.numba_cpu.meeting import meet, share_of
 from physebm.backends.numba_cpu.runs import shares
-from physebm.backends.numba_cpu.runs.meeting import meet, share_of
 from physebm.backends.numba_cpu.runs.words import chunk_words
 from physebm.rng.philox import philox4x32
 
@@ -36,7 +36,7 @@ CASES = {
 def shared(monkeypatch):
     """A function that sets how many threads share a lane."""
     with ThreadPoolExecutor(4) as pool:
-        monkeypatch.setattr(shares, "thread_pool", lambda: pool)
+        monkeypatch.setattr(modules, "thread_pool", lambda: pool)
         monkeypatch.setattr(load, "KEPT_POSITIONS", 0)
 
         def set_shares(count: int) -> None:
@@ -138,7 +138,7 @@ def test_large_lattices_are_kept_and_small_ones_are_not():
 def test_calls_from_several_threads_do_not_block_each_other(monkeypatch):
     """Two threads of the pool, four callers at once that want both."""
     with ThreadPoolExecutor(2) as pool, ThreadPoolExecutor(4) as callers:
-        monkeypatch.setattr(shares, "thread_pool", lambda: pool)
+        monkeypatch.setattr(modules, "thread_pool", lambda: pool)
         monkeypatch.setattr(load, "KEPT_POSITIONS", 0)
         monkeypatch.setattr(load, "shares_for", lambda fixed, lanes, sweeps: 2)
         model = small("ising_2d", "heat-bath", (2.0,), L=20)
@@ -175,9 +175,9 @@ def _rounds(share, end, shares_, counter, written, read):
 
 def test_nobody_goes_on_before_all_have_met(monkeypatch):
     with ThreadPoolExecutor(3) as pool:
-        monkeypatch.setattr(shares, "thread_pool", lambda: pool)
+        monkeypatch.setattr(modules, "thread_pool", lambda: pool)
         read = np.full((3, 300), -1)
-        shares.together(_rounds, 3, 3, np.zeros(1, np.int64), np.full(3, -1), read)
+        modules.together(_rounds, 3, 3, np.zeros(1, np.int64), np.full(3, -1), read)
     assert np.array_equal(read, np.tile(np.arange(300), (3, 1)))
 
 

@@ -48,7 +48,7 @@ LIBRARY = (
     "runs/fields",
     "runs/bonds",
     "runs/words",
-    "runs/meeting",
+    "meeting",
     "vectors/noise",
     "planes/vectors",
     "planes/philox",
@@ -89,7 +89,8 @@ def emit(plan: SweepPlan) -> Source:
         elif takes_subsets(plan):
             out("from physebm.native.subset_sums import *")
     if is_in_runs(plan):
-        for part in ("sweep", "decide", "draw", "bonds", "words", "meeting"):
+        out("from physebm.backends.numba_cpu.meeting import *")
+        for part in ("sweep", "decide", "draw", "bonds", "words"):
             out(f"from physebm.backends.numba_cpu.runs.{part} import *")
     if plan.layout is Layout.VECTORS:
         for part in LIBRARY:

@@ -10,17 +10,18 @@ import numpy as np
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.numba_cpu.derived import derived_names, derived_operands
 from physebm.backends.numba_cpu.emit import emit
-from physebm.backends.numba_cpu.modules import imported, in_slices, threads_for
+from physebm.backends.numba_cpu.modules import imported, in_slices, threads_for, together
 from physebm.backends.numba_cpu.planes.load import PlanesKernels
 from physebm.backends.numba_cpu.potts.emit import is_gathered
 from physebm.backends.numba_cpu.potts.load import GatherKernels
 from physebm.backends.numba_cpu.runs.decide import looks_up
 from physebm.backends.numba_cpu.runs.kept import KEPT_POSITIONS, places_of, rows_for
 from physebm.backends.numba_cpu.runs.places import threshold_list
-from physebm.backends.numba_cpu.runs.shares import shares_for, together
+from physebm.backends.numba_cpu.runs.shares import shares_for
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles.emit import is_tiled, tile_size
-from physebm.backends.numba_cpu.training import SmallTraining, is_small
+from physebm.backends.numba_cpu.training.load import SmallTraining, is_small
+from physebm.backends.numba_cpu.training.updates import emit_updates
 from physebm.backends.numba_cpu.vector_code import LANES
 from physebm.backends.numba_cpu.vectors.emit import lanes_of_a_tile
 from physebm.backends.planes.sliced import is_sliced
@@ -103,7 +104,22 @@ class NumbaKernels:
 
     def training(self, launch: Launch, data: np.ndarray, climb: Climb) -> SmallTraining | None:
         """A training beside the chains, see `backends.training`; None where it does not pay."""
-        return SmallTraining(self.plan, launch, data, climb) if is_small(self.plan, climb) else None
+        pays = self._tiled and is_small(self.plan, climb)
+        return SmallTraining(self, launch, data, climb) if pays else None
+
+    @cached_property
+    def updates(self):
+        """Many updates of a training in one call; see `training.updates`."""
+        return imported(emit_updates(emit(self.plan), self._arguments)).updates
+
+    def in_tiles(
+        self, state: LaneState, lanes: Lanes, launch: Launch, first: int, count: int, threads: int
+    ) -> tuple:
+        """What sweeps of all tiles take, without energies, on so many threads."""
+        self._check(lanes, launch, first + count)
+        self._bind(launch)
+        tiles, E = self._tiles_of(lanes.instance, threads), np.zeros((0, len(self.plan.terms)))
+        return tiles, *self._of_lanes(state, lanes, launch, first, count, False, E)
 
     @cached_property
     def _rows(self) -> NumbaKernels:
@@ -113,16 +129,11 @@ class NumbaKernels:
     def _call(self, state, lanes, launch, first, count, rebuild, energies=True) -> np.ndarray:
         if self._vectors and lanes.clamp:
             return self._rows._call(state, lanes, launch, first, count, rebuild)
-        old = self._derives and self._version != launch.operands.version
-        if self._launch is not launch or old:
-            self._launch, self._fixed = launch, self._fixed_arguments(launch)
+        self._bind(launch)
         if self._runs:
             return self._call_in_runs(state, lanes, launch, first, count)
         E = np.zeros((len(lanes) if energies else 0, len(self.plan.terms)))
-        shared = (
-            first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
-            launch.coefficients.value, E, *self._array_arguments(state.x, state.work, lanes),
-        )  # fmt: skip
+        shared = self._of_lanes(state, lanes, launch, first, count, rebuild, E)
         updates = len(lanes) * self._units * max(count, 1)
         threads = threads_for(updates, len(lanes))
         items = len(lanes)
@@ -132,6 +143,19 @@ class NumbaKernels:
             threads = min(threads, items)
         in_slices(self._sweep, items, threads, *shared)
         return E
+
+    def _bind(self, launch: Launch) -> None:
+        """Look up what stays the same from one call of a launch to the next."""
+        old = self._derives and self._version != launch.operands.version
+        if self._launch is not launch or old:
+            self._launch, self._fixed = launch, self._fixed_arguments(launch)
+
+    def _of_lanes(self, state, lanes, launch, first, count, rebuild, E) -> tuple:
+        """All arguments of a call but those that say which lanes."""
+        return (
+            first, count, rebuild, lanes.instance, lanes.rung, lanes.walker, lanes.key,
+            launch.coefficients.value, E, *self._array_arguments(state.x, state.work, lanes),
+        )  # fmt: skip
 
     def _call_in_runs(self, state, lanes, launch, first, count) -> np.ndarray:
         """As `_call`, where threads may share a lane and states may stay in visiting order."""

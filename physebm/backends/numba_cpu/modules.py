@@ -10,6 +10,7 @@ import importlib.util
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Lock
 
 import numba
 
@@ -20,6 +21,7 @@ from physebm.backends.source import Source, write_once
 SERIAL_UPDATES = 100_000
 
 _modules: dict[str, object] = {}
+_starting = Lock()
 
 
 def imported(source: Source):
@@ -49,6 +51,21 @@ def in_slices(function, items: int, threads: int, *arguments) -> None:
     parts = [thread_pool().submit(function, a, b, *arguments) for a, b in others]
     function(cuts[-2], cuts[-1], *arguments)
     for part in parts:
+        part.result()
+
+
+def together(function, shares: int, *arguments) -> None:
+    """``function(share, share + 1, *arguments)`` of every share at the same time, the first one here.
+
+    The shares of a call wait for each other, so that they must get threads of their own: they enter the
+    queue of the pool, which has at least as many, next to each other.
+    """
+    with _starting:
+        others = [
+            thread_pool().submit(function, share, share + 1, *arguments) for share in range(1, shares)
+        ]
+    function(0, 1, *arguments)
+    for part in others:
         part.result()
 
 

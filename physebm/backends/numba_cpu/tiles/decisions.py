@@ -23,7 +23,7 @@ _LARGEST, _LOG2_E = constant(float(LARGEST)), constant(float(LOG2_E))
 _TAYLOR = [constant(float(coefficient)) for coefficient in TAYLOR]
 
 
-def _of_each(builder, name: str, vector):
+def of_each(builder, name: str, vector):
     """A function of LLVM of every number of a vector."""
     kind = ir.FunctionType(VECTOR, [VECTOR])
     return builder.call(
@@ -35,11 +35,11 @@ def _whole(number: int):
     return ir.Constant(_WORDS, [number] * LANES)
 
 
-def _exp_minus(builder, a):
+def exp_minus_of(builder, a):
     """`exp_minus` of sixteen numbers."""
     capped = builder.select(builder.fcmp_ordered("<", a, _LARGEST), a, _LARGEST)
     y = builder.fmul(builder.fneg(capped), _LOG2_E)
-    whole = _of_each(builder, "floor", builder.fadd(y, constant(0.5)))
+    whole = of_each(builder, "floor", builder.fadd(y, constant(0.5)))
     f = builder.fsub(y, whole)
     p = _TAYLOR[-1]
     for coefficient in (*_TAYLOR[-2::-1], constant(1.0)):
@@ -55,7 +55,7 @@ def decide_sixteen(typing, x, gap, words, low, high):
     def code(context, builder, signature, arguments):
         x, gap, words, low, high = arguments
         gaps, words = load(builder, gap), load(builder, words, _WORDS)
-        e = _exp_minus(builder, _of_each(builder, "fabs", gaps))
+        e = exp_minus_of(builder, of_each(builder, "fabs", gaps))
         low_is_likely = builder.fcmp_ordered("<", gaps, constant(0.0))
         read = builder.select(low_is_likely, words, builder.not_(words))
         u = builder.fadd(builder.uitofp(read, VECTOR), constant(0.5))
