@@ -4,6 +4,9 @@ A host C++ compiler builds the generated source behind ``host/shim.h`` (blocks o
 threads of a block as fibers that meet at barriers). Nothing is contracted (``-ffp-contract=off``): a
 multiply-add is one only where the source says so. Slow: a way to prove kernels and to debug them on
 machines without a GPU (``--backend cuda-host``).
+
+Launches that a card refuses are refused. What a kernel has in shared memory beside the launch's
+dynamic bytes, and its registers, are not known here: a card may still refuse what was run.
 """
 
 from __future__ import annotations
@@ -26,8 +29,11 @@ from physebm.errors import BackendError
 SHIM = Path(__file__).parent / "host" / "shim.h"
 OPTIONS = ("-x", "c++", "-std=c++17", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-w")
 _KERNEL = re.compile(
-    r'extern "C" __global__ void (?:__launch_bounds__\([\w, ]+\) )?(\w+)\(const Parameters p([^)]*)\)'
+    r'extern "C" __global__ void (?:__launch_bounds__\((\w+)[\w, ]*\) )?(\w+)'
+    r"\(const Parameters p([^)]*)\)"
 )
+# Of a block, and of a grid, on every card.
+MOST_THREADS, MOST_BLOCKS = 1024, 2**31 - 1
 
 
 def compiler() -> str | None:
@@ -106,9 +112,15 @@ class HostDevice:
 
     def function(self, source: Source, kernel: str) -> Function:
         """A kernel of a source, built by the host's compiler or from the cache."""
-        entry = getattr(_library(_with_launchers(source)), f"run_{kernel}")
+        library = _library(_with_launchers(source))
+        entry, bound = getattr(library, f"run_{kernel}"), getattr(library, f"bound_{kernel}")()
 
         def run(blocks: int, threads: int, parameters: np.ndarray, further, shared: int = 0) -> None:
+            if why := why_refused(blocks, threads, shared, bound, self.shared):
+                raise BackendError(
+                    f"backend 'cuda-host': the device failed launching '{kernel}': {why}\n"
+                    "  hint      a card fails as well; please report this message"
+                )
             address = ctypes.c_void_p(parameters.ctypes.data)
             numbers = [ctypes.c_int64(int(number)) for number in further]
             if entry(blocks, threads, ctypes.c_uint32(self.seed), address, *numbers):
@@ -120,16 +132,38 @@ class HostDevice:
         return run
 
 
+def why_refused(blocks: int, threads: int, dynamic: int, bound: int, limit: int) -> str | None:
+    """Why a card refuses a launch; None where it does not.
+
+    Parameters
+    ----------
+    dynamic
+        Bytes of shared memory that the launch asks for; a block may have `limit`.
+    bound
+        Threads of a block at most, by the kernel's ``__launch_bounds__``.
+    """
+    if not 1 <= blocks <= MOST_BLOCKS:
+        return f"{blocks} blocks, where a grid has 1 to {MOST_BLOCKS}"
+    if not 1 <= threads <= MOST_THREADS:
+        return f"{threads} threads, where a block has 1 to {MOST_THREADS}"
+    if threads > bound:
+        return f"{threads} threads of a block, whose __launch_bounds__ are {bound}"
+    if dynamic > limit:
+        return f"{dynamic} bytes of shared memory, where a block has {limit}"
+    return None
+
+
 def _with_launchers(source: Source) -> Source:
     """The source behind the shim, with a C function per kernel that runs it."""
     text = [SHIM.read_text(), source.text]
-    for name, arguments in _KERNEL.findall(source.text):
+    for bound, name, arguments in _KERNEL.findall(source.text):
         names = [part.split()[-1] for part in arguments.split(",") if part.strip()]
         taken = "".join(f", int64_t {each}" for each in names)
         given = "".join(f", {each}" for each in names)
         text += [
             f'extern "C" int run_{name}(int blocks, int threads, uint32_t seed, const Parameters* p'
-            f"{taken}) {{ return shim::launch(blocks, threads, seed, [=] {{ {name}(*p{given}); }}); }}"
+            f"{taken}) {{ return shim::launch(blocks, threads, seed, [=] {{ {name}(*p{given}); }}); }}",
+            f'extern "C" int bound_{name}() {{ return {bound or MOST_THREADS}; }}',
         ]
     return Source(f"{source.stem}_host", "\n".join(text) + "\n", OPTIONS)
 

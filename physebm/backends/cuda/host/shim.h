@@ -5,7 +5,8 @@
 // warp does; where neither can happen the launch fails, which is how a barrier in a branch that some
 // threads do not take is found. Between two barriers fibers run in an order that is shuffled by a seed, so
 // that a missing barrier shows as a result that depends on the seed. What this cannot show: races that no
-// order of whole phases makes visible, the memory model, limits of launches.
+// order of whole phases makes visible, the memory model, and static shared memory or registers beyond those
+// of a card.
 #pragma once
 #include <cmath>
 #include <cstdint>

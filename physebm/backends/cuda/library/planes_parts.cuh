@@ -1,4 +1,7 @@
 // Kernels for words of which each has `share` blocks of threads.
+//
+// Without __launch_bounds__: blocks of a card have up to 256 threads, with 255 registers each, more than
+// which no thread can have; ptxas takes 36 to 127.
 
 // For each word: planes of its thresholds, and sums that are zero.
 extern "C" __global__ void begin(const Parameters p, i32 unused) {
