@@ -17,7 +17,7 @@ before visible ones: a sweep from a data vector v is h ~ p(h | v), then v' ~ p(v
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -112,7 +112,7 @@ class Chains:
                 np.arange(options.chains),
             )
             self.sampler = ParallelTempering(self.inner, ladders, self.coefficients)
-        self._without_energies = not tempered and isinstance(self.kernels, Advances)
+        self._tempered = tempered
         self.state: ChainState | None = None
         # where hidden units couple to each other, their start matters too
         self._flat = factorises(hamiltonian, hidden_groups(hamiltonian))
@@ -148,14 +148,22 @@ class Chains:
         state = self.random_state(("chains",))
         if batch is not None:
             self._write(state, batch)
-        self.state = self.sampler.init(state, self._lanes)
+        self._start(state)
 
     def place(self, configurations: Mapping[str, np.ndarray]) -> None:
         """Persistent chains at given configurations of all groups ``{group: x[lane, unit]}``."""
         state = initial.empty(self.plan, len(self._lanes))
         for name, x in state.x.items():
             x[:] = configurations[name]
-        self.state = self.sampler.init(state, self._lanes)
+        self._start(state)
+
+    def _start(self, state: LaneState) -> None:
+        """Chains at sweep 0, without energies, which the next update of the arrays makes wrong."""
+        if self._tempered:
+            self.state = replace(self.sampler.init(state, self._lanes), energies=None)
+        else:
+            self.kernels.prepare(state, self._lanes, self.inner.launch)
+            self.state = ChainState(state, self._lanes, 0, None)
 
     def copy(self, parents: np.ndarray) -> None:
         """Let lane c go on from where lane ``parents[c]`` stands, with words of its own.
@@ -224,8 +232,7 @@ class Chains:
         They are to be read before the next update, which overwrites them.
         """
         self.move(number, batch)
-        tempered = self.options.method == "pt"
-        return self.configurations() if tempered else self.state.configurations.seen
+        return self.configurations() if self._tempered else self.state.configurations.seen
 
     def move(self, number: int, batch: Mapping[str, np.ndarray]) -> None:
         """The k sweeps of update `number`; configurations stay where the kernels have them."""
@@ -235,22 +242,24 @@ class Chains:
             state = state or initial.empty(self.plan, len(self._lanes))
             if method == "cd":
                 self._write(state, batch)
-            self.state = self.sampler.init(state, self._lanes)
+            self._start(state)
             self.state.sweep = (number - 1) * self.options.steps
         self._step(self.state)
 
     def _step(self, state: ChainState) -> None:
-        """The k sweeps; nobody reads energies but exchanges of replicas, and checkpoints."""
+        """The k sweeps; exchanges of replicas read energies within them, and nobody does after."""
         steps, inner = self.options.steps, self.inner
-        if self._without_energies:
-            self.kernels.advance(state.configurations, state.lanes, inner.launch, state.sweep, steps)
-            state.sweep += steps
-        else:
-            self.state = self.sampler.step(state, steps)
+        if self._tempered:
+            self.state = replace(self.sampler.step(state, steps), energies=None)
+            return
+        advances = isinstance(self.kernels, Advances)
+        sweep = self.kernels.advance if advances else self.kernels.sweep
+        sweep(state.configurations, state.lanes, inner.launch, state.sweep, steps)
+        state.sweep += steps
 
     def at_target(self) -> np.ndarray:
         """The lanes that stand at the trained model (pt: those at factor 1)."""
-        if self.options.method == "pt":
+        if self._tempered:
             return self.state.lane_of[self.sampler.ladders.position == 0]
         return np.arange(len(self._lanes))
 
@@ -264,12 +273,10 @@ class Chains:
         if self.state is None:
             return {}
         state = self.state
-        if self._without_energies:
-            state.energies = self.kernels.energies(state.configurations, state.lanes, self.inner.launch)
         arrays = {f"x/{name}": x for name, x in state.configurations.x.items()}
         arrays |= {f"work/{name}": x for name, x in state.configurations.work.items()}
-        arrays |= {"rung": state.lanes.rung, "energies": state.energies, "sweep": np.int64(state.sweep)}
-        if self.options.method == "pt":
+        arrays |= {"rung": state.lanes.rung, "sweep": np.int64(state.sweep)}
+        if self._tempered:
             held = self.sampler.checkpoint(state).items()
             arrays |= {f"ladder/{name}": x for name, x in held}
         return arrays
@@ -284,9 +291,8 @@ class Chains:
             for name in held:
                 held[name][...] = arrays[f"{kind}{name}"]
         state.lanes.rung[...] = arrays["rung"]
-        state.energies = arrays["energies"]
         state.sweep = int(arrays["sweep"])
-        if self.options.method == "pt":
+        if self._tempered:
             prefix = "ladder/"
             part = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
             self.sampler.restore(state, part)

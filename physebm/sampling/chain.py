@@ -18,12 +18,15 @@ from physebm.backends.base import Exchanges, Kernels, Lanes, LaneState, Launch, 
 
 @dataclass
 class ChainState:
-    """Configurations, lane table, number of sweeps done and term energies ``E_lt``."""
+    """Configurations, lane table, number of sweeps done and term energies ``E_lt``.
+
+    Energies are those of the configurations, or None where they have not been computed.
+    """
 
     configurations: LaneState
     lanes: Lanes
     sweep: int
-    energies: np.ndarray
+    energies: np.ndarray | None
 
 
 class Sampler(Protocol):
