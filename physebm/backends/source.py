@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from physebm.cache import cache_directory
 from physebm.errors import BackendError
 
 
@@ -34,15 +35,6 @@ class Source:
     def name(self) -> str:
         """Module name, e.g. ``sweep_numba_3fa9c1d2e4b5a697``."""
         return f"{self.stem}_{self.digest}"
-
-
-def cache_directory() -> Path:
-    """``$PHYSEBM_CACHE``, or ``physebm`` in the user's cache directory."""
-    chosen = os.environ.get("PHYSEBM_CACHE")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "physebm"
 
 
 def write_once(source: Source, suffix: str) -> Path:

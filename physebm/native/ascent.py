@@ -7,7 +7,8 @@ what an update costs.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from physebm.native.kept import kept_njit
 
 
 def moved(x: np.ndarray, direction: np.ndarray, rate: float) -> np.ndarray:
@@ -22,13 +23,13 @@ def count_beyond(x: np.ndarray, limit: float) -> int:
     return _count_beyond(x.ravel(), limit)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kept_njit(nogil=True, error_model="numpy")
 def _move(out, x, direction, rate):
     for i in range(out.size):
         out[i] = x[i] + rate * direction[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kept_njit(nogil=True, error_model="numpy")
 def _count_beyond(x, limit):
     count = 0
     for i in range(x.size):

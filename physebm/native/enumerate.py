@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+
+from physebm.native.kept import kept_njit
 
 LOW = 12
 SLICES = 16
@@ -113,7 +114,7 @@ def _averages(spins, low, counted, shift, sums, rows, cross, high) -> SpinSums:
     )
 
 
-@njit(cache=True, nogil=True)
+@kept_njit(nogil=True)
 def _odd(x):
     """1 if an odd number of bits is set."""
     for shift in (32, 16, 8, 4, 2, 1):
@@ -121,7 +122,7 @@ def _odd(x):
     return x & 1
 
 
-@njit(cache=True, nogil=True)
+@kept_njit(nogil=True)
 def _walsh(x, low):
     """In place: coefficient of every set of spins -> value in every state."""
     for b in range(low):
@@ -133,7 +134,7 @@ def _walsh(x, low):
                 x[i + half] = even + odd
 
 
-@njit(cache=True, nogil=True)
+@kept_njit(nogil=True)
 def _slice(spins, low, first, last, masks, a_ge, c_jkg, counted):
     """Sums over the blocks first .. last - 1, relative to the largest weight of each rung."""
     rungs, size, n_high = c_jkg.shape[1], 1 << low, spins - low

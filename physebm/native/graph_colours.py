@@ -9,6 +9,8 @@ from functools import cache
 
 import numpy as np
 
+from physebm.native.kept import kept_njit
+
 # Below this many units the loops run as they are: compiled ones would take longer to load.
 SMALL = 2000
 
@@ -67,6 +69,5 @@ def _of_size(loops, units: int):
 
 @cache
 def _compiled(loops):
-    from numba import njit
 
-    return njit(cache=True, nogil=True)(loops)
+    return kept_njit(nogil=True)(loops)

@@ -30,7 +30,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+
+from physebm.native.kept import kept_njit
 
 # log2 of the states of a block: without factors, and with them (their table stays in the cache).
 LOW = 12
@@ -153,7 +154,7 @@ def _groups(ranges: np.ndarray, widths: np.ndarray) -> np.ndarray:
     return np.array([*cuts, len(widths)], dtype=np.int64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@kept_njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _slice(
     first, last, states, columns, low, field, rows, weight, factor, top, starts, groups
 ):  # fmt: skip
@@ -218,7 +219,7 @@ def _slice(
     return shift, total
 
 
-@njit(cache=True, nogil=True)
+@kept_njit(nogil=True)
 def _advance(digit, states):
     """Count one further; the highest digit that changed."""
     for j in range(len(digit)):
@@ -229,7 +230,7 @@ def _advance(digit, states):
     return len(digit) - 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@kept_njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _contracted(alone, held, field, states, columns):
     """``log sum_x alone(x) prod_u exp(field_u(x_u))``; -inf where doubles do not suffice."""
     size, shift = len(alone), 0.0
@@ -250,7 +251,7 @@ def _contracted(alone, held, field, states, columns):
     return shift + np.log(total) if total > SMALLEST else -np.inf
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@kept_njit(nogil=True, error_model="numpy", fastmath={"contract"})
 def _multiply(theta, top, starts, groups, factor, u, v, P, part, bits, exponent, lw):
     """Add the logs of all factors of a block to `lw`."""
     size, shift = len(lw), 0.0

@@ -7,7 +7,9 @@ Rows are samples followed by chains; samples count ``1 / samples`` in an average
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from physebm.native.kept import kept_njit
+from physebm.native.rows import add_row, copy_row
 
 __all__ = ["climbed", "couplings_both_ways", "gathered", "signed_means"]
 
@@ -15,23 +17,17 @@ _REASSOCIATED = {"reassoc", "contract"}
 _ROWS = 16
 
 
-@njit(cache=True, nogil=True)
+@kept_njit(nogil=True)
 def gathered(X, data, rows, chains):
     """``X``: the samples `rows` of the data, then the chains."""
     samples = rows.shape[0]
     for r in range(samples):
-        _copy(X[r], data[rows[r]])
+        copy_row(X[r], data[rows[r]])
     for c in range(chains.shape[0]):
-        _copy(X[samples + c], chains[c])
+        copy_row(X[samples + c], chains[c])
 
 
-@njit
-def _copy(place, row):
-    for i in range(place.shape[0]):
-        place[i] = row[i]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@kept_njit(nogil=True, error_model="numpy")
 def signed_means(X, p, samples):
     """``<v>`` and ``<h>`` of samples less those of chains, and ``<h>`` of the samples alone.
 
@@ -41,19 +37,13 @@ def signed_means(X, p, samples):
     v_data, v_model = np.zeros(X.shape[1], np.int32), np.zeros(X.shape[1], np.int32)
     h_data, h_model = np.zeros(p.shape[1]), np.zeros(p.shape[1])
     for r in range(X.shape[0]):
-        _add(v_data if r < samples else v_model, X[r])
-        _add(h_data if r < samples else h_model, p[r])
+        add_row(v_data if r < samples else v_model, X[r])
+        add_row(h_data if r < samples else h_model, p[r])
     h_data /= samples
     return v_data / samples - v_model / chains, h_data - h_model / chains, h_data
 
 
-@njit
-def _add(total, row):
-    for i in range(total.shape[0]):
-        total[i] += row[i]
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REASSOCIATED)
+@kept_njit(nogil=True, error_model="numpy", fastmath=_REASSOCIATED)
 def climbed(W, a, b, step_W, step_a, step_b, mu_v, mu_h, rate):
     """``W, a, b`` one step on, float64; offsets (0 where nothing is centred) go into the fields.
 
@@ -75,13 +65,13 @@ def climbed(W, a, b, step_W, step_a, step_b, mu_v, mu_h, rate):
     return new_W, new_a, new_b
 
 
-@njit(cache=True, nogil=True)
+@kept_njit(nogil=True)
 def couplings_both_ways(to_b, to_a, W):
     """``to_b = W`` and ``to_a = W^T`` in single precision, some rows at a time, which stay in cache."""
     n, m = W.shape
     for i in range(0, n, _ROWS):
         rows = to_b[i : i + _ROWS]
         for k in range(rows.shape[0]):
-            _copy(rows[k], W[i + k])
+            copy_row(rows[k], W[i + k])
         for j in range(m):
-            _copy(to_a[j, i : i + _ROWS], rows[:, j])
+            copy_row(to_a[j, i : i + _ROWS], rows[:, j])

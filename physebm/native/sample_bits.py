@@ -7,7 +7,9 @@ over temporaries for it, six times as long.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, uint32, uint64
+from numba import uint32, uint64
+
+from physebm.native.kept import kept_njit
 
 _M0, _M1 = uint64(0xD2511F53), uint64(0xCD9E8D57)
 _W0, _W1 = uint64(0x9E3779B9), uint64(0xBB67AE85)
@@ -21,7 +23,7 @@ def sample_bits(samples: int, round: int, last: int, key: tuple[int, int]) -> np
     return out
 
 
-@njit(cache=True, nogil=True)
+@kept_njit(nogil=True)
 def _fill(out, round, last, k0, k1):
     for i in range(out.shape[0]):
         c0, c1, c2, c3 = uint64(uint32(i)), uint64(0), uint64(round), uint64(last)

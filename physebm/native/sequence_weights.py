@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
-from numba import int64, njit, uint64
+from numba import int64, uint64
 
 from physebm.arrays import Array, Int64
+from physebm.native.kept import kept_njit
 
 LETTERS = 8
 SERIAL_PAIRS = 1_000_000
@@ -52,7 +53,7 @@ def count_similar(letters_sc: Array, differences: int) -> Int64:
     return (counts.sum(axis=0) + copies)[which.reshape(-1)]
 
 
-@njit(cache=True, nogil=True)
+@kept_njit(nogil=True)
 def _count(first, step, words, copies, differences, counts):
     """Add the pairs i < j of the rows i = first, first + step, ..., so that threads share evenly."""
     n, width = words.shape

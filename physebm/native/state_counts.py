@@ -12,6 +12,8 @@ from functools import cache
 
 import numpy as np
 
+from physebm.native.kept import kept_njit
+
 
 def state_weights(x: np.ndarray, weights: np.ndarray, q: int) -> np.ndarray:
     """``sum_row w_row [x_i = a]`` of states ``x [row, unit]``, as ``[unit, q]``."""
@@ -50,9 +52,7 @@ def _pairs_of(i, columns, w, out):
 @cache
 def _compiled():
     """The kernel, compiled at its first use, so that importing this file does not import numba."""
-    from numba import njit
-
-    return njit(cache=True, nogil=True)(_pairs_of)
+    return kept_njit(nogil=True)(_pairs_of)
 
 
 @cache

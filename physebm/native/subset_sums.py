@@ -26,6 +26,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+from physebm.native.kept import kept_njit
 from physebm.native.prefetch import fetch_strip
 
 __all__ = ["field_room", "nibble_room", "source_nibbles", "subset_product", "table_room"]
@@ -234,7 +235,7 @@ def _add_bits(nibbles, states, shift):
         nibbles[l] |= np.uint8(states[l] > 0) << shift
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kept_njit(nogil=True, error_model="numpy")
 def multiply_rows(out, x, low, J, first, last):
     """Rows first to last-1 of ``out = x J``; x ``[row, source]`` in {low, 1}, low 0 or -1."""
     lanes, (n, m) = last - first, J.shape
@@ -248,7 +249,7 @@ def multiply_rows(out, x, low, J, first, last):
             _write_scaled(out[first + l, j : j + width], F[l], np.float32(1))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kept_njit(nogil=True, error_model="numpy")
 def multiply_columns(out, x, low, B, weights, rows, scale, take, off, first, last):
     """``out[i, j] = scale sum_r x[r, i] w_r B[r, j] - sum_k take[k, i] off[k, j]``, first <= i < last.
 
@@ -288,7 +289,7 @@ def _add_scaled(place, numbers, factor):
         place[i] += factor * numbers[i]
 
 
-@njit(cache=True, nogil=True)
+@kept_njit(nogil=True)
 def weighted_mean(out, x, weights):
     """``out[i] = sum_row w_row x[row, i]`` in double."""
     out[:] = 0

@@ -9,9 +9,8 @@ compiled code.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from physebm.backends.numba_cpu.blocks import draws_of, emit_block, row_drawn, title
+from physebm.backends.numba_cpu.code import depends_on
 from physebm.backends.numba_cpu.driver import emit_driver
 from physebm.backends.numba_cpu.energies import emit_energy
 from physebm.backends.numba_cpu.runs.emit import emit_give, emit_run_lane
@@ -32,36 +31,18 @@ from physebm.lowering.plan import (
 )
 from physebm.model.units import UnitKind
 
-# Hand-written modules that generated code imports: their text is part of what a kernel depends on.
-LIBRARY = (
-    "library",
-    "exponential",
-    "clusters",
-    "vector_code",
-    "tiles/products",
-    "tiles/decisions",
-    "tiles/rows",
-    "tiles/normal_rows",
-    "runs/sweep",
-    "runs/decide",
-    "runs/draw",
-    "runs/fields",
-    "runs/bonds",
-    "runs/words",
-    "meeting",
-    "vectors/noise",
-    "planes/vectors",
-    "planes/philox",
-    "vectors/tile",
-    "vectors/fields",
-    "vectors/dense",
-    "vectors/decide",
-    "vectors/flips",
-    "vectors/sign_tables",
-    "vectors/overlap_sums",
-    "vectors/pattern_draws",
+# Hand-written modules that kernels of vectors of lanes call
+VECTOR_PARTS = (
+    "noise",
+    "tile",
+    "fields",
+    "dense",
+    "decide",
+    "flips",
+    "sign_tables",
+    "overlap_sums",
+    "pattern_draws",
 )
-NATIVE = ("subset_sums", "matrix_unit", "planes", "plane_products", "prefetch")
 
 
 def emit(plan: SweepPlan) -> Source:
@@ -93,9 +74,8 @@ def emit(plan: SweepPlan) -> Source:
         for part in ("sweep", "decide", "draw", "bonds", "words"):
             out(f"from physebm.backends.numba_cpu.runs.{part} import *")
     if plan.layout is Layout.VECTORS:
-        for part in LIBRARY:
-            if part.startswith("vectors/"):
-                out(f"from physebm.backends.numba_cpu.{part.replace('/', '.')} import *")
+        for part in VECTOR_PARTS:
+            out(f"from physebm.backends.numba_cpu.vectors.{part} import *")
     out()
     out()
     if is_tiled(plan):
@@ -111,9 +91,7 @@ def emit(plan: SweepPlan) -> Source:
             out()
             out()
             emit_give(out)
-    library = [Path(__file__).parent / f"{name}.py" for name in LIBRARY]
-    library += [Path(__file__).parents[2] / "native" / f"{name}.py" for name in NATIVE]
-    return Source("sweep_numba", out.text(), tuple(path.read_text() for path in library))
+    return Source("sweep_numba", out.text(), depends_on())
 
 
 def _summary(plan: SweepPlan) -> list[str]:

@@ -10,14 +10,10 @@ take a function that a factory made for another width.
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from physebm.backends.numba_cpu.code import depends_on
 from physebm.backends.planes.sliced import Sliced
 from physebm.backends.source import Source, Writer
 from physebm.lowering.plan import SweepPlan
-
-# Hand-written modules that the text imports.
-LIBRARY = ("update", "pack", "philox", "sums", "vectors", "rows")
 
 _ARGUMENTS = (
     "begin, end, refresh, first, count, x, thresholds, stream, lane_of, rung, table, entries, graph, "
@@ -51,8 +47,7 @@ def emit_planes(plan: SweepPlan, width: int, degree: int) -> Source:
     out("@njit(cache=True, nogil=True, error_model='numpy')")
     with out.block(f"def sweep({_ARGUMENTS}):"):
         _emit_sweep(out, told, width)
-    library = [Path(__file__).with_name(f"{name}.py").read_text() for name in LIBRARY]
-    return Source("planes_numba", out.text(), tuple(library))
+    return Source("planes_numba", out.text(), depends_on())
 
 
 def _emit_packing(out: Writer, name: str, width: int, low: int) -> None:

@@ -11,25 +11,13 @@ in the last sweep of a call, its share of the energy of all pairs. Energies cost
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from physebm.backends.numba_cpu.code import depends_on
 from physebm.backends.numba_cpu.energies import emit_energy
 from physebm.backends.source import Source, Writer
 from physebm.lowering.gathered import padded_states
 from physebm.lowering.plan import Constant, Layout, Running, SweepPlan, Weights, read_text
 from physebm.rng.streams import Purpose, last_word
 
-# Hand-written modules that the text imports.
-LIBRARY = (
-    "library",
-    "exponential",
-    "vector_code",
-    "tiles/products",
-    "vectors/noise",
-    "vectors/tile",
-    "potts/rows",
-    "potts/draw",
-)
 # Lanes of a tile: so many that reading the couplings of a unit from the third cache is a small part of
 # the work; their states stay in the second. Fields are made and used for a part of them at a time.
 LANES_OF_A_TILE, LANES_OF_A_PART = 2048, 256
@@ -85,8 +73,7 @@ def emit_gathers(plan: SweepPlan) -> Source:
     ):
         with out.block("for tile in range(begin, end):"):
             _emit_tile(out, plan, q)
-    library = [(Path(__file__).parents[1] / f"{name}.py").read_text() for name in LIBRARY]
-    return Source("potts_numba", out.text(), tuple(library))
+    return Source("potts_numba", out.text(), depends_on())
 
 
 def _emit_energies(out: Writer, plan: SweepPlan) -> None:

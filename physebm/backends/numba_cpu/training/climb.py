@@ -11,7 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from physebm.backends.numba_cpu.code import CODE
+from physebm.native.kept import kept_njit
 from physebm.native.machine import couplings_both_ways
+from physebm.native.rows import add_row, copy_row
 
 __all__ = ["ADAM", "MOMENTUM", "SGD", "Rules", "Steps", "climb", "written"]
 
@@ -62,7 +65,7 @@ class Steps(NamedTuple):
     mu_h: np.ndarray
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REASSOCIATED)
+@kept_njit(CODE, nogil=True, error_model="numpy", fastmath=_REASSOCIATED)
 def climb(now, new, steps, data, model, rules, begins, rate, number):
     """The step from `now` to `new`; the norm of the gradient and how many new numbers are too large.
 
@@ -119,15 +122,15 @@ def climb(now, new, steps, data, model, rules, begins, rate, number):
     return norm, _count_beyond(new, rules.largest)
 
 
-@njit(cache=True, nogil=True)
+@kept_njit(CODE, nogil=True)
 def written(machine, now):
     """Let kernels read the arrays `now`."""
     n, m = machine.to_b.shape
     b = now[n * m + n :]
     couplings_both_ways(machine.to_b, machine.to_a, now[: n * m].reshape((n, m)))
-    _copy(machine.field_a, now[n * m : n * m + n])
-    _copy(machine.field_b, b)
-    _copy(machine.b, b)
+    copy_row(machine.field_a, now[n * m : n * m + n])
+    copy_row(machine.field_b, b)
+    copy_row(machine.b[:m], b)
 
 
 @njit(error_model="numpy")
@@ -135,25 +138,13 @@ def _signed_mean(part, data, model, rules):
     """Averages over samples less those over chains, from sums by block; those over samples."""
     of_data, of_model = np.zeros(part.shape[0]), np.zeros(part.shape[0])
     for block in range(data.shape[0]):
-        _add(of_data, data[block])
+        add_row(of_data, data[block])
     for block in range(model.shape[0]):
-        _add(of_model, model[block])
+        add_row(of_model, model[block])
     of_data /= rules.samples
     for i in range(part.shape[0]):
         part[i] = of_data[i] - of_model[i] / rules.chains
     return of_data
-
-
-@njit
-def _add(total, row):
-    for i in range(total.shape[0]):
-        total[i] += row[i]
-
-
-@njit
-def _copy(place, row):
-    for i in range(row.shape[0]):
-        place[i] = row[i]
 
 
 @njit

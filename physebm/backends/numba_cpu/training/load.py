@@ -104,7 +104,8 @@ class SmallTraining:
         self._of_data, self._of_model = Sums.of(told.samples, n, m), Sums.of(told.chains, n, m)
         # arrays go round: before the last update, now, and room for the next
         self._arrays, self._now = np.zeros((3, size)), 0
-        self._kernels, self._launch, self._told, self._data = kernels, launch, told, data
+        self._kernels, self._launch, self._told = kernels, launch, told
+        self._data = np.ascontiguousarray(data)
         self._visible, self._terms = visible.name, (t, of_a, of_b)
         self._all, self._lanes = np.arange(len(data)), np.arange(told.chains)
 

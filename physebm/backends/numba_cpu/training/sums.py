@@ -15,8 +15,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from physebm.backends.numba_cpu.code import CODE
 from physebm.backends.numba_cpu.training.means import all_means, padded
+from physebm.native.kept import kept_njit
 from physebm.native.row_nibbles import column_nibbles
+from physebm.native.rows import copy_row
 from physebm.native.subset_sums import (
     field_room,
     nibble_room,
@@ -81,7 +84,7 @@ class Sums(NamedTuple):
         return cls(cuts, D, np.empty((blocks, n)), np.empty((blocks, padded(m))))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kept_njit(CODE, nogil=True, error_model="numpy")
 def sum_blocks(begin, end, sums, x, rows, machine):
     """Write the sums of blocks ``begin .. end-1``, of rows ``x[row, visible]``, int8 in {low, 1}."""
     n, m = machine.to_b.shape
@@ -95,7 +98,7 @@ def sum_blocks(begin, end, sums, x, rows, machine):
         subset_product(F, N, machine.to_b, size, machine.low, room)
         all_means(P, sums.h[block], F, machine.b, size, machine.ising)
         column_nibbles(M, total, x, chosen)
-        _copy(sums.v[block], total)
+        copy_row(sums.v[block], total)
         subset_product(T, M.T, P[:size, :m], n, machine.low, room)
         _copy_rows(sums.D[block], T)
 
@@ -103,10 +106,4 @@ def sum_blocks(begin, end, sums, x, rows, machine):
 @njit(_nrt=False)
 def _copy_rows(places, rows):
     for i in range(places.shape[0]):
-        _copy(places[i], rows[i])
-
-
-@njit(_nrt=False, forceinline=True)
-def _copy(place, row):
-    for i in range(place.shape[0]):
-        place[i] = row[i]
+        copy_row(places[i], rows[i])

@@ -9,13 +9,8 @@ plan, and depends on the plan by their arguments alone.
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from physebm.backends.numba_cpu.code import depends_on
 from physebm.backends.source import Source, Writer
-
-_HERE = Path(__file__).parent
-_LIBRARY = ("climb", "means", "sums", "../meeting", "../tiles/decisions", "../vector_code")
-_NATIVE = ("machine", "row_nibbles", "subset_sums", "prefetch")
 
 
 def emit_updates(sweeps: Source, arguments: tuple[str, ...]) -> Source:
@@ -60,6 +55,4 @@ def emit_updates(sweeps: Source, arguments: tuple[str, ...]) -> Source:
             out("meet(counter, shares)")
             with out.block("if told[k, 1] > 0:"):
                 out("break")
-    paths = [_HERE / f"{name}.py" for name in _LIBRARY]
-    paths += [_HERE.parents[2] / "native" / f"{name}.py" for name in _NATIVE]
-    return Source("updates_numba", out.text(), tuple(path.read_text() for path in paths))
+    return Source("updates_numba", out.text(), depends_on())
