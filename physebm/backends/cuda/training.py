@@ -47,7 +47,7 @@ import numpy as np
 
 from physebm.backends.base import LaneState, Launch
 from physebm.backends.cuda.device import Buffer
-from physebm.backends.cuda.emit import LIBRARY
+from physebm.backends.cuda.emit import library
 from physebm.backends.source import Source
 from physebm.backends.training import MOMENTS, PARTS, Climb, Told
 from physebm.model.units import UnitKind
@@ -80,8 +80,7 @@ STRUCT = np.dtype(
 @cache
 def training_source() -> Source:
     """The kernels of an update; they depend on no plan."""
-    parts = ((LIBRARY / f"{part}.cuh").read_text() for part in LIBRARY_PARTS)
-    return Source("training_cuda", "\n".join(parts))
+    return Source("training_cuda", library(*LIBRARY_PARTS))
 
 
 class DeviceTraining:
