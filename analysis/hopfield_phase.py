@@ -61,15 +61,19 @@ print(f"at T = {T[0]}: {mean[np.isnan(spinodal), 0]}")
 with mpl.rc_context(plots.STYLE):
     fig = Figure(figsize=(plots.COLUMN, 2.9), layout="constrained")
     ax = fig.subplots()
-    for number, place in enumerate((0, 1, 2, 3, 5)):
+    shown = np.array((0, 1, 2, 3, 5))
+    for number, place in enumerate(shown):
+        # side by side where points of one temperature would cover each other, the middle load in place
+        near = np.abs(mean[shown] - mean[place]) < 0.06
+        beside = T + np.where(near.sum(axis=0) > 1, 0.011 * (number - 2), 0.0)
         colour, marker = plots.COLOURS[number], plots.MARKERS[number]
         style = {"color": colour, "marker": marker, "linestyle": "", "elinewidth": 0.7}
         label = f"$P/N$ = {loads[place]:.3f}"
-        ax.errorbar(T, mean[place], error[place], **style, markersize=3.5, label=label)
+        ax.errorbar(beside, mean[place], error[place], **style, markersize=3, label=label)
         end = spinodal[place] * (1 - 1e-9)
         fine = end - (end - 0.01) * np.linspace(1, 0, 60) ** 2
         ax.plot(fine, hopfield.retrieval_overlap(loads[place], fine), color=colour, linewidth=0.9)
     ax.plot([], [], color="0.3", linewidth=0.9, label="AGS, up to $T_M$")
-    ax.set(xlabel="temperature $T$", ylabel="overlap $m$ from the pattern", xlim=(0, 1.3))
+    ax.set(xlabel="temperature $T$", ylabel="overlap $m$ from the pattern", xlim=(0, 1.27))
     fig.legend(loc="outside upper center", ncols=2, columnspacing=1.0, handletextpad=0.4)
     plots.save(fig, FIGURES / "hopfield_phase_overlap.png", dpi=200)

@@ -1,4 +1,4 @@
-"""A quantity as colour over two axes, with theory lines on top."""
+"""A quantity as colour over two axes, with theory lines on top and marks of verdicts above those."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from physebm.plots.labels import axis_label, check_names, value_text
 from physebm.plots.legends import BAD_CROSS, METASTABLE_DOT, explain, legend, meanings
@@ -16,6 +17,9 @@ from physebm.plots.places import edges, ends, name_ticks, positions, text_axis, 
 from physebm.plots.style import COLUMN, DOUBLE, new_figure, styled
 from physebm.plots.theory_lines import TheoryLines, outlined, ready_lines
 from physebm.storage.points import bad_points, metastable_points, point_values, select_points, split
+
+# A mark that a line runs through must still be seen.
+ABOVE_LINES = {"zorder": 3, "path_effects": [withStroke(linewidth=2.2, foreground="white")]}
 
 
 @styled
@@ -61,7 +65,7 @@ def phase_diagram(
         for flagged, look in flags:
             rows, cols = np.nonzero(flagged(part, z, (y, x)).values)
             if rows.size:
-                ax.plot(xs[cols], ys[rows], **look)
+                ax.plot(xs[cols], ys[rows], **look, **ABOVE_LINES)
                 marks[look["label"]] = Line2D([], [], **look)
         for number, (label, line_x, line_y) in enumerate(ready_lines(theory_lines, xs)):
             ax.plot(line_x, line_y, **outlined(number), label=label)

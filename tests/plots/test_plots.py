@@ -153,6 +153,7 @@ def test_a_phase_diagram_has_labels_lines_crosses_and_a_panel_per_start(summary)
     assert crosses.get_xydata().tolist() == [[0.05, 0.5], [0.1, 1.0], [0.15, 2.0]]
     np.testing.assert_allclose(curve.get_ydata(), 1 + np.sqrt(curve.get_xdata()), rtol=1e-15)
     assert straight.get_xydata().tolist() == [[0.05, 0.9], [0.15, 0.5]]
+    assert crosses.get_zorder() > max(curve.get_zorder(), straight.get_zorder())
     assert texts_of_legends(fig) == ["$T_g$", "$T_M$", "failed or still drifting"]
     assert fig.get_figwidth() == 7.0
     mesh = left.collections[0]
