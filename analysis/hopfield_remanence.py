@@ -63,9 +63,11 @@ with mpl.rc_context(plots.STYLE):
             "marker": plots.MARKERS[number],
             "linestyle": "",
             "elinewidth": 0.7,
+            "markersize": 3.5,
         }
         at = {"N": size, "sweeps": longest}
-        left.errorbar(T, mean.sel(at).values, error.sel(at).values, label=f"$N$ = {size}", **style)
+        beside = T + 0.009 * (number - 1)  # the middle size at its true place
+        left.errorbar(beside, mean.sel(at).values, error.sel(at).values, label=f"$N$ = {size}", **style)
         shift = 1.04 ** (number - 1)
         style |= {"linestyle": "-", "linewidth": 0.6}
         values, errors = level.sel(N=size).values, level_error.sel(N=size).values
