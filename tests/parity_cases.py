@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from small_models import ZOO, Small, small
 
-from physebm.backends.base import Lanes, LaneState
-from physebm.lowering.plan import TABLED, ClusterMove
+from physebm.backends.base import Kernels, Lanes, LaneState
+from physebm.lowering.plan import REBUILD_EVERY, TABLED, ClusterMove
 from physebm.model import energy
 
 OTHERS = (
@@ -66,3 +66,63 @@ def assert_defined_energies(E_lt, state: LaneState, lanes: Lanes, model: Small, 
     if exact:
         assert np.array_equal(E_lt, defined)
     np.testing.assert_allclose(E_lt, defined, rtol=2e-6, atol=2e-6)
+
+
+def both_ways(model: Small, count: int, seed: int = 3) -> list[Lanes]:
+    """Lanes that are free, and lanes with a third of their units held where moves allow that."""
+    clusters = any(isinstance(move, ClusterMove) for move in model.plan.moves)
+    return [model.lanes(count, seed, clamped) for clamped in ((False,) if clusters else (False, True))]
+
+
+def agree(
+    compiled: Kernels,
+    model: Small,
+    lanes: Lanes,
+    sweeps: int = 12,
+    single: int = 6,
+    first: int = REBUILD_EVERY - 3,
+) -> None:
+    """Kernels have the reference's states and the energies of their configurations.
+
+    Parameters
+    ----------
+    sweeps
+        Integer models: sweeps in one call.
+    single
+        Float models: sweeps, each from the state of the reference.
+    first
+        Number of the first sweep; running fields are rebuilt on the way from the default one.
+    """
+    reference, a = model.kernels("reference"), model.random_state(lanes)
+    b = a.copy()
+    compiled.prepare(a, lanes, model.launch)
+    if is_integer(model):
+        E = compiled.sweep(a, lanes, model.launch, first, sweeps)
+        F = reference.sweep(b, lanes, model.launch, first, sweeps)
+        assert_equal_bits(LaneState(a.x), LaneState(b.x))
+        assert np.array_equal(E, F)
+        assert_defined_energies(E, a, lanes, model, exact=True)
+        return
+    for sweep in range(first, first + single):
+        a.x = {group: x.copy() for group, x in b.x.items()}
+        compiled.prepare(a, lanes, model.launch)
+        assert_a_sweep_agrees(compiled, reference, model, lanes, a, b, sweep)
+
+
+def keeps_up(compiled: Kernels, model: Small, lanes: Lanes, sweeps: int, first: int = 0) -> LaneState:
+    """As `agree` for discrete float models, but the kernels go on from their own state, returned."""
+    reference, a = model.kernels("reference"), model.random_state(lanes)
+    b = a.copy()
+    compiled.prepare(a, lanes, model.launch)
+    for sweep in range(first, first + sweeps):
+        assert_a_sweep_agrees(compiled, reference, model, lanes, a, b, sweep)
+    return a
+
+
+def assert_a_sweep_agrees(compiled, reference, model: Small, lanes, a, b, sweep: int) -> None:
+    E = compiled.sweep(a, lanes, model.launch, sweep, 1)
+    F = reference.sweep(b, lanes, model.launch, sweep, 1)
+    assert_same(a, b, model)
+    np.testing.assert_allclose(E, F, rtol=2e-6, atol=1e-5)
+    assert_defined_energies(E, a, lanes, model, exact=False)
+    np.testing.assert_array_equal(E, compiled.energies(a, lanes, model.launch))

@@ -1,11 +1,15 @@
 """Bit-sliced kernels of the CUDA backend, run on the host: bits of the reference, however cut."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from host_kernels import kernels, needs_compiler
 from many_lanes import part_of
+from plane_claims import (
+    agree,
+    agree_with_shared_words,
+    compare_all_digits,
+    keep_all_bits_of_cut_runs,
+)
 from plane_models import CASES, Model, of
 
 from physebm.backends import base, reference
@@ -17,7 +21,6 @@ from physebm.backends.cuda.planes.load import PlanesKernels, PlanesOnDevice
 from physebm.backends.source import Source
 from physebm.lowering.operands import bind
 from physebm.model.params import stack
-from physebm.rng.streams import Purpose
 from physebm.sampling.chain import PlanSampler
 from physebm.sampling.tempering import STATISTICS, Ladders, ParallelTempering
 
@@ -43,18 +46,10 @@ def compiled(model: Model, whole: bool | None, threads: int = 32, seed: int = 1)
 @EACH
 def test_bits_and_energies_are_those_of_the_reference(case, whole):
     """From one lane to several words, some partly filled, to the last sweep that there is."""
-    model = of(case)
     # so few threads that some draw two units at a time
-    ours, definition = compiled(model, whole, threads=8), reference.compile(model.plan)
-    for count in (1, 50, 200):
-        lanes = model.lanes(count)
-        a, b = model.random_state(lanes), model.random_state(lanes)
-        E = ours.sweep(a, lanes, model.launch, 2**32 - 5, 5)
-        F = definition.sweep(b, lanes, model.launch, 2**32 - 5, 5)
-        assert isinstance(a.packed, PlanesOnDevice)
-        assert np.array_equal(a.x[model.name], b.x[model.name])
-        assert np.array_equal(E, F)
-        assert np.array_equal(E, ours.energies(b, lanes, model.launch))
+    ours = compiled(of(case), whole, threads=8)
+    packed = agree(ours, of(case), (1, 50, 200))
+    assert all(isinstance(each, PlanesOnDevice) for each in packed)
 
 
 @needs_compiler
@@ -63,12 +58,7 @@ def test_bits_and_energies_are_those_of_the_reference(case, whole):
 def test_any_number_and_order_of_threads_has_these_bits(threads, seed, whole):
     """One thread has all units of a class, and more bonds than its counter holds at a time."""
     model = Model("edwards_anderson_3d", {"L": 6}, "metropolis", 2)
-    lanes = model.lanes(40)
-    a, b = model.random_state(lanes), model.random_state(lanes)
-    E = compiled(model, whole, threads, seed).sweep(a, lanes, model.launch, 0, 3)
-    F = reference.compile(model.plan).sweep(b, lanes, model.launch, 0, 3)
-    assert np.array_equal(a.x[model.name], b.x[model.name])
-    assert np.array_equal(E, F)
+    agree(compiled(model, whole, threads, seed), model, (40,), sweeps=3, first=0)
 
 
 @needs_compiler
@@ -90,42 +80,16 @@ def test_no_bit_depends_on_other_lanes(whole):
 @needs_compiler
 @BOTH
 def test_lanes_that_share_their_random_words_stand_in_different_places(whole):
-    """The same walker under the same key, at several rungs: the same words, many configurations."""
     model = of("square")
-    lanes = model.lanes(50)
-    lanes.walker[:], lanes.key[:] = 7, lanes.key[0]
-    a, b = model.random_state(lanes), model.random_state(lanes)
-    compiled(model, whole).sweep(a, lanes, model.launch, 0, 4)
-    reference.compile(model.plan).sweep(b, lanes, model.launch, 0, 4)
-    assert np.array_equal(a.x[model.name], b.x[model.name])
+    agree_with_shared_words(compiled(model, whole), model, 50)
 
 
 @needs_compiler
 @BOTH
 def test_rungs_that_change_and_cut_runs_keep_all_bits(whole):
-    """Exchanges, other launches, copies, configurations written, units held: between calls."""
     model = of("cubic, signs, metropolis")
-    lanes = model.lanes(60)
-    a, b = model.random_state(lanes), model.random_state(lanes)
-    ours, definition = compiled(model, whole), reference.compile(model.plan)
-    other = model.launch_at((0.9, 2.0, 5.0))
-    held = {model.name: np.random.default_rng(1).random(a.x[model.name].shape) < 0.5}
-    for first in range(12):
-        lanes.rung[:] = (lanes.rung + (first % 3 == 0)) % 3
-        launch = other if first > 6 else model.launch
-        now = replace(lanes, clamp=held) if first == 4 else lanes
-        E = ours.sweep(a, now, launch, first, 1)
-        assert np.array_equal(E, definition.sweep(b, now, launch, first, 1))
-        if first == 3:
-            a = a.copy()
-        if first in (5, 8):
-            assert np.array_equal(a.seen[model.name], b.x[model.name])
-        if first == 9:
-            a.x[model.name][:, 4] *= -1
-            b.x[model.name][:, 4] *= -1
-        if first == 10:
-            a.x = {model.name: b.x[model.name].copy()}
-    assert np.array_equal(a.x[model.name], b.x[model.name])
+    held = np.random.default_rng(1).random((60, model.plan.groups[0].size)) < 0.5
+    keep_all_bits_of_cut_runs(compiled(model, whole), model, 60, {model.name: held})
 
 
 @needs_compiler
@@ -180,22 +144,7 @@ def test_sums_over_units_are_those_of_what_stands_in_planes():
 
 @needs_compiler
 def test_a_threshold_decides_to_its_last_digit():
-    """At its own word a unit is down, one above it is up: all 32 digits are compared."""
-    model = Model("ising_2d", {"L": 2, "h": 0.0}, temperatures=(1.0,))
-    lanes = Lanes(np.zeros(40), np.zeros(40), np.arange(40), np.tile([3, 4], (40, 1)))
-    order = model.operands.arrays["order0"][0]
-    positions = np.flatnonzero(order >= 0)
-    words = reference._plane_words(positions, lanes, 6, Purpose.HEAT_BATH_PLANES, 0)
-    ours = compiled(model, True)
-    for lane, p in ((0, 0), (17, 1), (39, 3)):
-        word = int(words[lane, p])
-        for threshold in (word, word + 1, 0, 2**32):
-            table = np.full_like(model.launch.tables[0], threshold)
-            state = model.random_state(lanes)
-            ours.sweep(state, lanes, replace(model.launch, tables={0: table}), 6, 1)
-            up = state.x[model.name] > 0
-            assert np.array_equal(up[:, order[positions]], words < threshold)
-            assert up[lane, order[positions[p]]] == (word < threshold)
+    compare_all_digits(lambda model: compiled(model, True))
 
 
 @needs_compiler

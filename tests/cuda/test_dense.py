@@ -9,7 +9,7 @@ import pytest
 from compilers import compile_by_nvrtc, nvcc, nvrtc, resources
 from host_kernels import elementwise, needs_compiler, without_barrier
 from many_lanes import for_lanes, part_of
-from parity_cases import assert_defined_energies, assert_equal_bits, assert_same
+from parity_cases import assert_equal_bits, assert_same, keeps_up
 from small_models import Small, small
 
 from physebm.backends.base import Lanes, LaneState
@@ -83,17 +83,8 @@ def test_tiles_agree_with_the_reference(name, kernels):
     model = model_of(name)
     lanes = model.lanes(21, seed=3)
     for rows in ROWS:
-        compiled, reference = kernels(model, rows), model.kernels("reference")
-        a = model.random_state(lanes)
-        b = a.copy()
-        compiled.prepare(a, lanes, model.launch)
-        for sweep in range(2):
-            E = compiled.sweep(a, lanes, model.launch, sweep, 1)
-            F = reference.sweep(b, lanes, model.launch, sweep, 1)
-            assert_same(a, b, model)
-            np.testing.assert_allclose(E, F, rtol=2e-6, atol=1e-5)
-            assert_defined_energies(E, a, lanes, model, exact=False)
-        assert_running(a, lanes, model)
+        state = keeps_up(kernels(model, rows), model, lanes, sweeps=2)
+        assert_running(state, lanes, model)
 
 
 @needs_compiler
@@ -121,14 +112,7 @@ def test_bits_of_a_lane_do_not_depend_on_tile_place_and_company(name, kernels):
 def test_sizes_around_a_block(name, N, kernels):
     model = model_of(name, **({"N": N, "P": 3} if name == "hopfield" else {"N": N}))
     lanes = model.lanes(9, seed=9)
-    a = model.random_state(lanes)
-    b = a.copy()
-    compiled, reference = kernels(model, 1), model.kernels("reference")
-    for each in (compiled, reference):
-        state = a if each is compiled else b
-        each.prepare(state, lanes, model.launch)
-        each.sweep(state, lanes, model.launch, 0, 4)
-    assert_same(a, b, model)
+    keeps_up(kernels(model, 1), model, lanes, sweeps=4)
 
 
 @needs_compiler

@@ -10,12 +10,11 @@ from host_kernels import kernels, needs_compiler
 from parity_cases import (
     LANES,
     TEMPERATURES,
-    assert_defined_energies,
+    agree,
     assert_equal_bits,
-    assert_same,
+    both_ways,
     build,
     every_case,
-    is_integer,
 )
 from small_models import Small, loaded, small
 
@@ -23,7 +22,7 @@ from physebm.backends import base
 from physebm.backends.base import LaneState
 from physebm.lowering.operands import bind, update
 from physebm.lowering.pipeline import Options, lower
-from physebm.lowering.plan import REBUILD_EVERY, ClusterMove, Layout
+from physebm.lowering.plan import Layout
 from physebm.model.params import stack
 
 pytestmark = needs_compiler
@@ -32,32 +31,8 @@ pytestmark = needs_compiler
 @every_case
 def test_the_host_agrees_with_the_reference(name, method):
     model = build(name, method)
-    clusters = any(isinstance(move, ClusterMove) for move in model.plan.moves)
-    for clamped in (False,) if clusters else (False, True):
-        agree(model, model.lanes(LANES, seed=3, clamped=clamped))
-
-
-def agree(model: Small, lanes, threads: int = 32, sweeps: int = 12) -> None:
-    compiled, reference = kernels(model.plan, threads), model.kernels("reference")
-    a = model.random_state(lanes)
-    b = a.copy()
-    compiled.prepare(a, lanes, model.launch)
-    first = REBUILD_EVERY - 3
-    if is_integer(model):
-        E = compiled.sweep(a, lanes, model.launch, first, sweeps)
-        F = reference.sweep(b, lanes, model.launch, first, sweeps)
-        assert_equal_bits(LaneState(a.x), LaneState(b.x))
-        assert np.array_equal(E, F)
-        assert_defined_energies(E, a, lanes, model, exact=True)
-        return
-    for sweep in range(first, first + 6):
-        a.x = {group: x.copy() for group, x in b.x.items()}
-        compiled.prepare(a, lanes, model.launch)
-        E = compiled.sweep(a, lanes, model.launch, sweep, 1)
-        F = reference.sweep(b, lanes, model.launch, sweep, 1)
-        assert_same(a, b, model)
-        np.testing.assert_allclose(E, F, rtol=2e-6, atol=1e-5)
-        assert_defined_energies(E, a, lanes, model, exact=False)
+    for lanes in both_ways(model, LANES):
+        agree(kernels(model.plan), model, lanes)
 
 
 MANY = (
@@ -81,14 +56,14 @@ def test_plans_of_many_lanes_run_as_well(name, layout):
     operands = bind(plan, model.hamiltonian, params)
     launch = base.launch(plan, operands, model.coefficients(list(TEMPERATURES)))
     many = Small(model, params, plan, launch)
-    agree(many, many.lanes(40, seed=2))
+    agree(kernels(plan), many, many.lanes(40, seed=2))
 
 
 @pytest.mark.parametrize("threads", [1, 8, 128])
 @pytest.mark.parametrize("name", ["ising_2d", "potts_2d", "p_spin", "rbm", "hopfield"])
 def test_any_number_of_threads_of_a_block_agrees(name, threads):
     model = build(name, "heat-bath")
-    agree(model, model.lanes(6, seed=8), threads, sweeps=4)
+    agree(kernels(model.plan, threads), model, model.lanes(6, seed=8), sweeps=4)
 
 
 @pytest.mark.parametrize("name", ["ising_2d", "sk", "hopfield", "rbm", "potts_machine"])

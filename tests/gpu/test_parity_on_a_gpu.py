@@ -7,53 +7,27 @@ from click.testing import CliRunner
 from parity_cases import (
     LANES,
     TEMPERATURES,
-    assert_defined_energies,
-    assert_equal_bits,
-    assert_same,
+    agree,
+    both_ways,
     build,
     every_case,
-    is_integer,
 )
 from small_models import ZOO, Small, loaded
 
 from physebm.backends import base
-from physebm.backends.base import LaneState
 from physebm.cli import main
 from physebm.lowering.operands import bind
 from physebm.lowering.pipeline import Options, lower
-from physebm.lowering.plan import REBUILD_EVERY, ClusterMove
 from physebm.model.params import stack
 from physebm.study.check import check_model
 from physebm.study.models import load_model
 
 
-def agree(model: Small, lanes) -> None:
-    device, reference = model.kernels("cuda"), model.kernels("reference")
-    a = model.random_state(lanes)
-    b = a.copy()
-    device.prepare(a, lanes, model.launch)
-    first = REBUILD_EVERY - 3
-    if is_integer(model):
-        E = device.sweep(a, lanes, model.launch, first, 12)
-        assert np.array_equal(E, reference.sweep(b, lanes, model.launch, first, 12))
-        assert_equal_bits(LaneState(a.x), LaneState(b.x))
-        assert_defined_energies(E, a, lanes, model, exact=True)
-        return
-    for sweep in range(first, first + 6):
-        a.x = {group: x.copy() for group, x in b.x.items()}
-        device.prepare(a, lanes, model.launch)
-        E = device.sweep(a, lanes, model.launch, sweep, 1)
-        F = reference.sweep(b, lanes, model.launch, sweep, 1)
-        assert_same(a, b, model)
-        np.testing.assert_allclose(E, F, rtol=2e-6, atol=1e-5)
-
-
 @every_case
 def test_the_device_agrees_with_the_reference(name, method):
     model = build(name, method)
-    clusters = any(isinstance(move, ClusterMove) for move in model.plan.moves)
-    for clamped in (False,) if clusters else (False, True):
-        agree(model, model.lanes(LANES, seed=3, clamped=clamped))
+    for lanes in both_ways(model, LANES):
+        agree(model.kernels("cuda"), model, lanes)
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -65,7 +39,7 @@ def test_plans_of_many_lanes_agree(name):
         plan, bind(plan, model.hamiltonian, params), model.coefficients(list(TEMPERATURES))
     )
     many = Small(model, params, plan, launch)
-    agree(many, many.lanes(200, seed=2))
+    agree(many.kernels("cuda"), many, many.lanes(200, seed=2))
 
 
 @pytest.mark.parametrize("name", ZOO)

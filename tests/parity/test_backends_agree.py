@@ -12,9 +12,9 @@ import pytest
 from parity_cases import (
     CASES,
     LANES,
-    assert_defined_energies,
+    agree,
     assert_equal_bits,
-    assert_same,
+    both_ways,
     build,
     every_case,
     every_model,
@@ -37,30 +37,8 @@ def test_the_list_holds_integer_and_float_models_of_every_order():
 @every_case
 def test_numba_agrees_with_the_reference(name, method):
     model = build(name, method)
-    compiled, reference = model.kernels(), model.kernels("reference")
-    clusters = any(isinstance(move, ClusterMove) for move in model.plan.moves)
-    lanes = model.lanes(LANES, seed=3)
-    free = model.random_state(lanes)
-    plans = [lanes] if clusters else [lanes, model.lanes(LANES, seed=4, clamped=True)]
-    for each in plans:
-        a, b = free.copy(), free.copy()
-        compiled.prepare(a, each, model.launch)
-        first = REBUILD_EVERY - 3
-        if is_integer(model):
-            E = compiled.sweep(a, each, model.launch, first, 12)
-            F = reference.sweep(b, each, model.launch, first, 12)
-            assert_equal_bits(LaneState(a.x), LaneState(b.x))
-            assert np.array_equal(E, F)
-            assert_defined_energies(E, a, each, model, exact=True)
-            continue
-        for sweep in range(first, first + 6):
-            a.x = {group: x.copy() for group, x in b.x.items()}
-            compiled.prepare(a, each, model.launch)
-            E = compiled.sweep(a, each, model.launch, sweep, 1)
-            F = reference.sweep(b, each, model.launch, sweep, 1)
-            assert_same(a, b, model)
-            np.testing.assert_allclose(E, F, rtol=2e-6, atol=1e-5)
-            assert_defined_energies(E, a, each, model, exact=False)
+    for lanes in both_ways(model, LANES):
+        agree(model.kernels(), model, lanes)
 
 
 @every_case
