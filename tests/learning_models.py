@@ -46,8 +46,8 @@ def rbm(visible: str, hidden: str, nv: int = 4, nh: int = 3, std: float = 0.4) -
     return declared(
         f"[units]\n{v[0]}{h[0]}[arrays]\n{v[1]}{h[1]}"
         f'W = {{ law = "normal", std = {std}, shape = [{shape}], trainable = true }}\n'
-        f"{v[2]}{h[2]}"
         '[[terms]]\ncouple = ["v", "h"]\nJ = "W"\nscale = 0.7\n'
+        f"{v[2]}{h[2]}"
     )
 
 

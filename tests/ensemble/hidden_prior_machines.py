@@ -14,12 +14,12 @@ HIDDEN = ("bernoulli", "ising", "gaussian", "truncated_gaussian", "potts")
 Q = 3
 
 
-def unit(prior: str, size: int, visible: bool, variance: float, lower: float) -> dict:
+def unit(name: str, prior: str, size: int, visible: bool, lower: float) -> dict:
     declared = {"prior": prior, "shape": size, "visible": visible}
     if prior == "potts":
         declared["q"] = Q
     if "gaussian" in prior:
-        declared["variance"] = variance
+        declared["variance"] = f"{name}_variance"
     if prior == "truncated_gaussian":
         declared["lower"] = lower
     return declared
@@ -40,19 +40,26 @@ def machine(
     """``H = - sum W v h - sum a v - sum b h`` with normal W, a, b."""
     states = [Q] * [visible, hidden].count("potts")
     fields = {name: [Q] if prior == "potts" else [] for name, prior in (("v", visible), ("h", hidden))}
+    # as arrays, so that the structures are those of machines that learn their variances
+    variances = {
+        f"{name}_variance": {"values": [variance] * size}
+        for name, prior, size in (("v", visible, Nv), ("h", hidden, Nh))
+        if "gaussian" in prior
+    }
     return load(
         read_model(
             f"{visible}_{hidden}",
             {
                 "title": f"{visible} units coupled to {hidden} units",
                 "units": {
-                    "v": unit(visible, Nv, True, variance, lower),
-                    "h": unit(hidden, Nh, False, variance, lower),
+                    "v": unit("v", visible, Nv, True, lower),
+                    "h": unit("h", hidden, Nh, False, lower),
                 },
                 "arrays": {
                     "W": {"law": "normal", "std": coupling, "shape": [Nv, Nh, *states]},
                     "a": {"law": "normal", "std": field, "shape": [Nv, *fields["v"]]},
                     "b": {"law": "normal", "std": field, "shape": [Nh, *fields["h"]]},
+                    **variances,
                 },
                 "terms": [
                     {"couple": ["v", "h"], "J": "W"},

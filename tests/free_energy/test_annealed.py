@@ -147,7 +147,7 @@ def test_independent_units_have_equal_weights():
     found = annealed(path, NUMBA, 6, chains=4000)
     assert abs(found.log_z - exact) <= 4.0 * found.stderr
     none = alone.with_arrays(a=np.zeros_like(arrays["a"]), b=np.zeros_like(arrays["b"]))
-    found = annealed(scaled_path(model.hamiltonian, none, model.row, LINEAR), NUMBA, 6, chains=20)
+    found = annealed(scaled_path(model.hamiltonian, none, model.row, LINEAR), NUMBA, 6, chains=400)
     assert found.log_z == found.low == found.high == pytest.approx(8.0 * np.log(2.0), abs=1e-12)
     assert (found.stderr, found.verdict) == (0.0, Verdict.TRUSTED)
 
@@ -222,14 +222,14 @@ def test_a_chain_does_not_feel_the_others_nor_the_backend():
 
 def test_own_starts_are_ends_by_weight_and_random_states():
     path = known("rbm truncated gaussian").path(LINEAR)
-    there = forward(path, NUMBA, (1, 2), 20)
-    log_w = np.full(20, -np.inf)
+    there = forward(path, NUMBA, (1, 2), 40)
+    log_w = np.full(40, -np.inf)
     log_w[13] = 5.0
     starts = own_starts(path, NUMBA, (3, 4), replace(there, log_w=log_w), sweeps=0)
     for name, x in starts.items():
-        assert len(x) == 10
-        assert (x[:5] == there.ends[name][13]).all()
-        assert not (x[5:] == there.ends[name][13]).all(axis=1).any()
+        assert len(x) == 20
+        assert (x[:10] == there.ends[name][13]).all()
+        assert not (x[10:] == there.ends[name][13]).all(axis=1).any()
     assert (starts["h"] >= 0.0).all()
 
 

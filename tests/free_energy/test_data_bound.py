@@ -33,10 +33,14 @@ v = { prior = "bernoulli", shape = 16, visible = true }
 h = { prior = "bernoulli", shape = 1 }
 [golf.arrays]
 W = { file = "FOLDER/W.npy" }
+a = { file = "FOLDER/a.npy" }
 b = { file = "FOLDER/b.npy" }
 [[golf.terms]]
 couple = ["v", "h"]
 J = "W"
+[[golf.terms]]
+field = "v"
+h = "a"
 [[golf.terms]]
 field = "h"
 h = "b"
@@ -54,6 +58,7 @@ BUDGETS = {
 def golf(tmp_path_factory):
     folder = tmp_path_factory.mktemp("golf")
     np.save(folder / "W.npy", (K * (2.0 * XI - 1.0))[:, None])
+    np.save(folder / "a.npy", np.zeros(N))  # so that the structure is that of other machines
     np.save(folder / "b.npy", np.array([K * (N - XI.sum()) - K * (N - 1)]))
     (folder / "golf.toml").write_text(GOLF.replace("FOLDER", str(folder)))
     return physebm.load_model("golf", models=str(folder / "golf.toml"))

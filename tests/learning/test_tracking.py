@@ -19,6 +19,7 @@ from physebm.model.conditionals import Conditionals
 from physebm.observables.reweighting import log_mean_exp
 
 SMALL = Annealing(chains=160, temperatures=40, resample=0.8)
+FEWER = Annealing(chains=120, temperatures=40, resample=0.8)  # in the plan of the training's chains
 PCD = ChainOptions("pcd", 2, 100)
 
 
@@ -96,7 +97,7 @@ def test_models_of_every_kind_are_tracked(name):
     pulls, moved = [], []
     for seed in range(3):
         data = some_visibles(loaded, 50, seed)
-        trainer, record = training(seed, 0.1, loaded=loaded, data=data)
+        trainer, record = training(seed, 0.1, FEWER, loaded=loaded, data=data)
         before = exact(trainer)
         go(trainer, record, 15)
         found, log_z = record.measure(), exact(trainer)
