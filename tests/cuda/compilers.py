@@ -27,13 +27,19 @@ def nvrtc() -> ctypes.CDLL | None:
     return None
 
 
-def compile_by_nvrtc(text: str, architecture: str) -> str:
-    """Compile to a cubin for ``sm_..``; returns the log, raises AssertionError with it on failure."""
+def compile_by_nvrtc(text: str, architecture: str, *more: str) -> str:
+    """Compile to a cubin for ``sm_..``; returns the log, raises AssertionError with it on failure.
+
+    Parameters
+    ----------
+    more
+        Further options.
+    """
     library, program = nvrtc(), ctypes.c_void_p()
     assert not library.nvrtcCreateProgram(
         ctypes.byref(program), text.encode(), b"kernels.cu", 0, None, None
     )
-    options = [b"--std=c++17", f"--gpu-architecture={architecture}".encode()]
+    options = [b"--std=c++17", f"--gpu-architecture={architecture}".encode(), *map(str.encode, more)]
     failed = library.nvrtcCompileProgram(
         program, len(options), (ctypes.c_char_p * len(options))(*options)
     )
@@ -61,9 +67,28 @@ def resources(text: str, architecture: str, folder: Path) -> dict[str, tuple[int
     command = [nvcc(), "-std=c++17", "-cubin", f"-arch={architecture}", "-Xptxas", "-v", "-o", str(out)]
     done = subprocess.run([*command, str(source)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return told_by_ptxas(done.stderr)
+
+
+def compiled(text: str, architecture: str) -> dict[str, tuple[int, int]]:
+    """As `resources`, of what NVRTC compiles, which is what a device runs; without any warning.
+
+    Raises
+    ------
+    AssertionError
+        with the compiler's log where it fails or warns.
+    """
+    log = compile_by_nvrtc(text, architecture, "--ptxas-options=-v")
+    assert "warning" not in log, log
+    return told_by_ptxas(log)
+
+
+def told_by_ptxas(log: str) -> dict[str, tuple[int, int]]:
+    """Registers and bytes spilled of every kernel of a verbose log."""
     found = {}
-    for part in done.stderr.split("Compiling entry function")[1:]:
+    for part in log.split("Compiling entry function")[1:]:
         name = re.search(r"'(\w+)'", part)[1]
         spilled = sum(map(int, re.findall(r"(\d+) bytes spill", part)))
         found[name] = int(re.search(r"Used (\d+) registers", part)[1]), spilled
+    assert found, log
     return found
