@@ -227,7 +227,9 @@ with mpl.rc_context(plots.STYLE):
         W, colour = truth[T], plots.COLOURS[number]
         thin = {"color": colour, "linewidth": 0.9}
         style = {"color": colour, "marker": plots.MARKERS[number], "linestyle": "", "zorder": 3}
-        open_style = {**style, "fillstyle": "none", "markeredgewidth": 0.7}
+        # both are seen where they meet: small full marks within large open ones
+        open_style = {**style, "fillstyle": "none", "markeredgewidth": 0.7, "markersize": 6}
+        style["markersize"] = 2.8
         for ax, measure, bound in ((left, lost, floor[T][1]), (middle, error, np.sqrt(floor[T][0]))):
             power = 1 if ax is left else 0.5
             ax.plot(counts / N, [measure(found[T, M], W) for M in counts], label=f"$T$ = {T}", **style)
