@@ -5,7 +5,13 @@ from dataclasses import replace
 import numba
 import numpy as np
 import pytest
-from many_lanes import loads_of_two_processes, part_of
+from many_lanes import loads_of_another_process, part_of
+from plane_claims import (
+    agree,
+    agree_with_shared_words,
+    compare_all_digits,
+    keep_all_bits_of_cut_runs,
+)
 from plane_models import CASES, Model, of
 
 from physebm.backends import reference
@@ -40,30 +46,21 @@ def test_all_cases_are_bit_sliced(case):
     assert isinstance(load.compile(of(case).plan), PlanesKernels)
 
 
+def kernels_of(model: Model) -> PlanesKernels:
+    return PlanesKernels(model.plan, WIDEST)
+
+
 @EACH
 def test_bits_and_energies_are_those_of_the_reference(case):
-    agree(of(case), WIDEST)
+    """From one lane to several tiles."""
+    agree(kernels_of(of(case)), of(case), (1, 50, 330))
 
 
 @pytest.mark.parametrize("some", [(16, 8), (8,), (4,)], ids=str)
 def test_all_widths_have_these_bits(some):
     """Any processor runs any width, in several of its vectors or in a part of one."""
-    agree(of("cubic, signs by instance"), some)
-
-
-def agree(model: Model, some: tuple[int, ...]) -> None:
-    """From one lane to several tiles, to the last sweep that there is."""
-    kernels, definition = PlanesKernels(model.plan, some), reference.compile(model.plan)
-    for count in (1, 50, 330):
-        lanes = model.lanes(count)
-        a, b = model.random_state(lanes), model.random_state(lanes)
-        E = kernels.sweep(a, lanes, model.launch, 2**32 - 5, 5)
-        F = definition.sweep(b, lanes, model.launch, 2**32 - 5, 5)
-        assert np.array_equal(a.x[model.name], b.x[model.name])
-        assert np.array_equal(E, F)
-        exact = energy.term_energies(model.loaded.hamiltonian, model.params, b.x, lanes.instance)
-        assert np.array_equal(E, exact)
-        assert np.array_equal(E, kernels.energies(b, lanes, model.launch))
+    model = of("cubic, signs by instance")
+    agree(PlanesKernels(model.plan, some), model, (1, 50, 330))
 
 
 @EACH
@@ -88,38 +85,13 @@ def test_no_bit_depends_on_other_lanes_or_threads(case, monkeypatch):
 
 
 def test_lanes_that_share_their_words_stand_in_different_places():
-    """The same walker under the same key, at two rungs: the same words, two configurations."""
     model = of("square")
-    lanes = model.lanes(90)
-    lanes.walker[:], lanes.key[:] = 7, lanes.key[0]
-    a, b = model.random_state(lanes), model.random_state(lanes)
-    PlanesKernels(model.plan, WIDEST).sweep(a, lanes, model.launch, 0, 4)
-    reference.compile(model.plan).sweep(b, lanes, model.launch, 0, 4)
-    assert np.array_equal(a.x[model.name], b.x[model.name])
+    agree_with_shared_words(kernels_of(model), model, 90)
 
 
 def test_rungs_that_change_and_cut_runs_keep_all_bits():
-    """Exchanges between calls, other launches, copies, and configurations taken and written between."""
     model = of("cubic, signs by instance")
-    lanes = model.lanes(120)
-    a, b = model.random_state(lanes), model.random_state(lanes)
-    kernels, definition = PlanesKernels(model.plan, WIDEST), reference.compile(model.plan)
-    other = model.launch_at((0.9, 2.0, 5.0))
-    for first in range(12):
-        lanes.rung[:] = (lanes.rung + (first % 3 == 0)) % 3
-        launch = other if first > 6 else model.launch
-        E = kernels.sweep(a, lanes, launch, first, 1)
-        assert np.array_equal(E, definition.sweep(b, lanes, launch, first, 1))
-        if first == 3:
-            a = a.copy()
-        if first in (5, 8):
-            assert np.array_equal(a.seen[model.name], b.x[model.name])
-        if first == 9:
-            a.x[model.name][:, 4] *= -1
-            b.x[model.name][:, 4] *= -1
-        if first == 10:
-            a.x = {model.name: b.x[model.name].copy()}
-    assert np.array_equal(a.x[model.name], b.x[model.name])
+    keep_all_bits_of_cut_runs(kernels_of(model), model, 120)
 
 
 def test_a_state_unpacks_only_what_was_asked_for():
@@ -139,22 +111,7 @@ def test_a_state_unpacks_only_what_was_asked_for():
 
 
 def test_a_threshold_decides_to_its_last_digit():
-    """At its own word a unit is down, one above it is up: all 32 digits are compared."""
-    model = Model("ising_2d", {"L": 2, "h": 0.0}, temperatures=(1.0,))
-    lanes = Lanes(np.zeros(40), np.zeros(40), np.arange(40), np.tile([3, 4], (40, 1)))
-    order = model.operands.arrays["order0"][0]
-    positions = np.flatnonzero(order >= 0)
-    words = reference._plane_words(positions, lanes, 6, Purpose.HEAT_BATH_PLANES, 0)
-    kernels = PlanesKernels(model.plan, WIDEST)
-    for lane, p in ((0, 0), (17, 1), (39, 3)):
-        word = int(words[lane, p])
-        for threshold in (word, word + 1, 0, 2**32):
-            table = np.full_like(model.launch.tables[0], threshold)
-            state = model.random_state(lanes)
-            kernels.sweep(state, lanes, replace(model.launch, tables={0: table}), 6, 1)
-            up = state.x[model.name] > 0
-            assert np.array_equal(up[:, order[positions]], words < threshold)
-            assert up[lane, order[positions[p]]] == (word < threshold)
+    compare_all_digits(kernels_of)
 
 
 def test_words_are_uniform_and_independent_from_lane_to_lane():
@@ -255,9 +212,8 @@ def test_held_units_and_other_weights_are_refused():
         load.compile(model.plan).sweep(model.random_state(lanes), lanes, model.launch, 0, 1)
 
 
-def test_a_second_process_compiles_nothing(tmp_path):
+def test_a_second_process_compiles_nothing():
     model = "physebm.load_model('ising_2d', L=4)"
     record = "record=('energy', 'magnetisation')"  # of configurations that are unpacked
     sample = f"physebm.sample({model}, 2.0, {record}, sweeps=64, discard=0, chains=16)"
-    first, second = loads_of_two_processes(sample, ("sweep", "pack", "unpack"), tmp_path)
-    assert first[1] == 3 and second == [3, 0]
+    assert loads_of_another_process(sample, ("sweep", "pack", "unpack")) == [3, 0]
