@@ -28,10 +28,15 @@ if TYPE_CHECKING:
     "--workers", type=click.IntRange(1), default=1, show_default=True,
     help="Processes on this machine; tasks are shared between them, and GPUs: one for each.",
 )  # fmt: skip
+@click.option(
+    "--scheduler", metavar="ADDRESS",
+    help="Workers of a Dask cluster do the tasks: tcp://host:8786 or a scheduler file; cuda starts one "
+    "for each GPU of this machine.",
+)  # fmt: skip
 @click.option("--restart", is_flag=True, help="Forget what this study has computed and begin again.")
 @click.option("--no-plot", is_flag=True, help="Write the result only, no figures.")
 @guarded
-def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
+def run(study, overrides, out, backend, workers, scheduler, restart, no_plot) -> None:
     """Run STUDY (a TOML file), or continue it where it stopped.
 
     Writes one netCDF result, and the figures of its [plot] tables beside it. Killed at any moment,
@@ -82,6 +87,7 @@ def run(study, overrides, out, backend, workers, restart, no_plot) -> None:
             out=out,
             backend=backend,
             workers=workers,
+            scheduler=scheduler,
             restart=restart,
             command=shlex.join(["physebm", *sys.argv[1:]]),
             watch=watch,

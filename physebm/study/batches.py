@@ -10,7 +10,7 @@ depend on it.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from physebm.backends.base import launch
 from physebm.backends.cuda.device import Device
@@ -36,19 +36,34 @@ def devices_of(taken: Choice, workers: int) -> tuple[Visible, ...]:
     return visible_devices() if taken.name == "cuda" and workers > 1 else ()
 
 
+@dataclass(frozen=True)
+class Room:
+    """Devices that share the tasks, and bytes that one worker may take; None where nobody counts."""
+
+    devices: int
+    free: int | None
+
+
+def room_here(taken: Choice, workers: int) -> Room:
+    """The room that workers on this machine have."""
+    visible = devices_of(taken, workers)
+    free = _free(select(taken.name).device(), visible, workers)
+    return Room(min(workers, max(len(visible), 1)), free)
+
+
 def lanes_for(
-    study: StudyDeclaration, grid: Grid, taken: Choice, workers: int = 1
+    study: StudyDeclaration, grid: Grid, taken: Choice, workers: int = 1, room: Room | None = None
 ) -> tuple[tuple[int, ...], list[str]]:
     """The most lanes of a task by group of tasks, for `grid.recut`; and lines for the user.
 
-    No numbers on processors, where the cut is that of the study alone.
+    No numbers on processors, where the cut is that of the study alone. The device is that of this
+    process; `room` is that of workers elsewhere, whose devices are of the same kind.
     """
     if taken.name not in ON_DEVICES or not grid.tasks:
         return (), []
-    visible = devices_of(taken, workers)
-    devices = min(workers, max(len(visible), 1))
+    room = room or room_here(taken, workers)
+    devices, free = room.devices, room.free
     device = select(taken.name).device()
-    free = _free(device, visible, workers)
     lanes, lines = [], []
     for (_, schedule), cells in grids.groups_of_cells(grids.cells_of(grid)).items():
         counts = [len(cell) * study.sample.chains for cell in cells]

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from physebm.backends.select import Choice
 from physebm.errors import BackendError, InputError, PhysebmError
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays
-from physebm.study import executors
 from physebm.study.free_energy import run_free_energies
 from physebm.study.grid import FreeEnergies, Point, Task, Training
+from physebm.study.interrupts import end_if_asked
 from physebm.study.jobs_progress import Watch, reporter, settle, watching
 from physebm.study.task import finished, run_task
 from physebm.study.training import run_training
 
 if TYPE_CHECKING:
+    from physebm.study.crew import Cluster, Here
     from physebm.study.runner import Opened
 
 
@@ -54,10 +56,8 @@ class Done:
     failures: dict[str, str] = field(default_factory=dict)
 
 
-def run_jobs(
-    opened: Opened, backend: str, workers: int, watch: Watch, devices: Sequence[str] = ()
-) -> Done:
-    """All jobs of a study on `workers` processes, which share the GPUs of these names.
+def run_jobs(opened: Opened, taken: Choice, hands: Here | Cluster, watch: Watch) -> Done:
+    """All jobs of a study, done by a crew with its backend.
 
     Raises
     ------
@@ -69,17 +69,28 @@ def run_jobs(
     done = Done()
     settle(opened)
 
+    def mapped(jobs: list[Job]) -> None:
+        if jobs:
+            _gather(hands.map(_work, jobs, taken), done)
+
     def job(part, trained=(), training=None) -> Job:
         folder = opened.work / part.name
         return Job(
-            opened.study, opened.models, opened.digest, folder, part, backend, dict(trained), training
+            opened.study,
+            opened.models,
+            opened.digest,
+            folder,
+            part,
+            taken.name,
+            dict(trained),
+            training,
         )
 
     stop = threading.Event()
     watcher = threading.Thread(target=watching, args=(opened, watch, stop), daemon=True)
     watcher.start()
     try:
-        _map([job(each) for each in opened.grid.trainings], workers, done, devices)
+        mapped([job(each) for each in opened.grid.trainings])
         trained = {
             t.number: done.results[t.name] for t in opened.grid.trainings if t.name in done.results
         }
@@ -102,21 +113,14 @@ def run_jobs(
             elif number in trained:
                 training = opened.grid.trainings[number - 1]
                 jobs.append(job(part, {number: trained[number]}, training))
-        _map(jobs, workers, done, devices)
+        mapped(jobs)
     finally:
         stop.set()
         watcher.join()
     return done
 
 
-def _map(jobs: list[Job], workers: int, done: Done, devices: Sequence[str]) -> None:
-    if not jobs:
-        return
-    workers = max(1, min(workers, len(jobs)))
-    if workers == 1:
-        mapped = executors.serial(_work, jobs)
-    else:
-        mapped = executors.processes(_work, jobs, workers, devices)
+def _gather(mapped: Iterator[tuple[Job, Any]], done: Done) -> None:
     try:
         for job, value in mapped:
             if isinstance(value, InputError):
@@ -179,6 +183,12 @@ def _work(job: Job) -> Path:
             job.study, job.part, job.models, job.backend, job.folder, job.digest, report
         )
     if isinstance(job.part, FreeEnergies):
+
+        def report_and_end(fraction: float, note: str = "") -> None:
+            # every method that is done is kept: any place is safe
+            report(fraction, note)
+            end_if_asked()
+
         return run_free_energies(
             job.study,
             job.part,
@@ -187,7 +197,7 @@ def _work(job: Job) -> Path:
             job.backend,
             job.folder,
             job.digest,
-            report,
+            report_and_end,
             job.trained,
         )
     return run_task(job.study, job.part, job.backend, job.folder, job.digest, report, job.trained)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from physebm.backends.select import Choice, choice
+from physebm.backends.select import Choice
 from physebm.errors import InputError, StudyError, StudyFileError
 from physebm.learning.checks import check_recipe
 from physebm.lowering.pipeline import Options, lower
@@ -25,7 +25,8 @@ from physebm.schema.study_file import readdressed, study_from_text, study_to_dic
 from physebm.storage.dataset import record_dataset
 from physebm.storage.netcdf import write_tree
 from physebm.storage.provenance import canonical_json, provenance, run_record, study_hash
-from physebm.study import batches, workfolder
+from physebm.study import workfolder
+from physebm.study.crew import Cluster, Here, check_crew, crew
 from physebm.study.figure_checks import check_figures
 from physebm.study.free_energy_refusals import check_methods, check_reweighting
 from physebm.study.grid import Grid, expand, recut
@@ -166,6 +167,7 @@ def run_study(
     out: str | Path | None = None,
     backend: str | None = None,
     workers: int = 1,
+    scheduler: str | None = None,
     restart: bool = False,
     command: str = "",
     watch: Watch = lambda fraction, done, jobs, note: None,
@@ -181,6 +183,8 @@ def run_study(
         Overrides the study's own choice.
     workers
         Processes; results are the same for any number.
+    scheduler
+        In place of processes: the address of a Dask scheduler, or "cuda" for a worker on each GPU here.
     restart
         Forget what has been computed and begin again.
     watch
@@ -198,6 +202,7 @@ def run_study(
     StudyError
         when every task failed.
     """
+    check_crew(workers, scheduler)
     opened = open_study(path, overrides, out)
     started = time.perf_counter()
     with workfolder.claimed(
@@ -210,12 +215,12 @@ def run_study(
     ) as complete:
         if complete:
             return Outcome(opened.out, 0.0, {}, False, opened.study)
-        taken = choice(backend or opened.study.backend)
-        told(f"backend  {taken}")
-        opened = _with_its_cut(opened, taken, workers, told)
-        workfolder.keep_run(opened.work, run_record(taken.name, taken.device, _now()))
-        devices = [device.name for device in batches.devices_of(taken, workers)]
-        done = run_jobs(opened, taken.name, workers, watch, devices)
+        with crew(workers, scheduler, opened.work, told) as hands:
+            taken = hands.choice(backend or opened.study.backend)
+            told(f"backend  {taken}")
+            opened = _with_its_cut(opened, taken, hands, told)
+            workfolder.keep_run(opened.work, run_record(taken.name, hands.device(taken), _now()))
+            done = run_jobs(opened, taken, hands, watch)
         if not done.results:
             first = next(iter(done.failures.values()))
             raise StudyError(f"{opened.path}: every task failed; the first with {first}")
@@ -230,20 +235,28 @@ def run_study(
 
 
 def in_batches(
-    opened: Opened, taken: Choice, workers: int = 1, told: Callable[[str], None] = lambda line: None
+    opened: Opened,
+    taken: Choice,
+    hands: Here | Cluster | None = None,
+    told: Callable[[str], None] = lambda line: None,
 ) -> Opened:
-    """The study in tasks for its backend; `told` is called where memory makes them smaller."""
-    lanes, lines = batches.lanes_for(opened.study, opened.grid, taken, workers)
+    """The study in tasks for its backend; `told` is called where memory makes them smaller.
+
+    Without a crew (`hands`) for this process.
+    """
+    lanes, lines = (hands or Here(1)).lanes(opened.study, opened.grid, taken)
     for line in lines:
         told(line)
     return replace(opened, lanes=lanes, grid=recut(opened.study, opened.grid, lanes))
 
 
-def _with_its_cut(opened: Opened, taken: Choice, workers: int, told: Callable[[str], None]) -> Opened:
+def _with_its_cut(
+    opened: Opened, taken: Choice, hands: Here | Cluster, told: Callable[[str], None]
+) -> Opened:
     """The study in the tasks of its saved work, else in those for its backend, which are kept."""
     if workfolder.lanes_per_task(opened.work, opened.digest) is not None:
         return opened
-    opened = in_batches(opened, taken, workers, told)
+    opened = in_batches(opened, taken, hands, told)
     workfolder.keep_lanes(opened.work, opened.lanes)
     return opened
 

@@ -5,6 +5,7 @@
     study.json        hash and title of the study that the work belongs to, and its keys; how it is cut;
                   the runs that worked on it
     lock.json         the process that runs it now
+    run.json          the run that jobs on a cluster belong to (see `claim`)
     task0001/         checkpoint, progress and result of a task
     train0001/        checkpoint, recorded ages and result of a training
     free0001/         estimates and result of the free energies of a model
@@ -35,6 +36,7 @@ from physebm.storage.lock import NAME as LOCK
 from physebm.storage.lock import holder, holding
 from physebm.storage.netcdf import open_summary
 from physebm.storage.provenance import canonical_json
+from physebm.study.claim import end_earlier, holders
 from physebm.study.differences import refuse_other_result, told_differences
 
 IDENTITY, PREVIOUS = "study.json", "previous.nc"
@@ -86,6 +88,7 @@ def claimed(
     except OSError as error:
         raise ResultFileError(f"--out {out}", hint=f"{work}: {error.strerror}") from None
     with holding(work):
+        end_earlier(work)
         _own(work, out, digest, title, restart, keys)
         # Another process may have finished it between the first look and the lock.
         if not restart and complete(out):
@@ -257,7 +260,7 @@ def _forget(work: Path) -> None:
 
 def _tidy(work: Path, out: Path) -> None:
     """After a run that did not end: without any work to keep, the place is as it was."""
-    if _files(work):
+    if _files(work) or holders(work):
         return
     if (work / PREVIOUS).exists() and not out.exists():
         os.replace(work / PREVIOUS, out)

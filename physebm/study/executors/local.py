@@ -1,4 +1,4 @@
-"""Map picklable tasks: here, or on processes of this machine. Knows nothing of physics.
+"""Map picklable tasks in this process, or on several of this machine.
 
 Every worker gets its share of the cores for its compiled kernels, and of several GPUs one of its own;
 results do not depend on it.
@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from physebm.errors import StudyError
+
+KILLED = "a worker process was killed, perhaps for want of memory"
 
 
 def cores() -> int:
@@ -48,12 +50,12 @@ def processes(
     shares = (workers, tuple(devices), context.Value("i", 0))
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_limit, initargs=shares)
     try:
-        with _unheard():
+        with unheard():
             futures = {pool.submit(_uninterrupted, work, item): item for item in items}
         for future in as_completed(futures):
             error = future.exception()
             if isinstance(error, BrokenProcessPool):
-                error = StudyError("a worker process was killed, perhaps for want of memory")
+                error = StudyError(KILLED)
             yield futures[future], error if error is not None else future.result()
     except BaseException:
         for process in list((pool._processes or {}).values()):
@@ -64,7 +66,7 @@ def processes(
 
 
 @contextmanager
-def _unheard() -> Iterator[None]:
+def unheard() -> Iterator[None]:
     """Start processes that ignore Ctrl-C from their first moment: they inherit it."""
     if threading.current_thread() is not threading.main_thread():
         yield
