@@ -6,10 +6,10 @@ lanes of a call.
 
 import numpy as np
 import pytest
-from compilers import compile_by_nvrtc, nvcc, nvrtc, resources
+from compilers import compile_by_nvrtc, compiled, nvrtc
 from host_kernels import elementwise, needs_compiler, without_barrier
 from many_lanes import part_of
-from parity_cases import assert_defined_energies, assert_same, build
+from parity_cases import agree, build
 from small_models import ZOO, Small, small
 
 from physebm.backends.base import LaneState
@@ -23,6 +23,7 @@ from physebm.backends.cuda.tiles.reads import Shape, is_tiled
 TILED = [name for name in ZOO if is_tiled(build(name, "heat-bath").plan)]
 CASES = [(name, "heat-bath") for name in TILED] + [("rbm_potts_hidden", "metropolis")]
 FLOATS, TENSOR = Shape(3, 1), Shape(2, 1, tensor=True)
+WIDE_FLOATS, WIDE_TENSOR = Shape(2, 2), Shape(4, 4, tensor=True)
 # more than one panel of units, more than one word of states, and odd remainders of both
 LARGE = {
     "rbm": {"Nv": 150, "Nh": 70},
@@ -54,29 +55,16 @@ def test_tiles_agree_with_the_reference(name, method, shape, monkeypatch):
     model = build(name, method)
     for clamped in (False, True):
         lanes = model.lanes(27, seed=3, clamped=clamped)
-        agree(model, lanes, kernels(model, shape, monkeypatch), sweeps=3)
+        agree(kernels(model, shape, monkeypatch), model, lanes, single=3, first=0)
 
 
 @needs_compiler
-@pytest.mark.parametrize("shape", [FLOATS, TENSOR, Shape(2, 2), Shape(4, 4, tensor=True)])
+@pytest.mark.parametrize("shape", [FLOATS, TENSOR, WIDE_FLOATS, WIDE_TENSOR])
 @pytest.mark.parametrize("name", LARGE)
 def test_any_shape_agrees_with_the_reference(name, shape, monkeypatch):
     model = large(name)
-    agree(model, model.lanes(11, seed=5), kernels(model, shape, monkeypatch, seed=2), sweeps=2)
-
-
-def agree(model: Small, lanes, compiled: TileKernels, sweeps: int) -> None:
-    reference, a = model.kernels("reference"), model.random_state(lanes)
-    b = a.copy()
-    compiled.prepare(a, lanes, model.launch)
-    for sweep in range(sweeps):
-        a.x = {group: x.copy() for group, x in b.x.items()}
-        E = compiled.sweep(a, lanes, model.launch, sweep, 1)
-        F = reference.sweep(b, lanes, model.launch, sweep, 1)
-        assert_same(a, b, model)
-        np.testing.assert_allclose(E, F, rtol=2e-6, atol=1e-5)
-        assert_defined_energies(E, a, lanes, model, exact=False)
-        np.testing.assert_array_equal(E, compiled.energies(a, lanes, model.launch))
+    compiled = kernels(model, shape, monkeypatch, seed=2)
+    agree(compiled, model, model.lanes(11, seed=5), single=2, first=0)
 
 
 @needs_compiler
@@ -87,7 +75,7 @@ def test_no_bit_of_a_lane_depends_on_its_tile(name, tensor, monkeypatch):
     model = large(name)
     lanes = model.lanes(19, seed=7, clamped=True)
     start = model.random_state(lanes)
-    shape, other = (Shape(2, 1, tensor), Shape(4, 2, tensor))
+    shape, other = (TENSOR, WIDE_TENSOR) if tensor else (FLOATS, WIDE_FLOATS)
     expected, E = swept(model, kernels(model, shape, monkeypatch), start, lanes, [4])
     for order, cuts in ((np.arange(19)[::-1], [3, 1]), (np.arange(5, 12), [1, 3])):
         part = LaneState({group: x[order] for group, x in start.x.items()})
@@ -192,12 +180,11 @@ def test_nvrtc_compiles_without_a_warning(name, shape, architecture):
     assert "warning" not in compile_by_nvrtc(emit_tiles(plan, shape).text, architecture)
 
 
-@pytest.mark.skipif(nvcc() is None, reason="no nvcc: registers and spills are not checked")
+@pytest.mark.skipif(nvrtc() is None, reason="no NVRTC: pip install nvidia-cuda-nvrtc-cu12")
 @pytest.mark.parametrize("shape", LARGEST, ids=str)
 @pytest.mark.parametrize("name", ["rbm", "rbm_truncated_gaussian_hidden"])
-def test_no_kernel_spills_registers(name, shape, tmp_path):
+def test_no_kernel_spills_registers(name, shape):
     plan = build(name, "heat-bath").plan
-    used = resources(emit_tiles(plan, shape).text, "sm_90", tmp_path)
-    for kernel, (registers, spilled) in used.items():
+    for kernel, (registers, spilled) in compiled(emit_tiles(plan, shape).text, "sm_90").items():
         assert spilled == 0, f"{kernel} spills {spilled} bytes"
         assert registers * shape.threads <= 65536
