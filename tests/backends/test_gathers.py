@@ -7,14 +7,18 @@ leave a remainder against vectors, parts and tiles; 67 units need two chunks of 
 
 from dataclasses import replace
 
-import numba
 import numpy as np
 import pytest
-from many_lanes import for_lanes, in_rows, part_of, swept
+from many_lanes import (
+    assert_lanes_are_alone,
+    assert_threads_change_nothing,
+    for_lanes,
+    in_rows,
+    swept,
+)
+from parity_cases import agree
 from small_models import Small, small
 
-from physebm.backends.base import LaneState
-from physebm.backends.numba_cpu import modules
 from physebm.backends.numba_cpu.potts import draw as potts_draw
 from physebm.backends.numba_cpu.potts import emit as potts_emit
 from physebm.backends.numba_cpu.potts import load as potts_load
@@ -49,13 +53,7 @@ def test_one_sweep_is_that_of_the_reference(L, q, clamped):
     """
     model = model_of(L, q)
     lanes = model.lanes(50, seed=3, clamped=clamped)
-    x = model.random_state(lanes)
-    reference = model.kernels("reference")
-    for sweep in range(62, 66):
-        state, E = swept(model, x, lanes, 1, sweep)
-        F = reference.sweep(x, lanes, model.launch, sweep, 1)
-        assert np.array_equal(state.x["s"], x.x["s"])
-        np.testing.assert_allclose(E, F, rtol=2e-6, atol=1e-5)
+    agree(model.kernels(), model, lanes, single=4, first=62)
 
 
 @pytest.mark.parametrize(("L", "q"), [*SIZES, (67, 5), (1, 5), (2, 5)])
@@ -74,17 +72,9 @@ def test_many_sweeps_are_those_of_lane_after_lane(L, q):
 @every_size
 @pytest.mark.parametrize("clamped", [False, True])
 def test_bits_of_a_lane_do_not_depend_on_the_other_lanes(L, q, clamped):
-    """Permuted, dropped and single lanes; three instances whose lanes interleave; held units."""
+    """Three instances whose lanes interleave; held units."""
     model = model_of(L, q)
-    lanes = model.lanes(150, seed=11, clamped=clamped)
-    start = model.random_state(lanes)
-    whole, E = swept(model, start, lanes)
-    order = np.random.default_rng(12).permutation(150)
-    for which in (order, order[:97], order[:9], order[:1], np.arange(63, 66)):
-        part = LaneState({"s": start.x["s"][which]})
-        alone, F = swept(model, part, part_of(lanes, which))
-        assert np.array_equal(F, E[which])
-        assert np.array_equal(alone.x["s"], whole.x["s"][which])
+    assert_lanes_are_alone(model, model.lanes(150, seed=11, clamped=clamped))
 
 
 def test_parts_and_tiles_change_no_bit(monkeypatch):
@@ -101,20 +91,8 @@ def test_parts_and_tiles_change_no_bit(monkeypatch):
 
 
 def test_threads_change_no_bit(monkeypatch):
-    monkeypatch.setattr(modules, "SERIAL_UPDATES", 0)
     model = model_of(6, 21)
-    lanes = model.lanes(150, seed=13)
-    start, threads = model.random_state(lanes), numba.get_num_threads()
-    results = []
-    try:
-        for count in (1, numba.config.NUMBA_NUM_THREADS):
-            numba.set_num_threads(count)
-            results.append(swept(model, start, lanes))
-    finally:
-        numba.set_num_threads(threads)
-    (a, E), (b, F) = results
-    assert np.array_equal(E, F)
-    assert np.array_equal(a.x["s"], b.x["s"])
+    assert_threads_change_nothing(model, model.lanes(150, seed=13), monkeypatch)
 
 
 def test_sweeps_split_over_calls_have_the_bits_of_one():

@@ -1,15 +1,15 @@
 """Sweeps by the matrix unit of a processor: parity with the reference, and when it is taken."""
 
-import numpy as np
 import pytest
+from many_lanes import assert_resumes
+from parity_cases import agree
+from product_models import LARGE, WITH_PRODUCTS, many
 from small_models import small
-from test_subset_sums import LARGE, WITH_PRODUCTS, many
 
 from physebm.backends.numba_cpu.emit import emit
 from physebm.backends.numba_cpu.tiles.emit import by_matrix_unit
 from physebm.lowering.layout import PLANE_LANES, choose_layout
 from physebm.lowering.plan import Product, read_text
-from physebm.model import energy
 from physebm.native import matrix_unit
 
 unit = pytest.mark.skipif(not matrix_unit.is_allowed(), reason="no matrix unit")
@@ -33,33 +33,13 @@ def test_the_source_of_kernels_says_whether_the_unit_is_taken(monkeypatch):
 def test_sweeps_agree_with_the_reference(name):
     """One sweep at a time: words near a threshold are rarer than one in 1e6."""
     model = many(name, 2, (0.8, 1.5, 3.0), **LARGE.get(name, {}))
-    compiled, reference = model.kernels(), model.kernels("reference")
-    lanes = model.lanes(90, seed=51, clamped=True)
-    state = model.random_state(lanes)
-    for sweep in range(62, 66):
-        a, b = state.copy(), state.copy()
-        compiled.prepare(a, lanes, model.launch)
-        E = compiled.sweep(a, lanes, model.launch, sweep, 1)
-        reference.sweep(b, lanes, model.launch, sweep, 1)
-        for group in model.plan.groups:
-            tolerance = 0 if group.prior.discrete else 1e-5
-            np.testing.assert_allclose(a.x[group.name], b.x[group.name], rtol=tolerance, atol=tolerance)
-        defined = energy.term_energies(model.hamiltonian, model.params, a.x, lanes.instance)
-        np.testing.assert_allclose(E, defined, rtol=2e-6, atol=2e-6)
-        state = b
+    agree(model.kernels(), model, model.lanes(90, seed=51, clamped=True), single=4, first=62)
 
 
 @unit
 def test_a_run_resumes_with_the_same_bits():
     model = many("rbm_truncated_gaussian_hidden", **LARGE["rbm_truncated_gaussian_hidden"])
-    lanes, kernels = model.lanes(70, seed=52), model.kernels()
-    whole = model.random_state(lanes)
-    parts = whole.copy()
-    E = kernels.sweep(whole, lanes, model.launch, 0, 9)
-    kernels.sweep(parts, lanes, model.launch, 0, 4)
-    F = kernels.sweep(parts, lanes, model.launch, 4, 5)
-    assert np.array_equal(E, F)
-    assert all(np.array_equal(x, parts.x[name]) for name, x in whole.x.items())
+    assert_resumes(model, model.lanes(70, seed=52))
 
 
 def test_plans_say_from_how_many_lanes_on_the_unit_pays(monkeypatch):

@@ -4,29 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from many_lanes import for_lanes
+from many_lanes import assert_resumes
+from parity_cases import agree
+from product_models import LARGE, WITH_PRODUCTS, by_subsets
 from scipy.stats import chi2
-from small_models import ZOO, Small, small
+from small_models import small
 
 from physebm.backends.base import launch
 from physebm.lowering.layout import SUBSET_LANES, TWO_STATES, choose_layout
 from physebm.lowering.plan import Product, read_text
 from physebm.model import energy
-from physebm.native import matrix_unit, subset_sums
-
-WITH_PRODUCTS = [n for n in ZOO if any(isinstance(read, Product) for read in small(n).plan.terms)]
-# remainders in every direction: 67 = 32 + 32 + 3 sources, 33 = 32 + 1 columns
-LARGE = {"rbm": {"Nv": 67, "Nh": 33}, "rbm_truncated_gaussian_hidden": {"Nv": 33, "Nh": 65}}
-
-
-@pytest.fixture(autouse=True)
-def without_matrix_unit(monkeypatch):
-    monkeypatch.setattr(matrix_unit, "is_allowed", lambda: False)
-
-
-def many(name: str, instances: int = 1, temperatures=(1.0,), **overrides) -> Small:
-    """A small model with the plan for many lanes."""
-    return for_lanes(small(name, "heat-bath", temperatures, instances, **overrides), 500)
+from physebm.native import subset_sums
 
 
 def defined_sum(X: np.ndarray, J: np.ndarray) -> np.ndarray:
@@ -82,38 +70,18 @@ def test_plans_for_many_lanes_take_subset_sums_of_two_state_sources():
 @pytest.mark.parametrize("name", WITH_PRODUCTS)
 def test_subset_sums_agree_with_the_reference(name):
     """One sweep at a time, as `tests/parity`: words near a threshold are rarer than one in 1e6."""
-    model = many(name, 2, (0.8, 1.5, 3.0), **LARGE.get(name, {}))
-    compiled, reference = model.kernels(), model.kernels("reference")
-    lanes = model.lanes(30, seed=23, clamped=True)
-    state = model.random_state(lanes)
-    for sweep in range(62, 67):
-        a, b = state.copy(), state.copy()
-        compiled.prepare(a, lanes, model.launch)
-        E = compiled.sweep(a, lanes, model.launch, sweep, 1)
-        reference.sweep(b, lanes, model.launch, sweep, 1)
-        for group in model.plan.groups:
-            tolerance = 0 if group.prior.discrete else 1e-5
-            np.testing.assert_allclose(a.x[group.name], b.x[group.name], rtol=tolerance, atol=tolerance)
-        defined = energy.term_energies(model.hamiltonian, model.params, a.x, lanes.instance)
-        np.testing.assert_allclose(E, defined, rtol=2e-6, atol=2e-6)
-        state = b
+    model = by_subsets(name, 2, (0.8, 1.5, 3.0), **LARGE.get(name, {}))
+    agree(model.kernels(), model, model.lanes(30, seed=23, clamped=True), single=5, first=62)
 
 
 def test_a_run_resumes_with_the_same_bits():
-    model = many("rbm", **LARGE["rbm"])
-    lanes, kernels = model.lanes(70, seed=24), model.kernels()
-    whole = model.random_state(lanes)
-    parts = whole.copy()
-    E = kernels.sweep(whole, lanes, model.launch, 0, 9)
-    kernels.sweep(parts, lanes, model.launch, 0, 4)
-    F = kernels.sweep(parts, lanes, model.launch, 4, 5)
-    assert np.array_equal(E, F)
-    assert all(np.array_equal(x, parts.x[name]) for name, x in whole.x.items())
+    model = by_subsets("rbm", **LARGE["rbm"])
+    assert_resumes(model, model.lanes(70, seed=24))
 
 
 def test_couplings_may_change_between_calls():
     """Tables are made anew in every call: operands that are overwritten in place are read at once."""
-    model = many("rbm", **LARGE["rbm"])
+    model = by_subsets("rbm", **LARGE["rbm"])
     lanes, kernels = model.lanes(40, seed=25), model.kernels()
     state = model.random_state(lanes)
     before = kernels.energies(state, lanes, model.launch)
@@ -131,7 +99,7 @@ def test_couplings_may_change_between_calls():
 @pytest.mark.parametrize("name", ["rbm", "rbm_ising_hidden"])
 def test_states_have_their_exact_probabilities(name):
     """6 x 4 units, 20000 chains, 30 sweeps: chi^2 of all states, false alarm 1e-4."""
-    model, count = many(name), 20_000
+    model, count = by_subsets(name), 20_000
     lanes = model.lanes(count, seed=26)
     state = model.random_state(lanes)
     model.kernels().sweep(state, lanes, model.launch, 0, 30)

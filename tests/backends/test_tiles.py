@@ -1,16 +1,18 @@
 """Tiles of lanes: no bit of a lane depends on its company, and vectors decide like the definition."""
 
-import numba
 import numpy as np
 import pytest
-from many_lanes import for_lanes, part_of, swept
+from many_lanes import (
+    assert_lanes_are_alone,
+    assert_threads_change_nothing,
+    for_lanes,
+    swept,
+)
 from scipy.special import expit
 from small_models import ZOO, Small, bound, small
 
 from physebm.backends import tiling
-from physebm.backends.base import LaneState
 from physebm.backends.numba_cpu import load as numba_cpu
-from physebm.backends.numba_cpu import modules
 from physebm.backends.numba_cpu.tiles import products, rows
 from physebm.backends.numba_cpu.tiles.emit import SUBSET_TILE, TILE, is_tiled
 from physebm.model.params import stack
@@ -38,36 +40,15 @@ def test_the_list_holds_every_kind_of_source():
 @pytest.mark.parametrize("clamped", [False, True], ids=["free", "clamped"])
 @pytest.mark.parametrize("name", TILED)
 def test_bits_of_a_lane_do_not_depend_on_the_other_lanes(name, clamped, together):
-    """Permuted, dropped and single lanes; three instances whose lanes interleave; energies too."""
+    """Three instances whose lanes interleave; energies too."""
     model = model_of(name, together)
-    lanes = model.lanes(150, seed=11, clamped=clamped)
-    start = model.random_state(lanes)
-    whole, E = swept(model, start, lanes)
-    order = np.random.default_rng(12).permutation(150)
-    for which in (order, order[:97], order[:9], order[:1], np.arange(63, 66)):
-        part = LaneState({group: x[which] for group, x in start.x.items()})
-        alone, F = swept(model, part, part_of(lanes, which))
-        assert np.array_equal(F, E[which])
-        for group, x in whole.x.items():
-            assert np.array_equal(alone.x[group], x[which]), (group, len(which))
+    assert_lanes_are_alone(model, model.lanes(150, seed=11, clamped=clamped))
 
 
 @pytest.mark.parametrize("together", [1, 500])
 def test_threads_change_no_bit_of_large_calls(monkeypatch, together):
-    """Tiles are cut differently for each number of threads; small calls too take several here."""
-    monkeypatch.setattr(modules, "SERIAL_UPDATES", 0)
     model = model_of("rbm", together)
-    lanes = model.lanes(150, seed=13)
-    start, threads = model.random_state(lanes), numba.get_num_threads()
-    results = []
-    try:
-        for count in (1, numba.config.NUMBA_NUM_THREADS):
-            numba.set_num_threads(count)
-            results.append(swept(model, start, lanes))
-    finally:
-        numba.set_num_threads(threads)
-    assert np.array_equal(results[0][1], results[1][1])
-    assert all(np.array_equal(x, results[1][0].x[g]) for g, x in results[0][0].x.items())
+    assert_threads_change_nothing(model, model.lanes(150, seed=13), monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["rbm", "ising_2d"])
