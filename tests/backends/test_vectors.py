@@ -4,14 +4,18 @@ Sizes leave a remainder in every direction: units against blocks of 32 and 64, p
 eights, lanes against vectors of sixteen and tiles of 48 (of 128 with couplings).
 """
 
-import numba
 import numpy as np
 import pytest
-from many_lanes import for_lanes, in_rows, part_of, swept
+from many_lanes import (
+    assert_lanes_are_alone,
+    assert_threads_change_nothing,
+    for_lanes,
+    in_rows,
+    swept,
+)
+from parity_cases import agree
 from small_models import Small, small
 
-from physebm.backends.base import LaneState
-from physebm.backends.numba_cpu import modules
 from physebm.backends.numba_cpu.vectors import noise as lane_noise
 from physebm.lowering.layout import VECTOR_LANES, choose_layout
 from physebm.lowering.plan import Layout, Rule
@@ -46,14 +50,7 @@ def test_one_sweep_is_that_of_the_reference(name):
     """
     model = model_of(name)
     lanes = model.lanes(150, seed=3)
-    x = model.random_state(lanes)
-    reference = model.kernels("reference")
-    for sweep in range(62, 66):
-        state, E = swept(model, x, lanes, 1, sweep)
-        F = reference.sweep(x, lanes, model.launch, sweep, 1)
-        for group in model.plan.groups:
-            assert np.array_equal(state.x[group.name], x.x[group.name])
-        np.testing.assert_allclose(E, F, rtol=2e-6, atol=1e-5)
+    agree(model.kernels(), model, lanes, single=4, first=62)
 
 
 @every_model
@@ -73,37 +70,15 @@ def test_many_sweeps_are_those_of_lane_after_lane(name):
 
 @every_model
 def test_bits_of_a_lane_do_not_depend_on_the_other_lanes(name):
-    """Permuted, dropped and single lanes; three instances whose lanes interleave."""
+    """Three instances whose lanes interleave."""
     model = model_of(name)
-    lanes = model.lanes(150, seed=11)
-    start = model.random_state(lanes)
-    whole, E = swept(model, start, lanes)
-    order = np.random.default_rng(12).permutation(150)
-    for which in (order, order[:97], order[:9], order[:1], np.arange(63, 66)):
-        part = LaneState({group: x[which] for group, x in start.x.items()})
-        alone, F = swept(model, part, part_of(lanes, which))
-        assert np.array_equal(F, E[which])
-        for held in ("x", "work"):
-            for key, x in getattr(whole, held).items():
-                assert np.array_equal(getattr(alone, held)[key], x[which]), (key, len(which))
+    assert_lanes_are_alone(model, model.lanes(150, seed=11))
 
 
 @every_model
 def test_threads_change_no_bit(monkeypatch, name):
-    monkeypatch.setattr(modules, "SERIAL_UPDATES", 0)
     model = model_of(name)
-    lanes = model.lanes(150, seed=13)
-    start, threads = model.random_state(lanes), numba.get_num_threads()
-    results = []
-    try:
-        for count in (1, numba.config.NUMBA_NUM_THREADS):
-            numba.set_num_threads(count)
-            results.append(swept(model, start, lanes))
-    finally:
-        numba.set_num_threads(threads)
-    (a, E), (b, F) = results
-    assert np.array_equal(E, F)
-    assert all(np.array_equal(a.x[group], b.x[group]) for group in a.x)
+    assert_threads_change_nothing(model, model.lanes(150, seed=13), monkeypatch)
 
 
 @every_model
