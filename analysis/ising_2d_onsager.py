@@ -61,12 +61,12 @@ for small, large in pairwise(map(int, sizes)):
 # %% The figure
 with mpl.rc_context(plots.STYLE):
     fig = Figure(figsize=(plots.DOUBLE, 3.4), layout="constrained")
-    top, bottom = fig.subplots(2, 3, sharex=True, height_ratios=[3, 1])
+    top, bottom = fig.subplots(2, 3, height_ratios=[3, 1.2])
     fine = np.linspace(temperature.min(), temperature.max(), 400)
     handles = []
     for size, colour, marker in zip(sizes, plots.COLOURS, plots.MARKERS):
         part = ds.sel(L=size)
-        style = {"color": colour, "marker": marker, "markersize": 3, "linestyle": ""}
+        style = {"color": colour, "marker": marker, "markersize": 2.5, "linestyle": ""}
         for ax, name in zip(top, ("energy", "specific_heat", "binder")):
             bars = ax.errorbar(
                 temperature, part[name].values, part[f"{name}_stderr"].values, elinewidth=0.7, **style
@@ -78,16 +78,21 @@ with mpl.rc_context(plots.STYLE):
             ax.plot(temperature, pulls[name][list(sizes).index(size)], **style)
         if size > sizes[0]:
             gap = part["binder"] - ds["binder"].sel(L=sizes[0])
-            bottom[2].plot(temperature, gap, **{**style, "linestyle": "-"}, linewidth=0.6)
+            spread = np.hypot(part["binder_stderr"], ds["binder_stderr"].sel(L=sizes[0]))
+            style |= {"linestyle": "-", "linewidth": 0.6}
+            bottom[2].errorbar(temperature, gap, spread, elinewidth=0.7, **style)
     for ax in (top[2], bottom[2]):
         ax.axvline(ising2d.CRITICAL_TEMPERATURE, color="0.4", linewidth=0.7, linestyle=":")
-    for ax, name in zip(top, ("energy", "specific_heat", "binder")):
-        ax.set_ylabel(f"${ds[name].attrs['symbol']}$")
+    words = ("energy per spin", "specific heat", "Binder cumulant")
+    for ax, word, name in zip(top, words, ("energy", "specific_heat", "binder")):
+        ax.set_ylabel(f"{word} ${ds[name].attrs['symbol']}$")
     for ax in bottom[:2]:
         ax.axhspan(-2, 2, color="0.9", zorder=0)
-        ax.set(ylim=(-4, 4), ylabel="pull")
+        ax.set(ylim=(-4, 4), yticks=[-2, 0, 2], ylabel="pull")
     bottom[2].axhline(0, color="0.4", linewidth=0.7)
-    bottom[2].set(ylabel="$U_4 - U_4(8)$", ylim=(-0.12, 0.06))
+    bottom[2].set(ylabel="$U_4 - U_4(8)$", xlim=(2.19, 2.36), ylim=(-0.11, 0.06))
+    for ax in top[:2]:
+        ax.tick_params(labelbottom=False)
     for ax in bottom:
         ax.set_xlabel("temperature $T$")
     line = mpl.lines.Line2D([], [], color="0.3", linewidth=0.8)

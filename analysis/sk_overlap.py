@@ -74,6 +74,7 @@ with mpl.rc_context(plots.STYLE):
     left, right = fig.subplots(1, 2)
     for number, size in enumerate(sizes):
         style = {"color": plots.COLOURS[number], "marker": plots.MARKERS[number], "linestyle": ""}
+        style |= {"markersize": 3, "elinewidth": 0.7}
         at = mean.sel(N=size)
         left.errorbar(T, at.values, error.sel(N=size).values, label=f"$N$ = {size}", **style)
     style = {"color": "black", "marker": "_", "linestyle": "", "markersize": 7}
@@ -88,17 +89,20 @@ with mpl.rc_context(plots.STYLE):
         p = ds["overlap_distribution"].sel(temperature=t, N=size).mean("disorder").values
         q = ds["overlap_value"].sel(temperature=t, N=size).isel(disorder=0).values
         p, q = p[np.isfinite(q)], q[np.isfinite(q)]
-        # P(q) = P(-q) without a field; averaged over 4 neighbouring values.
+        # P(q) = P(-q) without a field; averaged over 5 neighbouring values.
         p = (p + p[::-1]) / 2
-        keep = len(q) // 4 * 4
-        density = p[:keep].reshape(-1, 4).sum(axis=1) / (4 * (q[1] - q[0]))
-        centre = q[:keep].reshape(-1, 4).mean(axis=1)
+        groups = slice(1, -1)  # of 257 values: 51 groups, evenly about 0
+        density = p[groups].reshape(-1, 5).sum(axis=1) / (5 * (q[1] - q[0]))
+        centre = q[groups].reshape(-1, 5).mean(axis=1)
         colour = plots.COLOURS[number]
         right.plot(centre, density, color=colour, label=f"$T$ = {t}")
         if t < 1:
             for sign in (-1, 1):
-                right.axvline(sign * sk.parisi(t).q[-1], color=colour, linestyle=":", linewidth=0.8)
+                right.axvline(
+                    sign * sk.parisi(t).q[-1], ymax=0.5, color=colour, linestyle=":", linewidth=0.8
+                )
     right.set(xlabel="replica overlap $q$", ylabel="density $P(q)$", xlim=(-1, 1), ylim=(0, None))
+    right.set_xticks([-1, -0.5, 0, 0.5, 1])
     right.set_title(f"$N$ = {size}; dotted: Parisi's largest overlap")
     right.legend(loc="upper right")
     plots.save(fig, Path(__file__).parent / "figures" / "sk_overlap.png", dpi=200)
