@@ -72,6 +72,7 @@ with mpl.rc_context(plots.STYLE):
             "linestyle": "-",
             "linewidth": 0.6,
             "elinewidth": 0.7,
+            "markersize": 3,
         }
         for ax, name in ((left, "correlation_length_over_L"), (right, "binder_overlap")):
             part = ds.sel(L=size)
@@ -81,18 +82,18 @@ with mpl.rc_context(plots.STYLE):
         ax.axvline(T_C, color="0.4", linestyle=":", linewidth=0.8)
         ax.set(xlabel="temperature $T$", ylabel=name)
     left.axvspan(1.0, 1.3, color="0.93", zorder=0)
-    inset = left.inset_axes([0.53, 0.46, 0.45, 0.47])
-    small = ds["correlation_length_over_L"].sel(L=sizes[0])
+    inset = left.inset_axes([0.53, 0.45, 0.43, 0.44])
+    name = "correlation_length_over_L"
+    relative = ds[f"{name}_stderr"] / ds[name]
     for number, size in enumerate(sizes[1:], 1):
-        part = ds.sel(L=size)
-        ratio = part["correlation_length_over_L"] / small
-        spread = part["correlation_length_over_L_stderr"] / small
+        ratio = ds[name].sel(L=size) / ds[name].sel(L=sizes[0])
+        spread = ratio * np.hypot(relative.sel(L=size), relative.sel(L=sizes[0]))
         style = {"color": plots.COLOURS[number], "marker": plots.MARKERS[number]}
         inset.errorbar(T, ratio, spread, linewidth=0.6, elinewidth=0.7, markersize=3, **style)
     inset.axhline(1.0, color=plots.COLOURS[0], linewidth=0.7)
     inset.axvspan(1.0, 1.3, color="0.93", zorder=0)
-    inset.set(xlim=(0.86, 1.4), ylim=(0.88, 1.12))
+    inset.set(xlim=(0.87, 1.39), ylim=(0.88, 1.12))
     inset.tick_params(labelsize=6)
-    inset.set_title("ratio to $L$ = 4", fontsize=7)
+    inset.set_title("ratio to $L$ = 4", fontsize=7, pad=2)
     fig.legend(loc="outside upper center", ncols=3)
     plots.save(fig, Path(__file__).parent / "figures" / "ea_3d_tempering.png", dpi=200)
