@@ -21,7 +21,7 @@ from physebm.backends.cuda.visible import visible_devices
 from physebm.backends.select import ON_DEVICES, Choice, choice, select
 from physebm.errors import BackendError, PhysebmError, StudyError
 from physebm.schema.study_declarations import StudyDeclaration
-from physebm.storage.provenance import UNKNOWN, cpu_model, git_commit
+from physebm.storage.provenance import cpu_model
 from physebm.study import batches
 from physebm.study.claim import Claim, Claimed, withdraw
 from physebm.study.grid import Grid
@@ -44,7 +44,6 @@ class Worker:
 
     version: str
     unseen: str = ""
-    commit: str = UNKNOWN
     taken: Choice | Exception | None = None
     processor: str = ""
     place: tuple[str, ...] = ()
@@ -66,7 +65,7 @@ class Cluster:
 
         self.name = name
         found = self._asked(first_workers(self.client))
-        check_workers(found, self.claim)
+        check_workers(found)
         self.workers = found
         self.told(f"cluster  {len(found)} worker{'s' * (len(found) != 1)} at {self.address}")
         first = next(iter(found.values())).taken
@@ -102,7 +101,7 @@ class Cluster:
         taken = next(iter(self.workers.values())).taken
         for address, worker in self._asked(new).items() if new else ():
             try:
-                check_workers({address: worker}, self.claim)
+                check_workers({address: worker})
                 if worker.taken.name != taken.name:
                     raise StudyError(f"worker {address} has the backend {worker.taken}")
             except PhysebmError as problem:
@@ -155,20 +154,20 @@ async def described(claim: Claim, name: str) -> Worker:
         free = select(taken.name).device().free_bytes()
         if taken.name == "cuda":
             place = socket.gethostname(), *(each.name for each in visible_devices()[:1])
-    return Worker(version, "", git_commit(), taken, cpu_model(), place, free)
+    return Worker(version, "", taken, cpu_model(), place, free)
 
 
-def check_workers(workers: dict[str, Worker], claim: Claim) -> None:
+def check_workers(workers: dict[str, Worker]) -> None:
     """Refuse workers that cannot do this run, by name.
 
     Raises
     ------
     StudyError
-        for another version or commit of physebm, or a folder that is not seen.
+        for another version of physebm, or a folder that is not seen.
     BackendError
         where one cannot use the backend, or they do not agree on it.
     """
-    mine, commit = importlib.metadata.version("physebm"), git_commit()
+    mine = importlib.metadata.version("physebm")
     for address, worker in workers.items():
         if worker.version != mine:
             theirs = "no physebm" if worker.version == "none" else f"physebm {worker.version}"
@@ -182,11 +181,6 @@ def check_workers(workers: dict[str, Worker], claim: Claim) -> None:
                 f"worker {address} does not see the folder {worker.unseen}\n"
                 "  hint      workers read and write the files of a study: run it in a folder, and with "
                 "an --out, on a file system that all of them share"
-            )
-        if UNKNOWN not in (worker.commit, commit) and worker.commit != commit:
-            raise StudyError(
-                f"worker {address} has physebm {mine} of commit {worker.commit}, this machine of "
-                f"{commit}\n  hint      install the same on both"
             )
         if isinstance(worker.taken, BackendError):
             raise BackendError(f"worker {address}: {worker.taken}")

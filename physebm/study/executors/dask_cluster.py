@@ -8,6 +8,7 @@ that would begin after this process is gone.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import pickle
@@ -27,7 +28,7 @@ from physebm.study.executors.local import KILLED, cores, unheard
 if TYPE_CHECKING:
     from distributed import Client
 
-REACH_SECONDS = 8.0
+REACH_SECONDS = 5.0
 """To find a scheduler, and a first worker of it."""
 ABSENT_SECONDS = 60.0
 """Without any worker, while one that was killed may start again."""
@@ -63,16 +64,15 @@ def connected(address: str, devices: int = 0) -> Iterator[Client]:
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         if address == CUDA:
-            place = {"address": stack.enter_context(_gpus_of_this_machine(devices))}
-        elif address.endswith(".json"):
-            if not Path(address).is_file():
-                raise InputError("--scheduler", got=address, hint="there is no file of this name")
-            place = {"scheduler_file": address}
+            place = stack.enter_context(_gpus_of_this_machine(devices))
         else:
-            place = {"address": _checked(address)}
+            place = _checked(address)
         try:
+            if address != CUDA:
+                # a client never gives up on a place that takes connections and is no scheduler
+                asyncio.run(asyncio.wait_for(_answer(place), REACH_SECONDS))
             client = distributed.Client(
-                **place, timeout=REACH_SECONDS, set_as_default=False, name="physebm"
+                place, timeout=REACH_SECONDS, set_as_default=False, name="physebm"
             )
         except (OSError, ValueError, RuntimeError, TypeError) as error:
             cause = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -84,8 +84,25 @@ def connected(address: str, devices: int = 0) -> Iterator[Client]:
         yield stack.enter_context(client)
 
 
+async def _answer(address: str) -> None:
+    """Wait until a scheduler says what it is."""
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    arguments = Security().get_connection_args("client")
+    async with rpc(address, timeout=REACH_SECONDS, connection_args=arguments) as scheduler:
+        await scheduler.identity()
+
+
 def _checked(address: str) -> str:
-    """An address with a port, as `distributed` takes it."""
+    """An address with a port, as `distributed` takes it; that of a scheduler file."""
+    if address.endswith(".json"):
+        try:
+            return json.loads(Path(address).read_text(encoding="utf-8"))["address"]
+        except OSError as error:
+            raise InputError("--scheduler", got=address, hint=error.strerror) from None
+        except (ValueError, KeyError, TypeError):
+            raise InputError("--scheduler", got=address, hint="this is no scheduler file") from None
     rest = address.rpartition("://")[2]
     if not rest.rpartition(":")[2].isdigit() or not rest.rpartition(":")[0]:
         raise InputError("--scheduler", got=address, expected=LEGAL)
@@ -120,7 +137,7 @@ def _gpus_of_this_machine(devices: int) -> Iterator[Any]:
             cluster = LocalCUDACluster(
                 threads_per_worker=max(1, cores() // max(devices, 1)),
                 memory_limit=None,
-                dashboard_address=None,
+                dashboard_address=":0",
             )
     except Exception as error:
         # the bindings of the driver raise what they like where it is missing
