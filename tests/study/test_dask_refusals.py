@@ -16,10 +16,11 @@ from physebm.backends.select import Choice
 from physebm.cli import main
 from physebm.errors import BackendError, ResultFileError, StudyError
 from physebm.storage.lock import holding
-from physebm.study import batches, claim, cluster
+from physebm.study import batches, claim, cluster, interrupts
 from physebm.study.claim import Claim, Claimed, claiming
 from physebm.study.cluster import Worker, check_workers, room_of
 from physebm.study.executors import dask_cluster
+from physebm.study.runner import run_study
 
 HERE = importlib.metadata.version("physebm")
 NUMBA = Choice("numba", "no GPU: CuPy is not installed")
@@ -189,3 +190,23 @@ def test_a_later_run_waits_for_jobs_that_are_under_way_and_names_them(tmp_path):
             claim.end_earlier(tmp_path, patience=0.2)
     claim.end_earlier(tmp_path, patience=0.2)
     assert not (tmp_path / claim.NAME).exists()
+
+
+FREE = STUDY.replace("[sample]", '[free_energy]\nmethod = ["exact"]\n[sample]')
+
+
+@pytest.mark.parametrize(
+    "text, kept",
+    [(STUDY.replace("64", "200"), ["task0001"]), (FREE.replace("[sample]\nsweeps = 64", ""), [])],
+)
+def test_tasks_and_free_energies_end_where_they_are_asked_to(tmp_path, monkeypatch, text, kept):
+    monkeypatch.setattr(interrupts, "ASKED_SECONDS", 0.0)
+    path = tmp_path / "study.toml"
+    path.write_text(text)
+    asked = iter([False, True])
+    with pytest.raises(KeyboardInterrupt, match="asked to end"):
+        with interrupts.ended_by(lambda: next(asked)):
+            run_study(path, out=tmp_path / "r.nc")
+    assert [each.parent.name for each in (tmp_path / "r.work").glob("*/checkpoint.npz")] == kept
+    interrupts.end_if_asked()
+    assert not run_study(path, out=tmp_path / "r.nc").failures

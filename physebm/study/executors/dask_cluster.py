@@ -112,13 +112,16 @@ def _checked(address: str) -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The log of `distributed` kept back: what a user has to know is told in one message."""
-    log = logging.getLogger("distributed")
-    before = log.level
-    log.setLevel(logging.CRITICAL + 1)
+    names = ["distributed", *logging.root.manager.loggerDict]
+    logs = [logging.getLogger(name) for name in names if name.partition(".")[0] == "distributed"]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        log.setLevel(before)
+        for log, level in zip(logs, before):
+            log.setLevel(level)
 
 
 @contextmanager
