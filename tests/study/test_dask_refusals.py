@@ -112,6 +112,7 @@ def test_cores_are_shared_by_the_workers_of_the_gpus_which_do_not_hear_ctrl_c(mo
     before = signal.getsignal(signal.SIGINT)
     with dask_cluster._gpus_of_this_machine(4):
         pass
+    assert asked["memory_limit"] is asked["device_memory_limit"] is None
     assert asked["threads_per_worker"] == 2 and asked["heard"] is signal.SIG_IGN
     assert signal.getsignal(signal.SIGINT) is before
 

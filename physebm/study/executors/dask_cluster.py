@@ -18,7 +18,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +140,7 @@ def _gpus_of_this_machine(devices: int) -> Iterator[Any]:
             cluster = LocalCUDACluster(
                 threads_per_worker=max(1, cores() // max(devices, 1)),
                 memory_limit=None,
+                device_memory_limit=None,
                 dashboard_address=":0",
             )
     except Exception as error:
@@ -251,10 +252,11 @@ def cluster(
             time.sleep(POLL_SECONDS)
     except BaseException:
         stop()
-        while running and client.status == "running":
-            for future in _ended(running, workers_of(client)):
-                del running[future]
-            time.sleep(POLL_SECONDS)
+        with suppress(StudyError):  # the scheduler is gone too: nobody to wait for
+            while running:
+                for future in _ended(running, workers_of(client)):
+                    del running[future]
+                time.sleep(POLL_SECONDS)
         raise
 
 
