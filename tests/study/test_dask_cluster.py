@@ -14,7 +14,7 @@ import pytest
 from physebm.backends.select import Choice
 from physebm.errors import StudyError
 from physebm.storage.netcdf import open_group, open_summary
-from physebm.study import batches, claim
+from physebm.study import batches, claim, interrupts
 from physebm.study.cluster import Cluster
 from physebm.study.executors import dask_cluster
 from physebm.study.executors.dask_cluster import cluster, connected, workers_of
@@ -35,7 +35,7 @@ sweeps  = 64
 [observe]
 record = ["energy", "abs_magnetisation"]
 """
-LONG = ISING.replace("sweeps  = 64", "sweeps  = 40000").replace(", 5]", "]")
+LONG = ISING.replace("sweeps  = 64", "sweeps  = 20000").replace(", 5]", "]")
 TRAINED = """
 model = "rbm"
 seed  = 3
@@ -188,8 +188,15 @@ def start(*arguments):
     )
 
 
+def hurried():
+    """Jobs of a worker ask more often than once a second whether they shall end."""
+    interrupts.ASKED_SECONDS = 0.05
+
+
 def begun(tmp_path, address):
     """A long study on the cluster, both tasks of which are under way."""
+    with connected(address) as client:
+        client.run(hurried)
     path = written(tmp_path, LONG)
     child = start("run", path, "--out", tmp_path / "r.nc", "--scheduler", address)
     work, end = tmp_path / "r.work", time.monotonic() + 60
