@@ -12,6 +12,7 @@ approximation of anything.
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 from physebm.free_energy.estimate import Finding, Verdict
 from physebm.model.conditionals import Conditionals
@@ -56,10 +57,19 @@ def upper_bound(conditionals: Conditionals) -> float:
             case _:
                 J = abs(conditionals.operator(t))
                 a, b = (hamiltonian.group(name).prior.features for name in (term.a, term.b))
-                if a * b > 1:
-                    J = J.reshape(J.shape[0] // a, a, J.shape[1] // b, b).max(axis=(1, 3))
-                total += (0.5 if term.a == term.b else 1.0) * float(J.sum())
+                total += (0.5 if term.a == term.b else 1.0) * _largest_of_pairs(J, a, b)
     return float(total)
+
+
+def _largest_of_pairs(J, a: int, b: int) -> float:
+    """The sum over pairs of units of the largest of their ``a * b`` numbers."""
+    if sparse.issparse(J):
+        J = J.tocoo()
+        pairs, place = np.unique((J.row // a) * J.shape[1] + J.col // b, return_inverse=True)
+        largest = np.zeros(len(pairs))
+        np.maximum.at(largest, place, J.data)
+        return float(largest.sum())
+    return float(J.reshape(J.shape[0] // a, a, J.shape[1] // b, b).max(axis=(1, 3)).sum())
 
 
 def value_findings(log_z: float, conditionals: Conditionals) -> list[Finding]:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from scipy import sparse
 
 from physebm.model import units
-from physebm.model.edges import weighted_edges
+from physebm.model.edges import sparse_couplings
 from physebm.model.energy import dense_couplings, hyperedges, square_weights
 from physebm.model.hamiltonian import Hamiltonian
 from physebm.model.params import Params
@@ -81,10 +80,8 @@ class Conditionals:
             if c == 1.0:
                 return J.astype(self.dtype, copy=False).reshape(shape)
             return np.multiply(c, J, dtype=self.dtype, casting="same_kind").reshape(shape)
-        if not isinstance(term.graph, AllPairs) and scalar:
-            edges, w = weighted_edges(self.hamiltonian, self.params, t, 0)
-            half = sparse.coo_array((c * np.asarray(w, float), (edges[:, 0], edges[:, 1])), shape)
-            return (half + half.T).tocsr().astype(self.dtype)
+        if not isinstance(term.graph, AllPairs):
+            return sparse_couplings(self.hamiltonian, self.params, t, c).astype(self.dtype)
         J = c * dense_couplings(self.hamiltonian, self.params, t, 0)
         return J.reshape(shape).astype(self.dtype)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from scipy import sparse
 
 from physebm.model.graphs import lattice_bonds
 from physebm.model.hamiltonian import Hamiltonian
@@ -43,6 +44,22 @@ def weighted_edges(hamiltonian: Hamiltonian, params: Params, index: int, instanc
     values = params.arrays[term.J][instance]
     tail = values.shape[-2:] if term.states else ()
     return edges, values.reshape(-1, *tail)[place]
+
+
+def sparse_couplings(hamiltonian: Hamiltonian, params: Params, index: int, c: float = 1.0):
+    """``c J [unit * feature, unit * feature]`` of a sparse Pair term, one instance; symmetric, CSR."""
+    term = hamiltonian.terms[index]
+    group = hamiltonian.group(term.a)
+    k = group.prior.features
+    edges, w = weighted_edges(hamiltonian, params, index, 0)
+    w = c * np.asarray(w, np.float64)
+    # without `states` only equal features couple
+    f, g = np.indices((k, k)).reshape(2, -1) if term.states else np.arange(k)[None].repeat(2, 0)
+    w = (w.reshape(len(edges), k * k) if term.states else w[:, None]) * np.ones(len(f))
+    rows, columns = k * edges[:, :1] + f, k * edges[:, 1:] + g
+    size = group.size * k
+    half = sparse.coo_array((w.ravel(), (rows.ravel(), columns.ravel())), (size, size))
+    return (half + half.T).tocsr()
 
 
 def edge_energies(

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import physebm
+from physebm.free_energy.limits import _largest_of_pairs
 from physebm.model import edges as edges_module
+from physebm.model.edges import sparse_couplings
 from physebm.model.energy import dense_couplings, features, local_field, term_energies
 from physebm.model.hamiltonian import Group, Hamiltonian, Slot
 from physebm.model.params import Params
@@ -57,6 +59,23 @@ def test_energies_and_fields_are_those_of_dense_couplings(monkeypatch, prior, st
         c = np.linspace(-1.0, 2.0, LANES)
         theta, _ = local_field(H, params, c[:, None], "s", state, instance)
         np.testing.assert_allclose(theta, c[:, None, None] * field, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "graph", [Lattice("square", (True, False)), EdgeList("inline")], ids=["lattice", "edges"]
+)
+@pytest.mark.parametrize(("prior", "states"), CASES)
+def test_sparse_couplings_are_the_dense_ones(prior, states, graph):
+    H, params, _ = model_of(prior, graph, states)
+    J = dense_couplings(H, params, 0, 0)
+    size = J.shape[0] * J.shape[1]
+    found = sparse_couplings(H, params, 0, -2.0)
+    np.testing.assert_allclose(found.toarray(), -2.0 * J.reshape(size, size), rtol=1e-15)
+    largest = np.abs(J).max(axis=(1, 3)).sum()
+    assert _largest_of_pairs(abs(found), J.shape[1], J.shape[1]) == pytest.approx(2.0 * largest)
+    assert _largest_of_pairs(np.abs(J).reshape(size, size), J.shape[1], J.shape[1]) == pytest.approx(
+        largest
+    )
 
 
 def test_energies_of_integer_couplings_are_exact():
