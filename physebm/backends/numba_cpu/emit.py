@@ -9,6 +9,8 @@ compiled code.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from physebm.backends.numba_cpu.blocks import draws_of, emit_block, row_drawn, title
 from physebm.backends.numba_cpu.code import depends_on
 from physebm.backends.numba_cpu.driver import emit_driver
@@ -25,6 +27,7 @@ from physebm.lowering.plan import (
     ClusterMove,
     Layout,
     Overlap,
+    Product,
     Running,
     SweepPlan,
     read_text,
@@ -99,7 +102,14 @@ def _summary(plan: SweepPlan) -> list[str]:
         f"group {g}: {group.prior.kind} {group.prior.q or ''}".rstrip()
         for g, group in enumerate(plan.groups)
     ]
-    lines += [f"term {t}: {read_text(read)}" for t, read in enumerate(plan.terms)]
+    # without a matrix unit the plans of few lanes and of many have one source
+    reads = [
+        replace(read, by_planes=False)
+        if isinstance(read, Product) and not by_matrix_unit(plan)
+        else read
+        for read in plan.terms
+    ]
+    lines += [f"term {t}: {read_text(read)}" for t, read in enumerate(reads)]
     return lines + [f"move {m}: {title(plan, m)}" for m in range(len(plan.moves))]
 
 
