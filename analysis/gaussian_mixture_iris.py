@@ -154,5 +154,5 @@ with mpl.rc_context(plots.STYLE):
             )
     flowers.plot(*at[:, [across, up]].T, linestyle="", marker="+", color="black", markersize=6)
     flowers.set(xlabel="petal length [cm]", ylabel="petal width [cm]")
-    flowers.legend(loc="upper left", handletextpad=0.1)
+    flowers.legend(loc="upper left", handletextpad=0.6)
     plots.save(fig, HERE / "figures" / "gaussian_mixture_iris.png", dpi=200)

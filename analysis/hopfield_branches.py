@@ -269,7 +269,7 @@ with mpl.rc_context(plots.STYLE):
         left.errorbar(T, mean, error, **style, label=name)
         curve = [getattr(solution(loads[place], t), "free_energy", np.nan) for t in fine]
         left.plot(fine, curve, color=colour, linewidth=0.9)
-    left.axvline(line[place], color="0.5", linestyle=":", linewidth=0.8)
+    left.axvline(line[place], ymin=0.2, color="0.5", linestyle=":", linewidth=0.8)
     left.set(
         xlabel="temperature $T$", ylabel="free energy per unit $f$", xlim=(0, 0.8), ylim=(-0.66, -0.42)
     )

@@ -204,7 +204,8 @@ with mpl.rc_context(plots.STYLE):
         response.plot(age[shown], susceptibility[:, a], color=colour)
         slow.errorbar(age[few], tau[:, a], tau_error[:, a], elinewidth=0.7, **points)
         for ax in timed:
-            ax.axvline(transitions[a], color=colour, linewidth=0.7, linestyle=":")
+            top = 0.58 if ax is share else 1.0  # below the legend
+            ax.axvline(transitions[a], ymax=top, color=colour, linewidth=0.7, linestyle=":")
     unstable.plot(age[1:], other[1:], color=plots.COLOURS[2], linewidth=0.6, linestyle="--")
     unstable.axhline(1.0, color="0.4", linewidth=0.7)
     frozen = training["chain_tau"].values

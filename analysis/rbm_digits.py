@@ -131,20 +131,22 @@ p = expit(a / T[:, None])
 independent = ((a / T[:, None]) ** 2 * p * (1 - p)).sum(axis=1) / N
 
 
-def maximum(age: int) -> str:
-    """Place and height of the maximum: a parabola through the five highest neighbours."""
+def maximum(age: int, degree: int) -> str:
+    """Place of the maximum: a polynomial through 2 degree + 1 points, its error that of the runs."""
     c, s = (machines[age][name].values for name in ("specific_heat", "specific_heat_stderr"))
-    top = slice(max(0, c.argmax() - 2), c.argmax() + 3)
-    fit, covariance = np.polyfit(T[top] - 0.7, c[top], 2, w=1 / s[top], cov="unscaled")
+    top = slice(max(0, c.argmax() - degree), c.argmax() + degree + 1)
+    fit, covariance = np.polyfit(T[top] - 0.7, c[top], degree, w=1 / s[top], cov="unscaled")
+    fine = np.linspace(T[max(0, c.argmax() - 2)], T[c.argmax() + 2], 2001)
     draws = np.random.default_rng(0).multivariate_normal(fit, covariance, 1000)
-    place = 0.7 - draws[:, 1] / (2 * draws[:, 0])
-    return f"T = {0.7 - fit[1] / (2 * fit[0]):.3f} +- {place.std():.3f}, c = {c.max():.3f}"
+    place, *places = (fine[np.polyval(each, fine - 0.7).argmax()] for each in (fit, *draws))
+    return f"{place:.3f} +- {np.std(places):.3f}"
 
 
 at_one = int(np.argmin(np.abs(T - 1)))
 for age, ds in machines.items():
     c, sound = ds["specific_heat"].values, int((ds["equilibration"] == 0).sum())
-    print(f"age {age}: maximum {maximum(age)}; c(T = 1) = {c[at_one]:.3f}, ", end="")
+    print(f"age {age}: maximum {c.max():.3f} at T = {maximum(age, 4)}, ", end="")
+    print(f"by a parabola {maximum(age, 2)}; c(T = 1) = {c[at_one]:.3f}, ", end="")
     print(f"independent pixels {independent[at_one]:.3f}; equilibrated {sound} of {len(T)}")
 P, q = (summary[name].values for name in ("overlap_distribution", "overlap"))
 for t in (0.3, 0.5, 0.7, 0.8, 1.0):

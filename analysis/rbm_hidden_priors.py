@@ -84,8 +84,9 @@ for model, (name, variance) in PRIORS.items():
     for order, match in enumerate(moment_errors(of_data, empirical_moments(v, triplets=triplets))):
         print(f"order {order + 1} rms {match.rms:.5f} (floor {match.noise:.5f}), ", end="")
     print(f"r = {match.pearson:.2f}")
-    curvature = largest_curvature(machine, v[:1500])
-    print(f"  Fisher information: largest eigenvalue {curvature:.1f}, ", end="")
+    sets = [largest_curvature(machine, part) for part in np.split(v, 4)]
+    curvature, error = np.mean(sets), np.std(sets, ddof=1) / 2
+    print(f"  Fisher information: largest eigenvalue {curvature:.1f} +- {error:.1f}, ", end="")
     print(f"ascent stable below a rate of {2 / curvature:.2f}")
     above = np.flatnonzero(natural[model][:, 0] > 1)[0]
     print(f"  first mode passes 1 between ages {ages[above - 1]} and {ages[above]}; ", end="")
@@ -136,8 +137,9 @@ with mpl.rc_context(plots.STYLE):
     third.axhline(1, color="black", linewidth=0.7, linestyle=":")
     for ax in axes[1]:
         ax.set(xscale="log", xlabel="update")
-    score.set(ylabel="log pseudo-likelihood, test [nat]")
-    score.legend(loc="upper left")
-    third.set(ylabel="third moments: rms / noise floor", ylim=(0.8, None))
-    activity.set(ylabel="hidden units active at once", ylim=(0, 70))
-    plots.save(fig, FIGURES / "rbm_hidden_priors.png", dpi=110)
+    score.set(ylabel="pseudo-log-likelihood [nat]")
+    score.text(0.05, 0.92, "test pictures", transform=score.transAxes, fontsize=7.5)
+    fig.legend(*score.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    third.set(ylabel="rms / noise, third moments", ylim=(0.8, None))
+    activity.set(ylabel="active hidden units", ylim=(0, 70))
+    plots.save(fig, FIGURES / "rbm_hidden_priors.png", dpi=150)
