@@ -98,9 +98,7 @@ print(f"active hidden units if h were 64 independent Gaussian numbers: {expected
 # %% Plain ascent at a rate beyond that, with chains that follow (100 sweeps per update)
 words = ['train.optimiser="sgd"', "train.learning_rate=0.5", "train.updates=200", "train.steps=100"]
 words += ["train.tau_sweeps=20", "train.record={ every = 20 }"]
-outcome = run_study(
-    STUDY, words, out=RESULT.with_name("rbm_hidden_priors_large_rate.nc"), restart=True
-)
+outcome = run_study(STUDY, words, out=RESULT.with_name("rbm_hidden_priors_large_rate.nc"), restart=True)
 for name, text in outcome.failures.items():
     print(f"{name}: {text}")
 messages = open_tree(outcome.result)["message"]
