@@ -16,8 +16,9 @@ from physebm.schema.study_file import study_from_dict
 from physebm.study.batches import lanes_for
 from physebm.study.grid import expand, recut
 from physebm.study.keywords import in_words_of_the_call, known_keywords
-from physebm.study.merge import merge, read_outcome
+from physebm.study.merge import merge
 from physebm.study.task import run_task
+from physebm.study.task_outcome import read_outcome
 
 # What the study behind a call is named, and where it holds arguments: errors are told in their names.
 _STUDY = "sample"

@@ -20,8 +20,8 @@ from physebm.study import setup
 from physebm.study.estimate_free_energy import MethodCost, estimate_free_energies
 from physebm.study.estimate_training import estimate_training
 from physebm.study.grid import Task
+from physebm.study.opened import Opened
 from physebm.study.rehearsal import REHEARSAL_SECONDS, random_words
-from physebm.study.runner import Opened
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ from physebm.study import free_energy_costs as costs
 from physebm.study.estimate_exact import exact_cost
 from physebm.study.free_energy_methods import FIXED_POINTS
 from physebm.study.grid import FreeEnergies
+from physebm.study.opened import Opened
 from physebm.study.rehearsal import REHEARSAL_SECONDS, grown, random_words, timed
-from physebm.study.runner import Opened
 from physebm.study.setup import params_of
 
 # Sweeps that place the rows of a ladder, and walkers that place those of a population, in a rehearsal.

@@ -20,8 +20,8 @@ from physebm.lowering.pipeline import Options, lower
 from physebm.schema.train_declarations import TrainDeclaration
 from physebm.study import free_energy_costs as costs
 from physebm.study.grid import Training
+from physebm.study.opened import Opened
 from physebm.study.rehearsal import REHEARSAL_SECONDS, random_words, timed
-from physebm.study.runner import Opened
 from physebm.study.training import prepare, recipe_of
 
 # A record that takes longer than this is made once, though the first may have been slowed by imports.

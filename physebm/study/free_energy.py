@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,38 +16,22 @@ import numpy as np
 
 from physebm.backends.select import select
 from physebm.lowering.positive import check_positive_form
-from physebm.model.params import Params
 from physebm.native.products import single_threaded_blas
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.free_energy_declarations import FreeEnergyDeclaration
-from physebm.schema.load import Loaded
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays, write_arrays
 from physebm.study import free_energy_methods
 from physebm.study.free_energy_data import seen
 from physebm.study.free_energy_findings import Findings
 from physebm.study.free_energy_shares import share_of, work_of
+from physebm.study.free_energy_subject import Subject
 from physebm.study.grid import FreeEnergies, Training
 from physebm.study.setup import params_of
-from physebm.study.training_data import TrainingData, training_data
+from physebm.study.training_data import training_data
 
 Progress = Callable[[float, str], None]
 NUMBERS = ("log_z", "stderr", "low", "high")
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The model whose free energies are asked for, and what it was trained on.
-
-    `temperatures` are hottest first; `name` addresses its random words.
-    """
-
-    loaded: Loaded
-    params: Params
-    temperatures: tuple[float, ...]
-    seed: int
-    name: tuple[object, ...]
-    data: TrainingData | None = None
 
 
 def run_free_energies(

@@ -17,8 +17,9 @@ from physebm.schema.axes import LEAST_TEMPERATURE
 from physebm.schema.convert import convert
 from physebm.schema.free_energy_declarations import FreeEnergyDeclaration, decode_free_energy
 from physebm.schema.load import Loaded
-from physebm.study.free_energy import Subject, estimated
+from physebm.study.free_energy import estimated
 from physebm.study.free_energy_refusals import check_methods, check_reweighting
+from physebm.study.free_energy_subject import Subject
 from physebm.study.grid import FreeEnergies, Grid, Point
 from physebm.study.merge_free_energy import FreeEnergyOutcome, free_energy_group
 from physebm.study.trained import Trained

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,7 @@ from physebm.free_energy.likelihood import visible_potential
 from physebm.model.conditionals import Conditionals
 from physebm.model.params import Coefficients
 from physebm.model.roles import factorises, hidden_groups
-
-if TYPE_CHECKING:
-    from physebm.study.free_energy import Subject
+from physebm.study.free_energy_subject import Subject
 
 # Samples that walks and ladders start from; there are seldom more cold chains in the coldest rows.
 STARTS = 1024

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,9 +27,7 @@ from physebm.schema.free_energy_declarations import (
 )
 from physebm.study.free_energy_data import starts
 from physebm.study.free_energy_findings import Energies, Findings
-
-if TYPE_CHECKING:
-    from physebm.study.free_energy import Subject
+from physebm.study.free_energy_subject import Subject
 
 MOMENTS = {
     "energy": ("du_dbeta",),

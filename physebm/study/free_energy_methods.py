@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,10 +31,7 @@ from physebm.study.exact_energies import exact_energies
 from physebm.study.free_energy_data import Seen, starts
 from physebm.study.free_energy_findings import Energies, Findings
 from physebm.study.free_energy_ladder import by_ladder
-
-if TYPE_CHECKING:
-    from physebm.study.free_energy import Subject
-
+from physebm.study.free_energy_subject import Subject
 
 Found = dict[str, Findings]
 Fraction = Callable[[float], None]

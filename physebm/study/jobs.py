@@ -18,16 +18,17 @@ from physebm.errors import BackendError, InputError, PhysebmError
 from physebm.schema.declarations import ModelDeclaration
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.arrays_file import read_arrays
+from physebm.study.addressed import addressed
 from physebm.study.free_energy import run_free_energies
 from physebm.study.grid import FreeEnergies, Point, Task, Training
 from physebm.study.interrupts import end_if_asked
 from physebm.study.jobs_progress import Watch, reporter, settle, watching
+from physebm.study.opened import Opened
 from physebm.study.task import finished, run_task
 from physebm.study.training import run_training
 
 if TYPE_CHECKING:
     from physebm.study.crew import Cluster, Here
-    from physebm.study.runner import Opened
 
 
 @dataclass(frozen=True)
@@ -149,18 +150,6 @@ def _point_of(part: Task | Training | FreeEnergies) -> Point:
 def _failure_in(result: Path | None) -> str:
     """The message of a training that diverged: it has a result, with what was recorded before."""
     return "" if result is None else read_arrays(result)[1].get("failure", "")
-
-
-def addressed(problem: InputError, study: StudyDeclaration, model: ModelDeclaration) -> InputError:
-    """The same problem with the file in its address, where a lower floor did not know it."""
-    head, _, rest = problem.where.partition(".")
-    if head in ("sample", "backend", "tempering", "train", "free_energy"):
-        where = f"{study.where}: {problem.where}"
-    elif head == model.name and model.where:
-        where = f"{model.where}.{rest}" if rest else model.where
-    else:
-        return problem
-    return type(problem)(where, got=problem.got, expected=problem.expected, hint=problem.hint)
 
 
 def _failed(job: Job, error: Exception) -> str:

@@ -12,17 +12,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from physebm.errors import ResultFileError
 from physebm.storage.arrays_file import read_arrays
 from physebm.storage.atomic import replacing
 from physebm.study.free_energy_shares import share_of, work_of
 from physebm.study.grid import FreeEnergies, Task, Training
+from physebm.study.opened import Opened
 from physebm.study.workfolder import complete
-
-if TYPE_CHECKING:
-    from physebm.study.runner import Opened
 
 PROGRESS_SECONDS = 0.3
 _FILE = "progress.json"

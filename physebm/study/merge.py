@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +10,6 @@ import xarray as xr
 from physebm.observables.derived import DERIVED
 from physebm.observables.overlap import noise_floor
 from physebm.schema.study_declarations import StudyDeclaration
-from physebm.storage.arrays_file import read_arrays
 from physebm.storage.dataset import (
     DONE,
     FAILED,
@@ -24,37 +19,15 @@ from physebm.storage.dataset import (
     tempering_dataset,
 )
 from physebm.storage.free_energy import summary_of
-from physebm.study.grid import Grid, Task
+from physebm.study.grid import Grid
 from physebm.study.merge_derived import derived_estimates, places
 from physebm.study.merge_free_energy import FreeEnergyOutcome, free_energy_group
 from physebm.study.merge_training import TrainingOutcome, training_groups, training_summary
+from physebm.study.task_outcome import TaskOutcome
 
 # Channels that are reported as draws of an observable in /series.
 SERIES_NAMES = {"du_dbeta": "energy", "m": "magnetisation", "q1": "replica_overlap"}
 SERIES_NAMES |= {name: name for name in ("retrieval_overlap", "max_pattern_overlap")}
-
-
-@dataclass
-class TaskOutcome:
-    """What became of a task: its result arrays, or the message of its failure."""
-
-    task: Task
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    failure: str = ""
-
-    @cached_property
-    def index(self) -> np.ndarray:
-        """Where its points stand on the axes of the grid, ``[point, axis]``."""
-        return np.array([point.index for point in self.task.points], dtype=np.int64)
-
-
-def read_outcome(task: Task, result: Path | None, failure: str = "") -> TaskOutcome:
-    """The outcome of a task from its result file, or from the message that it failed with."""
-    if result is None:
-        return TaskOutcome(task, failure=failure)
-    arrays, meta = read_arrays(result)
-    return TaskOutcome(task, arrays, meta)
 
 
 def merge(

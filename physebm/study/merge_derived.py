@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,7 @@ from physebm.observables.chains import chain_error, honest_error
 from physebm.observables.derived import DERIVED, Derived, estimate
 from physebm.storage.quantities import quantity
 from physebm.study.grid import Grid
-
-if TYPE_CHECKING:
-    from physebm.study.merge import TaskOutcome
+from physebm.study.task_outcome import TaskOutcome
 
 # Numbers gathered in one array: bounds the memory of studies of many points.
 _CHUNK = 1 << 22

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 from physebm.cli import main
 from physebm.errors import InputError, StudyFileError
 from physebm.study.figures import draw_figures
-from physebm.study.runner import open_study, run_study
+from physebm.study.opened import open_study
+from physebm.study.runner import run_study
 from physebm.study.training import run_training, training_title
 
 MACHINE = """

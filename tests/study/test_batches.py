@@ -13,7 +13,8 @@ from physebm.backends.select import Choice
 from physebm.storage.netcdf import open_summary
 from physebm.study import api, batches, grid, workfolder
 from physebm.study.models import load_model
-from physebm.study.runner import open_study, run_study
+from physebm.study.opened import open_study
+from physebm.study.runner import run_study
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="no C++ compiler on this machine")
 HOST, CUDA = Choice("cuda-host"), Choice("cuda")

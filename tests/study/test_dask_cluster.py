@@ -18,7 +18,8 @@ from physebm.study import batches, claim, interrupts
 from physebm.study.cluster import Cluster
 from physebm.study.executors import dask_cluster
 from physebm.study.executors.dask_cluster import cluster, connected, workers_of
-from physebm.study.runner import open_study, run_study
+from physebm.study.opened import open_study
+from physebm.study.runner import run_study
 
 distributed = pytest.importorskip("distributed")
 

@@ -17,10 +17,10 @@ from physebm.study import free_energy_methods
 from physebm.study.estimate import estimate_study
 from physebm.study.estimate_exact import exact_cost
 from physebm.study.estimate_free_energy import runs_of
-from physebm.study.free_energy import Subject
 from physebm.study.free_energy_data import Seen, seen
+from physebm.study.free_energy_subject import Subject
 from physebm.study.models import load_model
-from physebm.study.runner import open_study
+from physebm.study.opened import open_study
 from physebm.study.training_data import TrainingData
 
 MODELS = Path(__file__).parents[2] / "models.toml"

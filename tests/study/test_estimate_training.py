@@ -6,7 +6,7 @@ from counted_sweeps import Counting
 from physebm.study import free_energy_costs as costs
 from physebm.study import training
 from physebm.study.estimate import estimate_study
-from physebm.study.runner import open_study
+from physebm.study.opened import open_study
 
 STUDY = """
 title = "estimate"

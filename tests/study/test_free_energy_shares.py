@@ -11,11 +11,12 @@ from physebm.schema.free_energy_declarations import (
 )
 from physebm.study import free_energy_costs as costs
 from physebm.study.estimate_exact import exact_cost
-from physebm.study.free_energy import Subject, estimated
+from physebm.study.free_energy import estimated
 from physebm.study.free_energy_shares import share_of, work_of
+from physebm.study.free_energy_subject import Subject
 from physebm.study.jobs_progress import progress_of
 from physebm.study.models import load_model
-from physebm.study.runner import open_study
+from physebm.study.opened import open_study
 
 METHODS = ("mean-field", "bar", "exact", "mbar", "ais", "population-annealing")
 

@@ -7,7 +7,7 @@ import pytest
 
 from physebm.storage.arrays_file import write_arrays
 from physebm.study.jobs_progress import note_of, progress_of, reporter, saved_fraction, settle
-from physebm.study.runner import open_study
+from physebm.study.opened import open_study
 
 STUDY = """
 model = "rbm"

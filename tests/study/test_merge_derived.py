@@ -10,8 +10,8 @@ from physebm.observables.chains import chain_error, honest_error
 from physebm.observables.derived import DERIVED, estimate
 from physebm.study import merge_derived
 from physebm.study.grid import Grid
-from physebm.study.merge import TaskOutcome
 from physebm.study.merge_derived import derived_estimates, places
+from physebm.study.task_outcome import TaskOutcome
 
 
 def tasks_of(axes, names, rng, chains=2, left_out=(), blocks=lambda point: 32):
