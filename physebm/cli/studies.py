@@ -153,7 +153,7 @@ def status(study, overrides, out) -> None:
     from physebm.schema.study_file import study_to_dict
     from physebm.study.differences import refuse_other_result
     from physebm.study.jobs_progress import progress_of
-    from physebm.study.runner import open_study
+    from physebm.study.opened import open_study
     from physebm.study.workfolder import complete, holder, other_work, saved
 
     opened = open_study(study, overrides, out)
@@ -221,7 +221,8 @@ def estimate(study, overrides, backend) -> None:
     """What STUDY will cost: memory, work and time."""
     from physebm.backends.select import choice
     from physebm.study.estimate import estimate_study
-    from physebm.study.runner import in_batches, open_study
+    from physebm.study.opened import open_study
+    from physebm.study.runner import in_batches
 
     opened = open_study(study, overrides)
     taken = choice(backend or opened.study.backend)
