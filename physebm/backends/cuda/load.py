@@ -7,8 +7,6 @@ takes them. Per call go up: the lane table and the masks of held units; down com
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from physebm.backends.base import Lanes, LaneState, Launch, Slots
@@ -16,54 +14,15 @@ from physebm.backends.cuda.device import Buffer, Device
 from physebm.backends.cuda.emit import emit
 from physebm.backends.cuda.exchange import Exchange
 from physebm.backends.cuda.on_device import OnDevice
-from physebm.backends.cuda.parameters import Home, Parameter, filled, parameters, struct_type
+from physebm.backends.cuda.parameters import DTYPES, Home, Parameter, filled, parameters, struct_type
+from physebm.backends.cuda.resident import Resident
 from physebm.backends.cuda.rows_on_demand import RowsOnDemand
-from physebm.backends.cuda.tables import launch_tables, sizes
 from physebm.backends.cuda.training import DeviceTraining
 from physebm.backends.reference_clusters import refuse_invalid
 from physebm.backends.training import Climb
 from physebm.errors import StudyError
 from physebm.lowering.operands import Operands
 from physebm.lowering.plan import ClusterMove, SweepPlan
-
-DTYPES = {
-    "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64,
-    "u8": np.uint8, "u32": np.uint32, "float": np.float32, "double": np.float64,
-}  # fmt: skip
-
-
-class Resident:
-    """Everything of a launch that kernels read and do not change, on the device."""
-
-    def __init__(self, plan: SweepPlan, device: Device, fields: tuple[Parameter, ...], launch: Launch):
-        self.launch, self.device = launch, device
-        self.version = launch.operands.version
-        self.numbers = sizes(plan, launch)
-        self.arrays = launch_tables(plan, launch)
-        self.fields = [each for each in fields if each.home in (Home.OPERAND, Home.TABLE)]
-        self.buffers = {each.name: device.upload(self._values(each)) for each in self.fields}
-
-    def _values(self, each: Parameter) -> np.ndarray:
-        values = self.arrays.get(each.name)
-        if values is None:
-            values = self.launch.operands.arrays[each.name]
-        return np.ascontiguousarray(values, dtype=DTYPES[each.type])
-
-    def refresh(self) -> None:
-        """Take over operands that were overwritten since (`lowering.operands.update`)."""
-        if self.version == self.launch.operands.version:
-            return
-        changed = self.launch.operands.changed_arrays
-        for each in self.fields:
-            if each.name in changed:
-                self.device.write(self.buffers[each.name], self._values(each))
-        self.version = self.launch.operands.version
-
-    def overwritten(self, terms: Iterable[int]) -> None:
-        """Say that kernels have overwritten operands of terms: the host has older ones."""
-        for t in terms:
-            self.launch.operands.overwritten(t)
-        self.version = self.launch.operands.version
 
 
 class CudaKernels:

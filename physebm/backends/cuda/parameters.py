@@ -36,6 +36,12 @@ from physebm.lowering.plan import (
 )
 from physebm.model.units import UnitKind
 
+# numpy's name of a C type
+DTYPES = {
+    "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64,
+    "u8": np.uint8, "u32": np.uint32, "float": np.float32, "double": np.float64,
+}  # fmt: skip
+
 
 class Home(Enum):
     """Where the value of a parameter comes from."""

@@ -41,19 +41,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from physebm.backends.base import LaneState, Launch
-from physebm.backends.cuda.device import Buffer
+from physebm.backends.cuda.device import Buffer, Device
 from physebm.backends.cuda.emit import library
+from physebm.backends.cuda.resident import Resident
 from physebm.backends.source import Source
 from physebm.backends.training import MOMENTS, PARTS, Climb, Told
+from physebm.lowering.plan import SweepPlan
 from physebm.model.units import UnitKind
-
-if TYPE_CHECKING:
-    from physebm.backends.cuda.load import CudaKernels
 
 LIBRARY_PARTS = ("types", "reductions", "training")
 SEGMENT, BAND = 32, 4  # of training.cuh
@@ -83,10 +82,23 @@ def training_source() -> Source:
     return Source("training_cuda", library(*LIBRARY_PARTS))
 
 
+class KernelsOfChains(Protocol):
+    """Those that sweep the chains of a training."""
+
+    plan: SweepPlan
+    device: Device
+
+    def resident(self, launch: Launch) -> Resident:
+        """What kernels read of a launch."""
+
+    def states(self, state: LaneState, g: int) -> Buffer:
+        """Configurations of group g on the device, ``[lane, unit]``."""
+
+
 class DeviceTraining:
     """Data, arrays and optimiser of a machine on the device of its kernels; see `backends.training`."""
 
-    def __init__(self, kernels: CudaKernels, launch: Launch, data: np.ndarray, climb: Climb):
+    def __init__(self, kernels: KernelsOfChains, launch: Launch, data: np.ndarray, climb: Climb):
         self.kernels, self.device, self.launch, self.climb = kernels, kernels.device, launch, climb
         plan = kernels.plan
         read = plan.terms[climb.couplings]

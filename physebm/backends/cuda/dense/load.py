@@ -20,9 +20,10 @@ from physebm.backends.cuda.dense.emit import (
     room_bytes,
 )
 from physebm.backends.cuda.device import Buffer, Device
-from physebm.backends.cuda.load import CudaKernels, Resident
+from physebm.backends.cuda.load import CudaKernels
 from physebm.backends.cuda.on_device import OnDevice
 from physebm.backends.cuda.parameters import Parameter, struct_type
+from physebm.backends.cuda.resident import Resident
 from physebm.backends.tiling import tiles_of
 from physebm.lowering.plan import Running, SweepPlan
 

@@ -20,8 +20,9 @@ from physebm.backends.cuda.lattice.parameters import (
     lattice_parameters,
 )
 from physebm.backends.cuda.lattice.shape import shape_of
-from physebm.backends.cuda.load import CudaKernels, Resident
+from physebm.backends.cuda.load import CudaKernels
 from physebm.backends.cuda.parameters import Parameter, filled, struct_type
+from physebm.backends.cuda.resident import Resident
 from physebm.backends.cuda.rows_on_demand import RowsOnDemand
 from physebm.backends.cuda.whole_or_parts import Shape
 from physebm.backends.runs.graph import RUN
