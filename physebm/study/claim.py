@@ -1,9 +1,10 @@
-"""Which run the jobs on a cluster belong to: they go on while ``NAME.work/run.json`` names it.
+"""Which run the jobs of other processes belong to: they go on while ``NAME.work/run.json`` names it.
 
-A cluster outlives its client, and jobs there hear no signal. So the client writes an id of its run into
-the work folder and takes it away where its jobs shall end; a job looks once a second, and holds a lock
-on its own folder (`storage.lock`) until it has saved. Whoever runs the study next takes the id away and
-waits for those locks, so that no two jobs write in one folder, also after a client that was killed.
+A cluster outlives its client, and jobs there hear no signal; processes of this machine outlive a run
+that was killed. So the client writes an id of its run into the work folder and takes it away where its
+jobs shall end; a job looks once a second, and holds a lock on its own folder (`storage.lock`) until it
+has saved. Whoever runs the study next takes the id away and waits for those locks, so that no two jobs
+write in one folder, also after a client that was killed.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Claimed:
-    """``work(job)`` on another machine: in the client's folder, alone in the job's."""
+    """``work(job)`` in another process: in the client's folder, alone in the job's."""
 
     work: Callable[[Any], Any]
     claim: Claim
@@ -83,7 +84,7 @@ def withdraw(work: Path) -> None:
 
 
 def holders(work: Path) -> list[str]:
-    """The processes that work in the folders of jobs on a cluster."""
+    """The processes that work in the folders of jobs."""
     return [held for lock in work.glob(f"*/{LOCK}") if (held := holder(lock.parent))]
 
 

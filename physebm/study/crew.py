@@ -16,7 +16,7 @@ from physebm.errors import InputError
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.storage.provenance import cpu_model
 from physebm.study import batches, executors
-from physebm.study.claim import claiming
+from physebm.study.claim import Claim, Claimed, claiming
 from physebm.study.cluster import Cluster
 from physebm.study.grid import Grid
 
@@ -25,10 +25,10 @@ Mapped = Iterator[tuple[Any, Any]]
 
 
 class Here:
-    """`workers` processes of this machine, or this one."""
+    """This process, or `workers` of this machine, which work while the claim of their run stands."""
 
-    def __init__(self, workers: int):
-        self.workers = workers
+    def __init__(self, workers: int, claim: Claim | None = None):
+        self.workers, self.claim = workers, claim
 
     def choice(self, name: str) -> Choice:
         """The backend that a name means, and its device."""
@@ -48,6 +48,8 @@ class Here:
         if workers == 1:
             return executors.serial(work, jobs)
         devices = [device.name for device in batches.devices_of(taken, self.workers)]
+        if self.claim is not None:
+            work = Claimed(work, self.claim)
         return executors.processes(work, jobs, workers, devices)
 
 
@@ -56,8 +58,12 @@ def crew(
     workers: int, scheduler: str | None, work: Path, told: Callable[[str], None]
 ) -> Iterator[Here | Cluster]:
     """The crew that was asked for, for a run in the folder `work`; see `dask_cluster.connected`."""
-    if scheduler is None:
+    if scheduler is None and workers == 1:
         yield Here(workers)
+        return
+    if scheduler is None:
+        with claiming(work) as claim:
+            yield Here(workers, claim)
         return
     from physebm.study.executors.dask_cluster import CUDA, connected
 

@@ -11,7 +11,7 @@ import pytest
 from study_files import HOPFIELD, ISING, SK, assert_same_bits, write
 
 from physebm.storage.netcdf import open_group, open_summary
-from physebm.study import grid, task
+from physebm.study import claim, grid, jobs, task
 from physebm.study.runner import run_study
 
 
@@ -60,6 +60,27 @@ def test_a_run_killed_by_the_system_continues_and_ends_with_the_same_bits(tmp_pa
     child.wait()
     assert not (tmp_path / "b.nc").exists()
     resumed = summary(path, tmp_path, out="b.nc")
+    assert_same_bits(summary(path, tmp_path), resumed)
+
+
+def test_workers_whose_run_was_killed_end_before_the_next_run_begins(tmp_path, monkeypatch):
+    text = HOPFIELD.replace("sweeps  = 200\nevery   = 2", "sweeps  = 40000\nevery   = 200")
+    path = write(tmp_path, text.replace("N = 40", "").replace("[scan]", "[scan]\nN = [40, 44]"))
+    work = tmp_path / "b.work"
+    command = ["run", str(path), "--out", str(tmp_path / "b.nc"), "--workers", "2", "--no-plot"]
+    child = subprocess.Popen([sys.executable, "-m", "physebm", *command], stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while len(claim.holders(work)) < 2 and child.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    left = claim.holders(work)
+    assert len(left) == 2
+    child.kill()
+    child.wait()
+    assert claim.holders(work) == left  # they go on without it
+    begun = []
+    monkeypatch.setattr(jobs, "settle", lambda opened: begun.append(claim.holders(work)))
+    resumed = summary(path, tmp_path, out="b.nc")
+    assert begun == [[]]
     assert_same_bits(summary(path, tmp_path), resumed)
 
 
