@@ -41,6 +41,7 @@ from physebm.sampling.chain import PlanSampler
 from physebm.sampling.tempering import Ladders, ParallelTempering
 from physebm.schema.load import Loaded, load
 from physebm.study import check_gradients, check_statistics
+from physebm.study.keywords import plain_arguments
 from physebm.theory.enumeration import UNITS, Exact, enumerate_states, sample_exact
 
 METHODS = ("heat-bath", "metropolis", "swendsen-wang", "wolff", "tempering")
@@ -105,6 +106,7 @@ class CheckReport:
         return all(row.passed for row in self.rows)
 
 
+@plain_arguments("loaded")
 def check_model(
     loaded: Loaded,
     *,

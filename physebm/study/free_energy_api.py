@@ -21,6 +21,7 @@ from physebm.study.free_energy import estimated
 from physebm.study.free_energy_refusals import check_methods, check_reweighting
 from physebm.study.free_energy_subject import Subject
 from physebm.study.grid import FreeEnergies, Grid, Point
+from physebm.study.keywords import plain_arguments
 from physebm.study.merge_free_energy import FreeEnergyOutcome, free_energy_group
 from physebm.study.trained import Trained
 from physebm.study.training_data import PARTS, TrainingData
@@ -29,6 +30,7 @@ from physebm.study.visible_data import visible_states
 _WHERE = "free_energies"
 
 
+@plain_arguments("model", "data")
 def free_energies(
     model: Loaded | Trained,
     method: str | Sequence[str] = "bar",
@@ -78,7 +80,7 @@ def free_energies(
             raise InputError(f"{_WHERE}: method", got=method, expected="a name, or a list of names")
     temperatures = _temperatures(temperature)
     for name, number in (("seed", seed), ("disorder", disorder)):
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
             raise InputError(f"{_WHERE}: {name}", got=number, expected="a whole number, 0 or more")
     if trained and disorder:
         raise InputError(f"{_WHERE}: disorder", got=disorder, expected="0: arrays are learned")

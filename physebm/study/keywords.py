@@ -1,11 +1,14 @@
-"""Arguments of the Python interface: unknown ones answered with the nearest, errors in their names."""
+"""Arguments of the Python interface: plain numbers, unknown ones answered, errors in their names."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from numbers import Real
 from typing import ParamSpec, TypeVar
+
+import numpy as np
 
 from physebm.errors import InputError, StudyFileError
 
@@ -33,6 +36,43 @@ def known_keywords(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return checked
+
+
+def plain_arguments(*arrays: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Hand a function its arguments as `as_python` has them; those named `arrays` as they are."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        names = list(inspect.signature(function).parameters)
+
+        @functools.wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> R:
+            by_place = [each if name in arrays else as_python(each) for name, each in zip(names, args)]
+            by_name = {
+                name: each if name in arrays else as_python(each) for name, each in kwargs.items()
+            }
+            return function(*by_place, *args[len(names) :], **by_name)
+
+        return called
+
+    return decorate
+
+
+def as_python(value: object) -> object:
+    """Numbers of numpy as Python's, arrays ``[]`` and ``[n]`` as numbers and lists, also inside tables.
+
+    Messages and stored studies then show what the caller wrote; other real numbers become floats.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.ndim < 2:
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: as_python(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_python(each) for each in value]
+    if isinstance(value, Real) and not isinstance(value, int | float):
+        return float(value)
+    return value
 
 
 def in_words_of_the_call(

@@ -11,6 +11,7 @@ from physebm.schema.load import Loaded, load
 from physebm.schema.model_file import read_models
 from physebm.schema.study_declarations import StudyDeclaration
 from physebm.schema.study_file import check_study
+from physebm.study.keywords import plain_arguments
 
 
 def shipped_models() -> Path:
@@ -31,6 +32,7 @@ def models_of(path: str | Path | None = None) -> dict[str, ModelDeclaration]:
     return _models(path, path.stat().st_mtime_ns)
 
 
+@plain_arguments()
 def load_model(name: str, /, *, models: str | Path | None = None, **parameters) -> Loaded:
     """A declared model by name, with some of its parameters set.
 

@@ -15,7 +15,7 @@ from physebm.learning.checks import check_recipe
 from physebm.schema.load import Loaded
 from physebm.schema.study_file import study_from_dict
 from physebm.study.grid import expand
-from physebm.study.keywords import in_words_of_the_call
+from physebm.study.keywords import in_words_of_the_call, plain_arguments
 from physebm.study.merge_training import read_training, training_groups
 from physebm.study.trained import Trained
 from physebm.study.training import recipe_of, run_training
@@ -26,6 +26,7 @@ _STUDY = "train"
 _PLACES = {"train.data.": "", "train.": ""}
 
 
+@plain_arguments("model", "data", "weights")
 def train(
     model: Loaded,
     data: np.ndarray,

@@ -62,3 +62,92 @@ def test_an_impossible_method_is_to_be_removed_where_others_can_stay():
     assert "use mbar" not in str(caught.value)
     with pytest.raises(InputError, match="use mbar, bar"):
         physebm.free_energies(model, "exact")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"temperature": [2.0, 3.0], "scan": {"temperature": [1.0]}},
+        {"temperature": 1.0, "scan": {"temperature": [1.0]}},
+        {"disorder": 3, "scan": {"disorder": 2}},
+        {"disorder": 1, "scan": {"disorder": 2}},
+        {"start": "all-up", "scan": {"start": ["random"]}},
+        {"sweeps": 100, "scan": {"sweeps": [100, 200]}},
+        {"discard": 10, "scan": {"discard": [10, 20]}},
+    ],
+)
+def test_an_argument_and_an_axis_of_one_name_contradict(call):
+    name = next(iter(call))
+    hint = rf"^sample: {name}\n  got .*\n  hint +`{name}` is scanned too; keep one of them$"
+    with pytest.raises(InputError, match=hint):
+        physebm.sample(physebm.load_model("ising_2d", L=4), **call)
+
+
+def test_what_is_scanned_need_not_be_given():
+    """Defaults contradict no axis, and a spacing is an axis wherever it stands."""
+    model = physebm.load_model("ising_2d", L=4)
+    options = {"backend": "reference", "seed": 3}
+    scan = {"temperature": [2.0, 3.0], "sweeps": [64], "start": ["all-up"]}
+    scanned = physebm.sample(model, scan=scan, **options).squeeze(drop=True)
+    spaced = {"linspace": [2.0, 3.0, 2]}
+    given = physebm.sample(model, spaced, sweeps=64, start="all-up", **options)
+    assert scanned.temperature.values.tolist() == [2.0, 3.0] == given.temperature.values.tolist()
+    assert scanned.energy.dims == given.energy.dims == ("temperature",)
+
+
+def test_numbers_of_numpy_are_numbers():
+    """Scalars, arrays without an axis and with one, in every argument and inside tables."""
+
+    def result(whole, real, several):
+        model = physebm.load_model("sk", h=real(0.5))
+        return physebm.sample(
+            model, real(2.0), sweeps=whole(128), discard=whole(2), every=whole(2), chains=whole(2),
+            seed=whole(3), disorder=whole(2), scan={"N": several([4, 6])}, backend="reference",
+        )  # fmt: skip
+
+    expected = result(int, float, list)
+    assert expected.identical(result(np.int64, np.float64, np.array))
+    assert expected.identical(result(np.int32, np.array, np.array))
+
+
+def test_temperatures_of_numpy_are_temperatures():
+    model = physebm.load_model("ising_2d", L=np.int64(4))
+    options = {"sweeps": 64, "backend": "reference"}
+    assert physebm.sample(model, np.array(2.0), **options).energy.dims == ()
+    two = physebm.sample(model, np.array([2.0, 3.0], dtype=np.float32), **options)
+    assert two.temperature.values.tolist() == [2.0, 3.0]
+
+
+def test_trainings_and_free_energies_take_numbers_of_numpy():
+    model = physebm.load_model("rbm", Nv=np.int64(4), Nh=np.int32(2))
+    data = np.array([[0, 0, 1, 1], [1, 1, 0, 0]] * 4)
+    half = {"test": np.float64(0.5)}
+    number = np.int64(1)
+    trained, _ = physebm.train(
+        model, data, split=half, seed=number, updates=number, batch=np.int32(4), chains=np.int64(4),
+        backend="reference",
+    )  # fmt: skip
+    assert trained.update == 1
+    found = physebm.free_energies(trained, "exact", np.array(1.0), seed=number)
+    assert found.sizes["temperature"] == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "place", "legal"),
+    [
+        ({"record": None}, "record", "the name of an observable or a list of them"),
+        ({"record": 3}, "record", "the name of an observable or a list of them"),
+        ({"record": [3]}, r"record\[0\]", ""),
+        ({"tempering": True}, "tempering", "{}, or a table of options: ladder, acceptance"),
+        ({"tempering": "adaptive"}, "tempering", "{}, or a table of options: ladder, acceptance"),
+        ({"scan": ["L"]}, "scan", "a table of axes"),
+        ({"temperature": [[1.0], [2.0]]}, r"temperature\[0\]", "a finite number"),
+        ({"start": ["all-up"]}, "start", ""),
+        ({"temperature": object()}, "temperature", "a number"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_with_what_is_legal(call, place, legal):
+    model = physebm.load_model("ising_2d")
+    with pytest.raises(InputError, match=rf"^sample: {place}\n") as caught:
+        physebm.sample(model, **call)
+    assert legal in str(caught.value)
