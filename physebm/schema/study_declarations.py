@@ -49,7 +49,10 @@ REPLICA_OBSERVABLES = (
 """Those that compare two chains."""
 
 FREE_ENERGY_OBSERVABLES = ("log_z", "log_likelihood", "free_energy", "entropy")
-SCHEDULE = ("discard", "sweeps", "every")
+LEAST = {"discard": 0, "sweeps": 1, "every": 1}
+"""The numbers of a schedule, and the least that each can be."""
+
+SCHEDULE = tuple(LEAST)
 
 _STRICT = {"frozen": True, "forbid_unknown_fields": True, "kw_only": True}
 
@@ -66,8 +69,8 @@ class SampleDeclaration(msgspec.Struct, **_STRICT):
     """[sample]: the update, the number of independent chains per point, and the schedule.
 
     `discard`, `sweeps` and `every` may be expressions of one another and of the parameters;
-    results are rounded to the nearest integer. `colours` asks for a colouring of that many
-    classes (None: as many as the graph needs).
+    their results are rounded to the nearest integer, but a plain number has to be whole. `colours`
+    asks for a colouring of that many classes (None: as many as the graph needs).
     """
 
     method: Literal["heat-bath", "metropolis", "swendsen-wang", "wolff", "zero-temperature"] = (
@@ -82,6 +85,12 @@ class SampleDeclaration(msgspec.Struct, **_STRICT):
     def __post_init__(self):
         if self.chains < 1:
             raise Problem(".chains", got=self.chains, expected="a whole number, 1 or more")
+        for key, least in LEAST.items():
+            held = getattr(self, key)
+            if held.constant is not None and held.constant % 1:
+                expected = f"a whole number, {least} or more"
+                hint = f'an expression is rounded, as in {key} = "N / 4"'
+                raise Problem(f".{key}", got=held.constant, expected=expected, hint=hint)
         if self.colours is not None and self.colours < 2:
             raise Problem(".colours", got=self.colours, expected="a whole number, 2 or more")
 
@@ -261,7 +270,7 @@ class StudyDeclaration(msgspec.Struct, frozen=True, kw_only=True):
         free = {key: held for key, held in declared.items() if key not in scanned}
         values = scanned | resolve(free, {**env, **scanned}, temperature=True)
         schedule = Schedule(**{key: round(values[key]) for key in SCHEDULE})
-        for key, least in (("discard", 0), ("sweeps", 1), ("every", 1)):
+        for key, least in LEAST.items():
             if getattr(schedule, key) < least:
                 where = declared[key].where or f"{self.where}: sample.{key}"
                 got = f"{values[key]:g}"

@@ -126,6 +126,17 @@ def test_the_schedule_follows_scanned_sweeps_and_parameters():
     assert (schedule.discard, schedule.sweeps) == (400, 1000)
 
 
+@pytest.mark.parametrize("key", ["discard", "sweeps", "every"])
+def test_a_plain_number_of_sweeps_is_whole(key):
+    """Only what an expression gives is rounded; 100.5 written is a mistake."""
+    for literal in ("100.5", '"100.5"'):
+        with pytest.raises(StudyFileError, match=rf"study: sample\.{key}\n  got +100\.5\n") as caught:
+            read(f'model = "sk"\n[sample]\n{key} = {literal}')
+        assert "a whole number" in str(caught.value) and "is rounded" in str(caught.value)
+    study = read(f'model = "sk"\n[sample]\n{key} = "201 / 2"')
+    assert getattr(study.schedule_at({}, {"N": 10}), key) == 100
+
+
 def test_a_schedule_that_measures_nothing_or_runs_in_a_circle_is_refused():
     for sample, says in (
         ("every = 3000", "nothing would be measured"),

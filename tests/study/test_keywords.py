@@ -25,6 +25,8 @@ def test_an_unknown_keyword_is_answered_with_the_nearest():
         ({"start": "hot"}, "start"),
         ({"method": "heatbath"}, "method"),
         ({"disorder": 0}, "disorder"),
+        ({"sweeps": 100.5}, "sweeps"),
+        ({"every": np.float64(1.5)}, "every"),
         ({"scan": {"l": [4, 8]}}, r"scan\.l"),
         ({"model": "ising_2d"}, "model"),
     ],
