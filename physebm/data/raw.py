@@ -85,8 +85,9 @@ def native_numbers(values: Array, where: str) -> Array:
     Raises
     ------
     StudyFileError
-        for texts, objects and complex numbers.
+        for texts, objects and complex numbers, and for entries that are masked.
     """
+    refuse_masked(values, where)
     values = np.asarray(values)
     if values.dtype.kind not in "biuf":
         raise StudyFileError(where, got=f"values of type {values.dtype}", expected="real numbers")
@@ -95,6 +96,18 @@ def native_numbers(values: Array, where: str) -> Array:
     if values.dtype.kind == "f" and values.dtype.itemsize > 8:
         return values.astype(np.float64)
     return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def refuse_masked(values: object, where: str) -> None:
+    """Raise for a masked array of numpy with a masked entry: what stands under a mask is no datum."""
+    for each in values if isinstance(values, list | tuple) else (values,):
+        if isinstance(each, np.ma.MaskedArray) and np.ma.is_masked(each):
+            raise StudyFileError(
+                where,
+                got=f"a masked array, {np.ma.count_masked(each)} of {each.size} entries masked",
+                expected="numbers without gaps",
+                hint="leave out such samples, or fill them in (`data.filled(...)`), before training",
+            )
 
 
 def refuse_non_finite(values: Array, where: str) -> None:

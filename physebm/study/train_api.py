@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from physebm.data.raw import native_numbers, refuse_non_finite
+from physebm.data.raw import native_numbers, refuse_masked, refuse_non_finite
 from physebm.errors import InputError, StudyError
 from physebm.learning.checks import check_recipe
 from physebm.schema.load import Loaded
@@ -66,6 +66,7 @@ def train(
     _check_call(model, data, split, options)
     try:
         values = _states(model, data)
+        refuse_masked(weights, "train: weights")
         trained, recorded = _run(model, values, weights, split, seed, backend, options)
     except InputError as problem:
         raise in_words_of_the_call(problem, _STUDY, _PLACES, ("data",)) from None

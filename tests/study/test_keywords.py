@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import physebm
+from physebm.data.raw import native_numbers
 from physebm.errors import InputError
 
 
@@ -43,6 +44,27 @@ def test_wrong_data_of_a_training_are_no_mistake_of_a_file():
     with pytest.raises(InputError, match=r"^train: data\n") as caught:
         physebm.train(model, np.zeros((10, 5)))
     assert type(caught.value) is InputError
+
+
+def test_masked_entries_are_no_data():
+    """Whatever stands under a mask is used neither by a training nor by an estimate."""
+    model = physebm.load_model("rbm", Nv=4, Nh=2)
+    data = np.array([[0, 0, 1, 1], [1, 1, 0, 0]])
+    gap = np.ma.masked_array(data, mask=[[0, 0, 0, 1], [0, 0, 0, 0]])
+    got = r"got +\"a masked array, 1 of 8 entries masked\""
+    for given in (gap, gap.astype(float)):
+        with pytest.raises(InputError, match=rf"^train: data\n +{got}"):
+            physebm.train(model, given)
+    with pytest.raises(InputError, match=r"^train: data\n +got +\"a masked array, 1 of 4"):
+        physebm.train(model, list(gap))
+    weights = np.ma.masked_array([1.0, 1.0], mask=[True, False])
+    with pytest.raises(InputError, match=r"^train: weights\n +got +\"a masked array"):
+        physebm.train(model, data, weights=weights)
+    with pytest.raises(InputError, match=rf"^free_energies: data\n +{got}"):
+        physebm.free_energies(model, "ais", data=gap)
+    with pytest.raises(InputError, match=rf"data\n +{got}"):
+        native_numbers(gap, "data")
+    assert native_numbers(np.ma.masked_array(data), "data").tolist() == data.tolist()
 
 
 def test_one_observable_may_be_named_alone():
