@@ -151,7 +151,8 @@ class Trainer:
         Raises
         ------
         Divergence
-            where a parameter or the gradient is no longer finite; the state is that before the update.
+            where a parameter or the gradient is no longer finite: `params` and `previous` are those
+            before that update, chains, offsets and the optimiser's moments those that led to it.
         """
         with single_threaded_blas():
             while self.update < until:

@@ -9,8 +9,6 @@ from functools import cache
 
 import numpy as np
 
-from physebm.native.kept import kept_njit
-
 # Below this many units the loops run as they are: compiled ones would take longer to load.
 SMALL = 2000
 
@@ -69,5 +67,7 @@ def _of_size(loops, units: int):
 
 @cache
 def _compiled(loops):
+
+    from physebm.native.kept import kept_njit
 
     return kept_njit(nogil=True)(loops)

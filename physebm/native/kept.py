@@ -14,6 +14,7 @@ from pathlib import Path
 import numba
 
 from physebm.cache import cache_directory
+from physebm.errors import BackendError
 
 __all__ = ["NATIVE", "kept_njit", "text_digest"]
 
@@ -35,7 +36,17 @@ def kept_njit(*folders: Path, **options):
     """``numba.njit(**options)``, kept; modules that the function calls stand in `folders` or here.
 
     Without a folder that can be written, it is compiled anew in every run.
+
+    Raises
+    ------
+    BackendError
+        where numba is told to compile nothing.
     """
+    if numba.config.DISABLE_JIT:
+        raise BackendError(
+            "kernels are compiled by numba, which NUMBA_DISABLE_JIT tells to compile nothing\n"
+            "  hint      unset NUMBA_DISABLE_JIT"
+        )
 
     def decorate(function):
         dispatcher = numba.njit(**options)(function)

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+
+from physebm.native.threads import pool
 
 # Rows of one product in single precision (sums over more rows are taken in double), and rows or columns
 # of a thread's block: large enough for the BLAS to run at full speed, small enough to share evenly.
@@ -163,13 +164,8 @@ def _each(block: Callable[[int], None], starts: range, work: int) -> None:
         for start in starts:
             block(start)
         return
-    for done in [_pool().submit(block, start) for start in starts]:
+    for done in [pool("product", _threads()).submit(block, start) for start in starts]:
         done.result()
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_threads(), thread_name_prefix="product")
 
 
 @cache

@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from physebm.native.kept import kept_njit
+from physebm.native.threads import pool
 
 
 def state_weights(x: np.ndarray, weights: np.ndarray, q: int) -> np.ndarray:
@@ -52,10 +52,10 @@ def _pairs_of(i, columns, w, out):
 @cache
 def _compiled():
     """The kernel, compiled at its first use, so that importing this file does not import numba."""
+    from physebm.native.kept import kept_njit
+
     return kept_njit(nogil=True)(_pairs_of)
 
 
-@cache
 def _pool() -> ThreadPoolExecutor:
-    threads = os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1
-    return ThreadPoolExecutor(int(threads), thread_name_prefix="counts")
+    return pool("counts", int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 1))

@@ -25,7 +25,7 @@ Mapped = Iterator[tuple[Any, Any]]
 
 
 class Here:
-    """This process, or `workers` of this machine, which work while the claim of their run stands."""
+    """One process, or `workers` of this machine, which work while the claim of their run stands."""
 
     def __init__(self, workers: int, claim: Claim | None = None):
         self.workers, self.claim = workers, claim

@@ -23,6 +23,7 @@ from physebm.storage.provenance import canonical_json, provenance, run_record
 from physebm.study import workfolder
 from physebm.study.crew import Cluster, Here, check_crew, crew
 from physebm.study.grid import recut
+from physebm.study.interrupts import deferred
 from physebm.study.jobs import Done, Watch, run_jobs
 from physebm.study.merge import merge
 from physebm.study.merge_free_energy import read_free_energies
@@ -176,7 +177,8 @@ def _assemble(opened: Opened, done: Done, taken: Choice, command: str, seconds: 
     )
     groups["/provenance"] = record_dataset(record)
     groups["/parameters"] = record_dataset(_parameters(opened))
-    write_tree(opened.out, groups, study_hash=opened.digest)
+    with deferred():  # in the middle of a file xarray holds a lock that it would wait for at the end
+        write_tree(opened.out, groups, study_hash=opened.digest)
 
 
 def _now() -> str:

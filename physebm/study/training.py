@@ -178,7 +178,7 @@ def run_training(
     failure = ""
     with deferred() as check:
         try:
-            _train(ready, training.declared, folder, checkpoint, digest, progress, check)
+            _train(ready, training.declared, folder, checkpoint, digest, progress, check, earlier)
         except Divergence as problem:
             failure = str(problem)
         arrays = _collect(ready, training.declared, folder)
@@ -198,9 +198,13 @@ def run_training(
         return result
 
 
-def _train(ready: _Ready, declared, folder, checkpoint, digest, progress, check) -> None:
-    """Update by update to the last age; `check` raises KeyboardInterrupt if a signal has come."""
-    trainer, likelihood, begun = ready.trainer, ready.likelihood, time.perf_counter()
+def _train(ready: _Ready, declared, folder, checkpoint, digest, progress, check, earlier) -> None:
+    """Update by update to the last age; `check` raises KeyboardInterrupt if a signal has come.
+
+    `earlier` are the seconds of the runs before.
+    """
+    trainer, likelihood = ready.trainer, ready.likelihood
+    begun = time.perf_counter() - earlier
     saved, note = time.monotonic(), ""
     for age in declared.ages():
         while trainer.update < age:

@@ -1,5 +1,6 @@
 """Compiled functions that are kept between runs: never longer than what they were made of."""
 
+import os
 import subprocess
 import sys
 
@@ -69,3 +70,11 @@ def test_where_nothing_can_be_written_functions_work_all_the_same(folder, monkey
 
     assert doubled(4) == 8
     assert (folder / "a_file").read_text() == ""
+
+
+def test_without_a_compiler_the_message_says_what_to_do():
+    command = [sys.executable, "-m", "physebm", "check", "ising_chain"]
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    found = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert found.returncode == 1
+    assert "unset NUMBA_DISABLE_JIT" in found.stderr and "Traceback" not in found.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import cached_property
 
@@ -18,6 +19,7 @@ from physebm.backends.numba_cpu.runs.decide import looks_up
 from physebm.backends.numba_cpu.runs.kept import KEPT_POSITIONS, places_of, rows_for
 from physebm.backends.numba_cpu.runs.places import threshold_list
 from physebm.backends.numba_cpu.runs.shares import shares_for
+from physebm.backends.numba_cpu.sharing import Sharing
 from physebm.backends.numba_cpu.signature import Signature, signature
 from physebm.backends.numba_cpu.tiles.emit import is_tiled, tile_size
 from physebm.backends.numba_cpu.training.load import SmallTraining, is_small
@@ -63,6 +65,7 @@ class NumbaKernels:
         self._operands: Operands | None = None
         self._version = -1  # of the operands that the derived ones were made of
         self._derived: dict[str, np.ndarray] = {}
+        self._sharing = Sharing()
         self._tiles: tuple[np.ndarray | None, int, np.ndarray | None] = (None, 0, None)
 
     def prepare(self, state: LaneState, lanes: Lanes, launch: Launch) -> None:
@@ -160,11 +163,13 @@ class NumbaKernels:
     def _call_in_runs(self, state, lanes, launch, first, count) -> np.ndarray:
         """As `_call`, where threads may share a lane and states may stay in visiting order."""
         group, fixed = self.plan.groups[0], self._fixed
-        kept, fresh, shares = fixed["order0"].shape[1] >= KEPT_POSITIONS, True, 1
+        kept, fresh = fixed["order0"].shape[1] >= KEPT_POSITIONS, True
+        shares = most = 1
         states = np.empty((1, places_of(fixed)), np.int8)
         if kept:
             rows, fresh = rows_for(state, lanes, group.name, fixed, self._module.give)
-            states, shares = rows.states, shares_for(fixed, len(lanes), count)
+            most = shares_for(fixed, len(lanes), count)
+            states, shares = rows.states, self._sharing.threads(most)
         E = np.zeros((shares, len(lanes), len(self.plan.terms)))
         x = state.x if fresh else {group.name: states}
         shared = (
@@ -172,11 +177,12 @@ class NumbaKernels:
             lanes.rung, lanes.walker, lanes.key, launch.coefficients.value, E,
             *self._array_arguments(x, {}, lanes),
         )  # fmt: skip
+        begun, updates = time.perf_counter(), len(lanes) * group.size * max(count, 1)
         if shares > 1:
             together(self._sweep, shares, *shared)
         else:
-            threads = threads_for(len(lanes) * group.size * max(count, 1), len(lanes))
-            in_slices(self._sweep, len(lanes), threads, *shared)
+            in_slices(self._sweep, len(lanes), threads_for(updates, len(lanes)), *shared)
+        self._sharing.tell(shares, most, time.perf_counter() - begun, updates)
         if kept and (fresh or count):
             state.keep(rows, ahead=count > 0)
         return E.sum(axis=0) if shares > 1 else E[0]

@@ -9,19 +9,18 @@ from __future__ import annotations
 import importlib.util
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from threading import Lock
 
 import numba
 
 from physebm.backends.source import Source, write_once
+from physebm.errors import BackendError
+from physebm.native.threads import pool, starting
 
 # Below this many unit updates a call runs on one thread: waking the others costs more. No bit depends
 # on the number of threads. (numba's own parallel loops take a third longer to compile, and spin.)
 SERIAL_UPDATES = 100_000
 
 _modules: dict[str, object] = {}
-_starting = Lock()
 
 
 def imported(source: Source):
@@ -31,7 +30,15 @@ def imported(source: Source):
         spec = importlib.util.spec_from_file_location(source.name, path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[source.name] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except RuntimeError as error:  # numba can keep the code neither there nor in the home
+            if "cache" not in str(error):
+                raise
+            raise BackendError(
+                f"cannot write compiled kernels to {path.parent}\n"
+                "  hint      set PHYSEBM_CACHE to a folder that you may write"
+            ) from None
         _modules[source.name] = module
     return _modules[source.name]
 
@@ -60,7 +67,7 @@ def together(function, shares: int, *arguments) -> None:
     The shares of a call wait for each other, so that they must get threads of their own: they enter the
     queue of the pool, which has at least as many, next to each other.
     """
-    with _starting:
+    with starting():
         others = [
             thread_pool().submit(function, share, share + 1, *arguments) for share in range(1, shares)
         ]
@@ -69,7 +76,6 @@ def together(function, shares: int, *arguments) -> None:
         part.result()
 
 
-@cache
 def thread_pool() -> ThreadPoolExecutor:
     """Threads that take slices of the lanes; the kernels release the interpreter's lock."""
-    return ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS, thread_name_prefix="sweep")
+    return pool("sweep", numba.config.NUMBA_NUM_THREADS)

@@ -7,6 +7,7 @@ machines are trained the general way, by products that all threads share (`nativ
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from physebm.backends.base import Lanes, LaneState, Launch
 from physebm.backends.numba_cpu.modules import together
+from physebm.backends.numba_cpu.sharing import Sharing
 from physebm.backends.numba_cpu.training.climb import (
     ADAM,
     MOMENTUM,
@@ -37,6 +39,7 @@ LARGEST = 100_000
 # Unit updates: of a call, some milliseconds, and of an update that threads share
 AT_ONCE = 10_000_000
 SHARED = 10_000
+TRIAL = 20  # of a call, where threads are on trial
 
 
 class TileKernels(Protocol):
@@ -104,6 +107,7 @@ class SmallTraining:
         self._of_data, self._of_model = Sums.of(told.samples, n, m), Sums.of(told.chains, n, m)
         # arrays go round: before the last update, now, and room for the next
         self._arrays, self._now = np.zeros((3, size)), 0
+        self._sharing = Sharing()
         self._kernels, self._launch, self._told = kernels, launch, told
         self._data = np.ascontiguousarray(data)
         self._visible, self._terms = visible.name, (t, of_a, of_b)
@@ -113,7 +117,8 @@ class SmallTraining:
     def at_once(self) -> int:
         """Updates that one call makes."""
         n, m = self._machine.to_b.shape
-        return max(1, AT_ONCE // ((n + m) * self._told.chains))
+        most = AT_ONCE // TRIAL if self._sharing.on_trial else AT_ONCE
+        return max(1, most // ((n + m) * self._told.chains))
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take over all arrays; without ``offset/b`` it begins with the first samples."""
@@ -181,9 +186,10 @@ class SmallTraining:
     ) -> list[Told]:
         """Sweeps and a step for every rate, up to the first that is refused."""
         n, m = self._machine.to_b.shape
-        shares = 1
+        most = 1
         if (n + m) * len(lanes) * count >= SHARED:
-            shares = min(numba.get_num_threads(), len(self._of_model.cuts))
+            most = min(numba.get_num_threads(), len(self._of_model.cuts))
+        shares, begun = self._sharing.threads(most), time.perf_counter()
         told = np.full((len(rates), 2), np.nan)
         chosen = self._all[None] if rows is None else rows
         together(
@@ -192,6 +198,7 @@ class SmallTraining:
             self._data, chosen, state.x[self._visible], self._lanes, rates, number, self._begins,
             *self._kernels.in_tiles(state, lanes, self._launch, first, count, shares),
         )  # fmt: skip
+        self._sharing.tell(shares, most, time.perf_counter() - begun, len(rates))
         self._begins = False
         done = np.count_nonzero(told[:, 1] == 0)
         self._now += done
