@@ -72,13 +72,14 @@ def list_models(models) -> None:
     "--chains", type=click.IntRange(1), default=1, show_default=True,
     help="Chains that are swept together, for the stages plan, numba and cuda: many have other plans.",
 )  # fmt: skip
+@click.option("--library", is_flag=True, help="With the stage cuda: print the hand-written parts too.")
 @click.option(
     "--set", "parameters", multiple=True, metavar="NAME=VALUE",
     help="Set a parameter of the model. May be repeated.",
 )  # fmt: skip
 @models_option
 @guarded
-def show(model, stage, method, chains, parameters, models) -> None:
+def show(model, stage, method, chains, library, parameters, models) -> None:
     """Print MODEL as mathematics, as sweep plan, or as code."""
     from physebm.schema.expressions import parse
     from physebm.schema.load import load
@@ -93,4 +94,4 @@ def show(model, stage, method, chains, parameters, models) -> None:
         chosen[name.strip()] = value.strip()
     given = {name: parse(held, f"--set {name}", InputError) for name, held in chosen.items()}
     declared = load_model(model, models=models).declaration
-    click.echo(describe(load(declared, given), stage, method, chains))
+    click.echo(describe(load(declared, given), stage, method, chains, library))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from physebm.backends.cuda.shown import shown
+from collections.abc import Callable
+from dataclasses import replace
+
+from physebm.backends.cuda.shown import room_of, shown
 from physebm.backends.numba_cpu.shown import source_of
 from physebm.errors import InputError
 from physebm.lowering.formula import TermText
@@ -15,13 +18,22 @@ from physebm.schema.load import Loaded
 from physebm.schema.words import STAGES
 
 _OPTIONS = ("value", "mean", "std", "low", "high", "p")
+_DOUBLINGS = tuple(2**n for n in range(12))  # no plan changes beyond so many chains
 
 
-def describe(loaded: Loaded, stage: str = "model", method: str = "heat-bath", chains: int = 1) -> str:
+def describe(
+    loaded: Loaded,
+    stage: str = "model",
+    method: str = "heat-bath",
+    chains: int = 1,
+    library: bool = False,
+) -> str:
     """One stage of a model as text: ``model`` (a physics note), ``plan``, ``numba`` or ``cuda``.
 
-    Plan and source are those for `chains` chains of one realisation that are swept together.
+    Plan and source are those for `chains` chains of one realisation that are swept together; ``cuda``
+    includes the hand-written parts of its source by name, with `library` they are printed.
     """
+    words = f"--stage {stage} --method {method}" + (f" --chains {chains}" if chains > 1 else "")
     match stage:
         case "model":
             return note_of(loaded)
@@ -32,23 +44,51 @@ def describe(loaded: Loaded, stage: str = "model", method: str = "heat-bath", ch
             params = loaded.params()
             plan = plan_of(loaded, method, chains)
             source = source_of(plan, bind(plan, loaded.hamiltonian, params), chains)
-            return _head("#", f"{source.name}.py", loaded, stage, method, chains) + source.text
+            told = _for_chains(loaded, method, chains, lambda plan: plan)
+            return _head("#", told, f"{source.name}.py", loaded, words) + source.text
         case "cuda":
             plan = plan_of(loaded, method, chains)
-            name, text = shown(plan, bind(plan, loaded.hamiltonian, loaded.params()))
-            return _head("//", f"{name}.cu", loaded, stage, method, chains) + text
+            name, text = shown(plan, bind(plan, loaded.hamiltonian, loaded.params()), library)
+            told = _for_chains(loaded, method, chains, room_of)
+            words += " --library" if library else ""
+            return _head("//", told, f"{name}.cu", loaded, words) + text
         case _:
             raise InputError("--stage", got=stage, expected=STAGES)
 
 
-def _head(comment: str, file: str, loaded: Loaded, stage: str, method: str, chains: int) -> str:
-    """Two lines that say what a source is and how to print it."""
+def _head(comment: str, told: str, file: str, loaded: Loaded, words: str) -> str:
+    """Lines that say for how many chains a source is, what it is, and how to print it."""
     name = loaded.hamiltonian.name
-    many = f" --chains {chains}" if chains > 1 else ""
     return (
+        f"{comment} {told}\n"
         f"{comment} {file}: shared by every model of this structure, here {name}\n"
-        f"{comment} regenerate: physebm show {name} --stage {stage} --method {method}{many}\n"
+        f"{comment} regenerate: physebm show {name} {words}\n"
     )
+
+
+def _for_chains(loaded: Loaded, method: str, chains: int, kind: Callable[[SweepPlan], object]) -> str:
+    """For how many chains a plan is of this kind, and how to see those of other kinds."""
+    options = Options.of(loaded.params(), method, chains)
+
+    def kind_of(lanes: int) -> object:
+        return kind(lower(loaded.hamiltonian, replace(options, lanes=lanes)))
+
+    begins = [1]
+    for low in _DOUBLINGS:
+        high = 2 * low
+        if kind_of(low) == kind_of(high):
+            continue
+        first = kind_of(low)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if kind_of(middle) == first else (low, middle)
+        begins.append(high)
+    if len(begins) == 1:
+        return "For any number of chains swept together."
+    ends = [*(f"to {n - 1}" for n in begins[1:]), "and more"]
+    here = sum(n <= chains for n in begins) - 1
+    others = [f"--chains {n} ({n} {ends[i]})" for i, n in enumerate(begins) if i != here]
+    return f"For {begins[here]} {ends[here]} chains swept together; others: {', '.join(others)}."
 
 
 def plan_of(loaded: Loaded, method: str = "heat-bath", chains: int = 1) -> SweepPlan:

@@ -8,6 +8,7 @@ from plane_models import Model, of
 
 from physebm.backends.cuda.emit import library, library_text
 from physebm.backends.cuda.host_device import HostDevice
+from physebm.backends.cuda.index import with_whole_index
 from physebm.backends.cuda.planes.arrays import class_bounds
 from physebm.backends.cuda.planes.emit import emit_planes, head_text
 from physebm.backends.cuda.planes.load import MOST_NEIGHBOURS
@@ -119,14 +120,13 @@ def test_blocks_of_512_threads_have_their_registers(title, tmp_path):
 
 
 def test_what_is_shown_is_what_is_compiled():
-    text = describe(load_model("edwards_anderson_3d"), "cuda", chains=512)
+    text = describe(load_model("edwards_anderson_3d"), "cuda", chains=512, library=True)
     assert "constexpr i32 DEGREE = 6;" in text
     assert 'extern "C" __global__ void sweep(const Parameters p, u32 first, u32 count)' in text
-    body = text.split("\n", 2)[2]
     plan = of("cubic, signs by instance").plan
     source = emit_planes(plan, 6, True, True)
-    assert source.text.endswith(body)
-    assert text.startswith(f"// {source.name}.cu")
+    assert text.endswith(with_whole_index(source.text, True))
+    assert f"\n// {source.name}.cu: " in text
 
 
 def test_the_constants_of_a_plan_read_as_reviewed(golden):

@@ -1,41 +1,92 @@
-"""What stands in a long module, said at its top: parts of the library, and kernels.
+"""What stands in a module, said at its top: parts of the hand-written library, and kernels.
 
-Purposes are read where they are written: the first line of a part, and the first sentence of the
-comment above a kernel.
+Purposes are read where they are written: in the first sentence of a part, or above a kernel. A module
+that is shown without the library includes its parts where they stand in what is compiled.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from textwrap import fill
 
-from physebm.backends.cuda.emit import library
+from physebm.backends.cuda.emit import LIBRARY, library
+
+FOLDER = "physebm/backends/cuda/library"
+WIDTH = 104
 
 _KERNEL = re.compile(
     r'((?:^//.*\n)*)^extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(', re.M
 )
+_COMMENT = re.compile(r"(?:^//.*\n)+", re.M)
 _SENTENCE = re.compile(r"(.*?[^.])\.(?= |$)")  # two dots are a range
+_INDEX = re.compile(r"^// Parts of the library in this file:\n(?://.*\n)+\n", re.M)
 
 
 def with_index(parts: Sequence[str], text: str) -> str:
     """The text of a module behind a list of the parts of the library in it, and of its kernels."""
-    lines = ["// Parts of the library in this file:"]
-    lines += [f"//     {part:<16} {purpose_of(part)}" for part in parts]
-    lines.append("// Kernels:")
-    lines += [f"//     {name:<16} {purpose}" for name, purpose in kernels_in(text).items()]
-    return "\n".join([*lines, "", text])
+    listed = {part: purpose_of(part) for part in parts}
+    head = ["Parts of the library in this file:", *_rows(listed)]
+    return _comment([*head, "Kernels:", *_rows(kernels_in(text))]) + "\n" + text
+
+
+def with_whole_index(text: str, with_library: bool) -> str:
+    """A whole module behind one list of all parts of the library and all kernels.
+
+    Without the library ``#include`` stands for each of its parts: a compiler that gets the folder in
+    which the package stands by ``-I`` reads what is compiled here.
+    """
+    text = _INDEX.sub("", text)
+    parts, short = parts_in(text), without_library(text)
+    files = {f"{part}.cuh": purpose_of(part) for part in parts}
+    kernels = {f"{part}.cuh": kernels_in(library(part)) for part in parts}
+    kernels["this file"] = kernels_in(short)
+    width = max(len(name) for names in (files, *kernels.values()) for name in names)
+    shown = "all below" if with_library else "included below; --library prints it"
+    lines = [f"Library, written by hand, in {FOLDER}, {shown}:", *_rows(files, width)]
+    for file, purposes in kernels.items():
+        if purposes:
+            lines += [f"Kernels in {file}:", *_rows(purposes, width)]
+    return f"{_comment(lines)}\n{text if with_library else short}"
+
+
+def parts_in(text: str) -> list[str]:
+    """Parts of the library in the text of a module, in their order."""
+    found = {path.stem: text.find(path.read_text()) for path in LIBRARY.glob("*.cuh")}
+    return sorted((part for part, at in found.items() if at >= 0), key=found.__getitem__)
+
+
+def without_library(text: str) -> str:
+    """The text of a module with ``#include`` in the place of each part of the library."""
+    for part in parts_in(text):
+        text = text.replace(library(part), f'#include "{FOLDER}/{part}.cuh"\n')
+    return re.sub(r"^(#include .*\n)\n(?=#include)", r"\1", text, flags=re.M)
 
 
 def purpose_of(part: str) -> str:
-    """The first line of a part of the library."""
-    return library(part).split("\n", 1)[0].removeprefix("// ")
+    """The first sentence of the first comment of a part of the library."""
+    return _first_sentence(_COMMENT.search(library(part))[0])
 
 
 def kernels_in(text: str) -> dict[str, str]:
     """Kernels of a module in their order, and the first sentence of what is said above each."""
-    found = {}
-    for comment, name in _KERNEL.findall(text):
-        told = " ".join(line.removeprefix("//").strip() for line in comment.splitlines())
-        sentence = _SENTENCE.match(told)
-        found[name] = f"{sentence[1]}." if sentence else told
-    return found
+    return {name: _first_sentence(comment) for comment, name in _KERNEL.findall(text)}
+
+
+def _first_sentence(comment: str) -> str:
+    told = " ".join(line.removeprefix("//").strip() for line in comment.splitlines())
+    sentence = _SENTENCE.match(told)
+    return f"{sentence[1]}." if sentence else told
+
+
+def _rows(purposes: dict[str, str], width: int = 16) -> Iterable[str]:
+    """Names with their purposes beside them; what is long goes on below."""
+    indent = 4 + width + 1
+    for name, purpose in purposes.items():
+        lines = fill(purpose, WIDTH - indent - 3).splitlines()
+        yield f"    {name:<{width}} {lines[0]}"
+        yield from (" " * indent + line for line in lines[1:])
+
+
+def _comment(lines: Sequence[str]) -> str:
+    return "".join(f"// {line}\n" for line in lines)
