@@ -152,7 +152,7 @@ def status(study, overrides, out) -> None:
         return
     from physebm.schema.study_file import study_to_dict
     from physebm.study.differences import refuse_other_result
-    from physebm.study.jobs_progress import progress_of
+    from physebm.study.jobs_progress import failures_of, progress_of
     from physebm.study.opened import open_study
     from physebm.study.workfolder import complete, holder, other_work, saved
 
@@ -176,13 +176,15 @@ def status(study, overrides, out) -> None:
     fraction, done, tasks = progress_of(opened, bool(running))
     parts = (*opened.grid.trainings, *opened.grid.tasks, *opened.grid.free_energies)
     begun = running or opened.work.exists() or opened.out.exists()
-    state = f"running ({running})" if running else "stopped" if begun else "not begun"
-    click.echo(f"{state}: {opened.path}")
-    click.echo(f"{100 * fraction:.1f} % done, {done} of {tasks} tasks, {opened.grid.points} points")
+    failures = failures_of(opened)
+    ended = "failed" if failures else "stopped" if begun else "not begun"
+    click.echo(f"{f'running ({running})' if running else ended}: {opened.path}")
+    said = f"{done} of {tasks} tasks" + (f" ended, {len(failures)} failed" if failures else "")
+    click.echo(f"{100 * fraction:.1f} % done, {said}, {opened.grid.points} points")
     for task in parts:
         folder = opened.work / task.name
-        if (folder / "error.txt").exists() and not (folder / "result.npz").exists():
-            click.echo(f"  {task.name}: failed; the next run tries it again ({folder / 'error.txt'})")
+        if task.name in failures:
+            click.echo(f"  {task.name}: failed: {failures[task.name]}")
         elif (folder / "checkpoint.npz").exists():
             size = (folder / "checkpoint.npz").stat().st_size / 2**20
             click.echo(f"  {task.name}: checkpoint of {size:.1f} MiB")

@@ -85,6 +85,17 @@ def read_arrays(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[st
     return arrays, json.loads(note["meta"])
 
 
+def read_meta(path: str | os.PathLike) -> dict[str, Any]:
+    """The meta of a file alone: no array is read, and so no checksum compared."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(json.loads(archive.read(_META))["meta"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error) as err:
+        raise _broken(Path(path), err) from err
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as err:
+        raise _broken(Path(path), err) from err
+
+
 def _digest(arrays: Mapping[str, np.ndarray], meta: str) -> str:
     digest = hashlib.blake2b(meta.encode(), digest_size=16)
     for name in sorted(arrays):

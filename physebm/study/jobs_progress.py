@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from physebm.errors import ResultFileError
-from physebm.storage.arrays_file import read_arrays
+from physebm.storage.arrays_file import read_arrays, read_meta
 from physebm.storage.atomic import replacing
 from physebm.study.free_energy_shares import share_of, work_of
 from physebm.study.grid import FreeEnergies, Task, Training
@@ -56,6 +56,23 @@ def progress_of(opened: Opened, running: bool) -> tuple[float, int, int]:
                 held = saved_fraction(opened, part)
             fraction += held * size / whole
     return fraction, done, jobs
+
+
+def failures_of(opened: Opened) -> dict[str, str]:
+    """Why jobs failed, in a line for each: trainings that diverged, and jobs that left a traceback.
+
+    The first have ended, with a result that holds what was recorded before.
+    """
+    failures = {}
+    for part in (*opened.grid.trainings, *opened.grid.tasks, *opened.grid.free_energies):
+        error, text = opened.work / part.name / "error.txt", ""
+        if not _ended(opened, part):
+            text = f"the next run tries it again ({error})" if error.exists() else ""
+        elif isinstance(part, Training):
+            text = _failure_in(opened.work / part.name / "result.npz")
+        if text:
+            failures[part.name] = " ".join(text.split())
+    return failures
 
 
 def watching(opened: Opened, watch: Watch, stop: threading.Event) -> None:
@@ -129,6 +146,13 @@ def reporter(folder: Path) -> Callable[..., None]:
 
 def _ended(opened: Opened, part: Task | Training | FreeEnergies) -> bool:
     return (opened.work / part.name / "result.npz").exists()
+
+
+def _failure_in(result: Path) -> str:
+    try:
+        return read_meta(result).get("failure", "")
+    except ResultFileError:  # damaged: the next run does it again
+        return ""
 
 
 def _tell(file: Path, fraction: float, note: str) -> None:

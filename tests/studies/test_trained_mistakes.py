@@ -434,6 +434,19 @@ def test_what_was_killed_before_its_first_checkpoint_is_not_reported_as_saved(tm
     assert max(open_tree(out)["training"]["update"].values) < 4
 
 
+def test_status_tells_that_a_training_diverged_and_why(tmp_path):
+    """Its job has ended, and its result holds what was recorded before: that is not success."""
+    np.save(tmp_path / "x.npy", np.eye(4, dtype=np.int8))
+    path, out = write(tmp_path, SMALL), tmp_path / "r.nc"
+    set_rate = ("--set", "train.learning_rate=1e7")
+    status, text = command("run", path, "--out", out, *set_rate, "--no-plot")
+    reason = re.search(r"failed   train0001: (training diverged .*)", text)[1]
+    assert status == 1
+    first, second, *rest = command("status", path, "--out", out, *set_rate)[1].splitlines()
+    assert first == f"failed: {path}" and "1 of 1 tasks ended, 1 failed" in second
+    assert rest == [f"  train0001: failed: {reason}"]
+
+
 def test_results_of_another_study_name_the_keys_that_differ(tmp_path):
     np.save(tmp_path / "x.npy", np.eye(4, dtype=np.int8))
     path, out = write(tmp_path, SMALL), tmp_path / "r.nc"
