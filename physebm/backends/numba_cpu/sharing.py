@@ -7,9 +7,8 @@ takes half the time on two idle cores may take three times as long as on one thr
 
 from __future__ import annotations
 
-# Calls on one thread before sharing is tried again, and how much slower than the fastest call a shared
-# one is before a call on one thread is held against it.
-REST, SLOW = 100, 1.5
+FIRST = 3  # shared calls before one on one thread is held against them; the first may have compiled
+REST = 100  # calls on one thread before sharing is tried again
 
 
 class Sharing:
@@ -22,8 +21,7 @@ class Sharing:
     """
 
     def __init__(self):
-        self._alone: float | None = None
-        self._fastest = float("inf")
+        self._shared, self._alone = 0, float("inf")
         self._rest = 0
         self.on_trial = False
 
@@ -43,9 +41,10 @@ class Sharing:
             self._alone = each
             self.on_trial = self._rest == 0
             return
-        self.on_trial = False
-        self._fastest = min(self._fastest, each)
-        if self._alone is not None and each > self._alone:
-            self._rest = REST
-        elif self._alone is None and each > SLOW * self._fastest:
+        self._shared += 1
+        if self._shared == FIRST:
             self._rest = 1
+        elif each > self._alone:
+            # what a call alone took long ago is taken anew before sharing rests for long
+            self._rest = REST if self.on_trial else 1
+        self.on_trial = False
