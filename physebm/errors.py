@@ -21,6 +21,65 @@ from collections.abc import Iterable
 # A list of legal names beyond this many characters has the nearest one before it, not behind it.
 LONG = 70
 
+SYNONYMS: dict[str, str | None] = {
+    # observables
+    "heat_capacity": "specific_heat",
+    "cv": "specific_heat",
+    "internal_energy": "energy",
+    "order_parameter": "magnetisation",
+    "binder_cumulant": "binder",
+    "fourth_order_cumulant": "binder",
+    "cumulant": "binder",
+    "u4": "binder",
+    "chi": "susceptibility",
+    "overlap": "replica_overlap",
+    "edwards_anderson_parameter": "q_edwards_anderson",
+    "q_ea": "q_edwards_anderson",
+    "parisi_overlap": "replica_overlap",
+    "spin_glass_susceptibility": "sg_susceptibility",
+    "chi_sg": "sg_susceptibility",
+    "correlation_length": "correlation_length_over_L",
+    "free_energy": None,
+    "entropy": None,
+    # lattices and glasses
+    "ising": "ising_2d",
+    "ising_1d": "ising_chain",
+    "ising_square": "ising_2d",
+    "square_ising": "ising_2d",
+    "ising_cubic": "ising_3d",
+    "cubic_ising": "ising_3d",
+    "triangular_ising": "ising_triangular",
+    "mean_field_ising": "curie_weiss",
+    "ising_mean_field": "curie_weiss",
+    "ising_honeycomb": None,
+    "ising_hexagonal": None,
+    "ising_kagome": None,
+    "ising_4d": None,
+    "potts_3d": None,
+    "rfim": "random_field_ising_3d",
+    "rfim_3d": "random_field_ising_3d",
+    "sherrington_kirkpatrick": "sk",
+    "rem": None,
+    # machines
+    "gaussian_rbm": "rbm_gaussian_visible",
+    "rbm_gaussian": "rbm_gaussian_visible",
+    "gaussian_bernoulli_rbm": "rbm_gaussian_visible",
+    "grbm": "rbm_gaussian_visible",
+    "restricted_boltzmann_machine": "rbm",
+    "binary_rbm": "rbm",
+    "bernoulli_rbm": "rbm",
+    "bernoulli_bernoulli_rbm": "rbm",
+    "harmonium": "rbm",
+    "fully_visible_boltzmann_machine": "boltzmann_machine",
+    "amari_hopfield": "hopfield",
+    "gmm": "gaussian_mixture",
+    "mixture_of_gaussians": "gaussian_mixture",
+    "dbn": None,
+    "deep_belief_network": None,
+}
+"""Other words of the field for names that are written here; None where nothing here is meant, though
+something is spelled alike. Case, separators and a last word "model" do not count."""
+
 
 class PhysebmError(Exception):
     """Base of all errors with a message for the user; `exit_status` is what the CLI returns."""
@@ -104,16 +163,20 @@ class StudyError(PhysebmError):
 def nearest(name: str, legal: Iterable[str]) -> str | None:
     """The legal name that `name` most likely means, or None when nothing is close.
 
-    In this order: equal but for case; a slip of a letter; an abbreviation of all parts between
-    underscores (``ea_3d``, ``dbm``); some letters off; a piece (``spin_glass``); an abbreviation of the
-    first parts. Of several pieces or abbreviations the shortest name is meant.
+    In this order: equal but for case and separators; another word of the field (`SYNONYMS`); a slip of
+    a letter; an abbreviation of all parts between underscores (``ea_3d``, ``dbm``); some letters off; a
+    piece (``spin_glass``); an abbreviation of the first parts. Of several pieces or abbreviations the
+    shortest name is meant.
     """
     legal = list(legal)
-    for other in legal:
-        if other.lower() == name.lower():
-            return other
+    parts, plain = _parts(name), _letters(name)
+    for word in (parts, parts[:-1] if parts[-1:] == ["model"] else parts):
+        same = [other for other in legal if word and _parts(other) == word]
+        if same or "".join(word) in _MEANT:
+            meant = same[0] if same else _MEANT["".join(word)]
+            if meant is None or meant in legal:
+                return meant
     by_length = sorted(legal, key=len)
-    plain = _letters(name)
     ways = (
         lambda: difflib.get_close_matches(name, legal, n=1, cutoff=0.85),
         lambda: [o for o in by_length if _abbreviates(plain, _parts(o), whole=True)],
@@ -130,6 +193,9 @@ def _parts(name: str) -> list[str]:
 
 def _letters(name: str) -> str:
     return "".join(_parts(name))
+
+
+_MEANT = {_letters(word): meant for word, meant in SYNONYMS.items()}
 
 
 def _abbreviates(short: str, parts: list[str], whole: bool) -> bool:

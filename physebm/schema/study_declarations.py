@@ -131,8 +131,11 @@ class ObserveDeclaration(msgspec.Struct, **_STRICT):
         for i, name in enumerate(self.record):
             at = f".record[{i}]"
             if name in FREE_ENERGY_OBSERVABLES:
-                hint = "free energies come from a table [free_energy], not from [observe]"
-                raise Problem(at, got=name, expected=OBSERVABLES, hint=hint)
+                hint = (
+                    "free energies come from a table [free_energy], not from [observe]; in Python from "
+                    "physebm.free_energies"
+                )
+                raise Problem(at, got=name, expected="a table [free_energy]", hint=hint)
             if name.endswith(("_stderr", "_tau")) or name in ("tau", "n_eff"):
                 hint = "errors and autocorrelation times come with every observable"
                 raise Problem(at, got=name, expected=OBSERVABLES, hint=hint)
