@@ -20,23 +20,14 @@ _KERNEL = re.compile(
 )
 _COMMENT = re.compile(r"(?:^//.*\n)+", re.M)
 _SENTENCE = re.compile(r"(.*?[^.])\.(?= |$)")  # two dots are a range
-_INDEX = re.compile(r"^// Parts of the library in this file:\n(?://.*\n)+\n", re.M)
 
 
-def with_index(parts: Sequence[str], text: str) -> str:
-    """The text of a module behind a list of the parts of the library in it, and of its kernels."""
-    listed = {part: purpose_of(part) for part in parts}
-    head = ["Parts of the library in this file:", *_rows(listed)]
-    return _comment([*head, "Kernels:", *_rows(kernels_in(text))]) + "\n" + text
-
-
-def with_whole_index(text: str, with_library: bool) -> str:
-    """A whole module behind one list of all parts of the library and all kernels.
+def with_index(text: str, with_library: bool) -> str:
+    """A module behind one list of all parts of the library and all kernels.
 
     Without the library ``#include`` stands for each of its parts: a compiler that gets the folder in
     which the package stands by ``-I`` reads what is compiled here.
     """
-    text = _INDEX.sub("", text)
     parts, short = parts_in(text), without_library(text)
     files = {f"{part}.cuh": purpose_of(part) for part in parts}
     kernels = {f"{part}.cuh": kernels_in(library(part)) for part in parts}
@@ -79,7 +70,7 @@ def _first_sentence(comment: str) -> str:
     return f"{sentence[1]}." if sentence else told
 
 
-def _rows(purposes: dict[str, str], width: int = 16) -> Iterable[str]:
+def _rows(purposes: dict[str, str], width: int) -> Iterable[str]:
     """Names with their purposes beside them; what is long goes on below."""
     indent = 4 + width + 1
     for name, purpose in purposes.items():

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from physebm.backends.cuda.dense.emit import emit_dense, is_dense
 from physebm.backends.cuda.emit import emit
-from physebm.backends.cuda.index import with_whole_index
+from physebm.backends.cuda.index import with_index
 from physebm.backends.cuda.lattice.emit import emit_lattice
 from physebm.backends.cuda.lattice.parameters import degrees_of
 from physebm.backends.cuda.planes.emit import emit_planes
@@ -33,7 +33,7 @@ def shown(plan: SweepPlan, operands: Operands, library: bool = False) -> tuple[s
     """Name of the source of a plan, and its text behind an index; `library` prints it whole."""
     source = source_of(plan, operands)
     sizes = _SIZES if room_of(plan) in _SIZED else "//\n"
-    return source.name, sizes + with_whole_index(source.text, library)
+    return source.name, sizes + with_index(source.text, library)
 
 
 def source_of(plan: SweepPlan, operands: Operands) -> Source:

@@ -32,7 +32,6 @@ from physebm.backends.cuda.emit import (
     library_text,
     sweep_kernel,
 )
-from physebm.backends.cuda.index import with_index
 from physebm.backends.cuda.parameters import Home, Parameter, is_integer_overlap, parameters
 from physebm.backends.cuda.writer import CWriter
 from physebm.backends.source import Source
@@ -97,7 +96,7 @@ def module_text(plan: SweepPlan, rows: int, number: str) -> str:
         f"typedef {number} Number;  // states, and sums over sources\n"
     )
     tail = f'static_assert(sizeof(Room) == {room_bytes(rows)}, "what the launch makes room for");\n'
-    return with_index(names, "\n".join((head, library(*names), tail, kernels_text(plan))))
+    return "\n".join((head, library(*names), tail, kernels_text(plan)))
 
 
 def room_bytes(rows: int) -> int:

@@ -40,7 +40,6 @@ from collections.abc import Mapping
 
 from physebm.backends.cuda.blocks import last_of
 from physebm.backends.cuda.emit import emit_head, emit_row, emit_struct, library
-from physebm.backends.cuda.index import with_index
 from physebm.backends.cuda.lattice.parameters import lattice_parameters, reads_a_sum
 from physebm.backends.cuda.lattice.shape import MOST_THREADS, THREADS, blocks_of
 from physebm.backends.cuda.parameters import Home
@@ -61,7 +60,7 @@ def emit_lattice(plan: SweepPlan, degrees: Mapping[int, int]) -> Source:
 def module_text(plan: SweepPlan, degrees: Mapping[int, int]) -> str:
     """The source without what other modules have as well."""
     texts = head_text(plan, degrees), library(*MIDDLE), functions_text(plan), library(*AFTER)
-    return with_index((*MIDDLE, *AFTER), "\n".join(texts))
+    return "\n".join(texts)
 
 
 def head_text(plan: SweepPlan, degrees: Mapping[int, int]) -> str:

@@ -35,7 +35,6 @@ a card can tell.
 from __future__ import annotations
 
 from physebm.backends.cuda.emit import emit_head, emit_struct, library
-from physebm.backends.cuda.index import with_index
 from physebm.backends.cuda.planes.parameters import FIELDS
 from physebm.backends.cuda.writer import CWriter
 from physebm.backends.planes.sliced import Sliced
@@ -54,7 +53,7 @@ def emit_planes(plan: SweepPlan, degree: int, regular: bool, whole: bool) -> Sou
 def module_text(plan: SweepPlan, degree: int, regular: bool, whole: bool) -> str:
     """The source without what other modules have as well."""
     parts = (*AFTER, "planes_whole" if whole else "planes_parts")
-    return with_index(parts, f"{head_text(plan, degree, regular, whole)}\n{library(*parts)}")
+    return f"{head_text(plan, degree, regular, whole)}\n{library(*parts)}"
 
 
 def head_text(plan: SweepPlan, degree: int, regular: bool, whole: bool) -> str:

@@ -27,7 +27,6 @@ from physebm.backends.cuda.emit import (
     library_text,
     sweep_kernel,
 )
-from physebm.backends.cuda.index import with_index
 from physebm.backends.cuda.parameters import Home, Parameter, parameters
 from physebm.backends.cuda.writer import CWriter
 from physebm.backends.source import Source
@@ -88,7 +87,7 @@ def module_text(plan: SweepPlan, shape: Shape) -> str:
     names = ("tiles", "potts_rows")
     room = shape.shared(0)
     tail = f'static_assert(sizeof(Room) == {room}, "what the launch makes room for");\n'
-    return with_index(names, "\n".join((head, library(*names), tail, kernels_text(plan))))
+    return "\n".join((head, library(*names), tail, kernels_text(plan)))
 
 
 def kernels_text(plan: SweepPlan) -> str:
