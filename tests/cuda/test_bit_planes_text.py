@@ -8,7 +8,7 @@ from plane_models import Model, of
 
 from physebm.backends.cuda.emit import library, library_text
 from physebm.backends.cuda.host_device import HostDevice
-from physebm.backends.cuda.index import with_whole_index
+from physebm.backends.cuda.index import with_index
 from physebm.backends.cuda.planes.arrays import class_bounds
 from physebm.backends.cuda.planes.emit import emit_planes, head_text
 from physebm.backends.cuda.planes.load import MOST_NEIGHBOURS
@@ -125,7 +125,7 @@ def test_what_is_shown_is_what_is_compiled():
     assert 'extern "C" __global__ void sweep(const Parameters p, u32 first, u32 count)' in text
     plan = of("cubic, signs by instance").plan
     source = emit_planes(plan, 6, True, True)
-    assert text.endswith(with_whole_index(source.text, True))
+    assert text.endswith(with_index(source.text, True))
     assert f"\n// {source.name}.cu: " in text
 
 

@@ -9,7 +9,7 @@ from host_kernels import kernels
 from run_lattices import of
 
 from physebm.backends.cuda.host_device import HostDevice
-from physebm.backends.cuda.index import with_whole_index
+from physebm.backends.cuda.index import with_index
 from physebm.backends.cuda.lattice.emit import emit_lattice, functions_text, head_text
 from physebm.backends.cuda.lattice.load import RunsKernels
 from physebm.backends.cuda.lattice.parameters import (
@@ -102,7 +102,7 @@ STRUCTURES = pytest.mark.parametrize(
 
 def test_what_is_shown_is_what_is_compiled():
     text = describe(load_model("ising_2d", L=32, h=0.0), "cuda", library=True)
-    assert text.endswith(with_whole_index(source_of("square"), True))
+    assert text.endswith(with_index(source_of("square"), True))
     assert "sum_of_neighbours<DEGREE0>" in text
 
 
