@@ -109,7 +109,12 @@ def run(study, overrides, out, backend, workers, scheduler, restart, no_plot) ->
         if not drawn:
             click.echo(f"figures  {_no_figures(outcome)}")
     if outcome.failures:
-        fail("the same command tries the failed tasks again", 1)
+        diverged = [text for text in outcome.failures.values() if text.startswith("training diverged")]
+        again = "the same command tries the failed tasks again"
+        if diverged:
+            kept = "a training that diverged is kept as it is: give it other keys of [train]"
+            again = kept if len(diverged) == len(outcome.failures) else f"{again}; {kept}"
+        fail(again, 1)
 
 
 def _no_figures(outcome: Outcome) -> str:
