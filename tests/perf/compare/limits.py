@@ -20,7 +20,7 @@ from timing import seconds_of
 from physebm.backends.numba_cpu.runs.words import chunk_words
 from physebm.native.matrix_unit import is_allowed
 
-CHUNKS, REPEATS = 32, 400
+CHUNKS, REPEATS = 32, 10_000  # some milliseconds, in which the waking of threads does not count
 
 
 @njit(nogil=True)
