@@ -28,7 +28,7 @@ from physebm.study.executors.local import KILLED, cores, unheard
 if TYPE_CHECKING:
     from distributed import Client
 
-REACH_SECONDS = 5.0
+REACH_SECONDS = 8.0
 """To find a scheduler, and a first worker of it."""
 ABSENT_SECONDS = 60.0
 """Without any worker, while one that was killed may start again."""
@@ -75,11 +75,12 @@ def connected(address: str, devices: int = 0) -> Iterator[Client]:
                 place, timeout=REACH_SECONDS, set_as_default=False, name="physebm"
             )
         except (OSError, ValueError, RuntimeError, TypeError) as error:
-            cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+            cause = str(error).splitlines()[0] if str(error) else f"in {REACH_SECONDS:g} s"
             raise StudyError(
                 f"--scheduler {address}: no Dask scheduler answers ({cause})\n"
                 "  hint      start one (dask scheduler) and its workers (dask worker ADDRESS), and "
-                "give the address that it prints; --workers N needs none"
+                "give the address that it prints; one that is there but busy: run again; --workers N "
+                "needs none"
             ) from None
         yield stack.enter_context(client)
 
