@@ -128,13 +128,15 @@ def _summary(path: Path) -> None:
     from physebm.storage.netcdf import open_group, open_summary
     from physebm.study.estimator_summary import estimator_reasons, estimator_table
     from physebm.study.run_summary import MEANING, summary_tables, verdict_line
+    from physebm.study.verdict_reasons import verdict_reasons
 
     ds = open_summary(path)
-    tables, reasons = summary_tables(ds, ds.attrs.get("title") or path.stem), []
+    tables = summary_tables(ds, ds.attrs.get("title") or path.stem)
+    reasons = verdict_reasons(ds)
     if "free_energy_verdict" in ds:
         group = open_group(path, "free_energies")
         tables.append(estimator_table(group))
-        reasons = estimator_reasons(group)
+        reasons += estimator_reasons(group)
     for each in tables:
         print_table(each.heads, each.rows, each.title, (MEANING,))
     for reason in reasons:

@@ -220,5 +220,8 @@ def _sentence(code: int, lag: float, seen: float, reliable: bool) -> str:
     if seen > max(SMALL_LAG, np.nan_to_num(lag)):
         parts.append(f"they move by more than {seen:.2g} standard deviations when training stops")
     if not reliable:
-        parts.append("the autocorrelation time is a lower bound: nothing bounds what averages miss")
+        parts.append(
+            "their autocorrelation time is known from below only (the frozen run is too short), and so "
+            "averages may be off by any amount"
+        )
     return f"{opening}: " + "; ".join(parts)

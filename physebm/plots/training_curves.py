@@ -30,7 +30,7 @@ from physebm.storage.points import point_values, select_points, split
 from physebm.storage.training_quantities import SHARED_ERRORS
 
 BAND = 0.2
-SHARED = "band: standard error of the choice of\nsamples, the same at all ages (none: all taken)"
+SHARED = "band: standard error from the\nsamples chosen, the same at all ages"
 MOST_NAMED = 8
 """Lines that a legend names; numbers beyond stand on a colour bar."""
 

@@ -15,10 +15,18 @@ import xarray as xr
 from physebm.storage.dataset import DONE, EQUILIBRATION_MEANINGS
 from physebm.storage.free_energy import VERDICTS as FREE_ENERGY_VERDICTS
 from physebm.storage.training import of_training
-from physebm.storage.training_quantities import ESTIMATE_VERDICTS, VERDICTS
+from physebm.storage.training_quantities import (
+    ESTIMATE_VERDICTS,
+    RELIABILITY,
+    SHARED_ERRORS,
+    VERDICTS,
+)
 
 MEANING = "meaning"
 """Head of a column of words."""
+
+ALL_SAMPLES = "all samples"
+"""In place of an error of a choice of samples, where none was made."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +115,10 @@ def _table(ds: xr.Dataset, title: str, what: str, names: list[str], columns) -> 
     )
     rows = []
     for name in names:
-        cells = [name, *[number(pick, ds[name]) for pick in (np.nanmin, np.nanmax)][single:]]
+        least, greatest = (number(pick, ds[name]) for pick in (np.nanmin, np.nanmax))
+        cells = [name, *[_bound(ds, name, 0) + least, _bound(ds, name, 1) + greatest][single:]]
         for _, tail, pick in columns:
-            cells.append(number(pick, ds[name + tail]) if name + tail in ds else "")
+            cells.append(_error(name, pick, ds[name + tail]) if name + tail in ds else "")
         rows.append(tuple(cells))
     return SummaryTable(title, heads, tuple(rows))
 
@@ -123,6 +132,23 @@ def _explained(ds: xr.Dataset, table: SummaryTable) -> SummaryTable:
         meaning = attrs.get("long_name", "") + (f" [{unit}]" if unit not in ("", "1") else "")
         rows.append((name, *cells, meaning))
     return SummaryTable(table.title, (*table.heads, MEANING), tuple(rows))
+
+
+def _bound(ds: xr.Dataset, name: str, greatest: int) -> str:
+    """A sign before the least or greatest autocorrelation time, where it is a lower bound only."""
+    known = f"{name}_reliable"
+    if known not in ds:
+        return ""
+    below = (ds[known] == RELIABILITY.index("lower_bound")) & ds[name].notnull()
+    if not greatest:  # the least is one if no value that is known lies below it
+        below = below & (ds[name] == ds[name].min())
+    return ">= " if bool(below.any()) else ""
+
+
+def _error(name: str, pick: Callable, errors: xr.DataArray) -> str:
+    """An error; of an average over chosen samples words, where all were taken."""
+    whole = name in SHARED_ERRORS and bool(errors.notnull().any()) and not errors.fillna(0.0).any()
+    return ALL_SAMPLES if whole else number(pick, errors)
 
 
 def number(pick: Callable, values: xr.DataArray) -> str:

@@ -63,3 +63,20 @@ def test_a_training_ends_with_the_verdict_on_its_chains_and_their_time():
     (one,) = summary_tables(ds.isel(steps=[0]), "a study")
     assert one.heads == ("quantity", "value", "error", "meaning")
     assert one.rows == (("chain_tau", "3", "0.3", MEANT),)
+
+
+def test_a_lower_bound_of_a_time_is_marked_and_no_error_is_said_where_all_samples_were_taken():
+    histories = {
+        "pseudo_log_likelihood_test": np.array([[-3.0], [-2.0]]),
+        "pseudo_log_likelihood_test_stderr": np.zeros((2, 1)),
+        "chain_tau": np.array([[4.0], [9.0]]),
+        "chain_tau_reliable": np.array([[0], [1]]),
+    }
+    axes = {"steps": [1, 2]}
+    ds = summary_dataset(axes, {}).merge(final_dataset(axes, training_dataset(axes, [5], histories)))
+    (table,) = summary_tables(ds, "a study")
+    rows = {name: cells for name, *cells in table.rows}
+    assert rows["chain_tau"][:2] == [">= 4", ">= 9"]
+    assert rows["pseudo_log_likelihood_test"][:3] == ["-3", "-2", "all samples"]
+    (other,) = summary_tables(ds.assign(chain_tau_reliable=("steps", [1, 0])), "a study")
+    assert {name: cells[:2] for name, *cells in other.rows}["chain_tau"] == ["4", ">= 9"]
