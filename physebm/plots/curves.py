@@ -11,17 +11,25 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from physebm.plots.labels import axis_label, check_names, line_label, value_text
-from physebm.plots.legends import explain, legend, mark, meanings
+from physebm.plots.legends import SUSPECT, explain, legend, mark, meanings
 from physebm.plots.places import name_ticks, positions
 from physebm.plots.style import COLUMN, DASHES, DOUBLE, MARKERS, colours_of, new_figure, styled
 from physebm.plots.theory_lines import TheoryLines, ready_lines
-from physebm.storage.points import bad_points, metastable_points, point_values, select_points, split
+from physebm.storage.points import (
+    bad_points,
+    metastable_points,
+    point_values,
+    select_points,
+    split,
+    suspect_points,
+)
 
 # Letters of names along the axes of a figure that do not touch each other.
 LETTERS = 45
 
 MEASURED = "measured"
 OPEN = {"markerfacecolor": "white", "markeredgewidth": 0.7}
+HALF = {"fillstyle": "bottom", "markerfacecoloralt": "white", "markeredgewidth": 0.7}
 CROSS = {"marker": "x", "markersize": 4.5}
 LARGEST, LEAST = 8.5, 4.5
 """Markers of estimators at the same place, the first and the last."""
@@ -46,10 +54,10 @@ def curve(
     ``(xs, ys)`` or ``f``: those lines take the colour of their points and are called
     `theory_label` (under the key None it may hold lines of their own too); or a function that
     gives either for the dataset of one panel. Points that failed or drift are crosses without error
-    bars, those where only starts or chains disagree are open; of a training crosses are where its
-    chains were out of equilibrium; free energies are marked by their own verdicts. Estimators should
-    agree: their markers lie within each other, the first one's is the largest. `log` names the
-    logarithmic axes: "", "x", "y" or "xy".
+    bars, those where only starts or chains disagree are open, suspect ones half open; of a training
+    crosses are where its chains were out of equilibrium; free energies are marked by their own
+    verdicts. Estimators should agree: their markers lie within each other, the first one's is the
+    largest. `log` names the logarithmic axes: "", "x", "y" or "xy".
     """
     ds = select_points(ds, select)
     check_names(ds, x, y)
@@ -85,7 +93,13 @@ def curve(
             if by == "estimator":
                 look["markersize"] = _size(number, len(groups))
             metastable &= ~bad
-            looks = ((~bad & ~metastable, {}, ""), (metastable, OPEN, doubtful), (bad, CROSS, wrong))
+            suspect = suspect_points(group, y, (x,)).values & ~bad & ~metastable
+            looks = (
+                (~bad & ~metastable & ~suspect, {}, ""),
+                (suspect, HALF, SUSPECT),
+                (metastable, OPEN, doubtful),
+                (bad, CROSS, wrong),
+            )
             for flagged, fill, meaning in looks:
                 chosen = flagged & known
                 if not chosen.any():

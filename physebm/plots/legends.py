@@ -20,6 +20,7 @@ from physebm.storage.points import verdicts_of
 from physebm.storage.training import of_training
 
 BAD, METASTABLE = "failed or still drifting", "stationary, but starts or chains disagree"
+SUSPECT = "suspect: may not be in equilibrium"
 CHAINS_OUT = "chains of the training out of equilibrium"
 ESTIMATE_FAILED, ESTIMATE_SUSPECT = "estimate failed", "suspect estimate, or an approximation"
 BAD_CROSS = {
@@ -38,6 +39,14 @@ METASTABLE_DOT = {
     "markeredgecolor": "black",
     "markeredgewidth": 0.35,
     "label": METASTABLE,
+}
+SUSPECT_DASH = {
+    "linestyle": "",
+    "marker": "_",
+    "color": "black",
+    "markersize": 3.2,
+    "markeredgewidth": 0.8,
+    "label": SUSPECT,
 }
 
 

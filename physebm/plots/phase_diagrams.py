@@ -12,11 +12,25 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from physebm.plots.labels import axis_label, check_names, value_text
-from physebm.plots.legends import BAD_CROSS, METASTABLE_DOT, explain, legend, meanings
+from physebm.plots.legends import (
+    BAD_CROSS,
+    METASTABLE_DOT,
+    SUSPECT_DASH,
+    explain,
+    legend,
+    meanings,
+)
 from physebm.plots.places import edges, ends, name_ticks, positions, text_axis, value_range
 from physebm.plots.style import COLUMN, DOUBLE, new_figure, styled
 from physebm.plots.theory_lines import TheoryLines, outlined, ready_lines
-from physebm.storage.points import bad_points, metastable_points, point_values, select_points, split
+from physebm.storage.points import (
+    bad_points,
+    metastable_points,
+    point_values,
+    select_points,
+    split,
+    suspect_points,
+)
 
 # A mark that a line runs through must still be seen.
 ABOVE_LINES = {"zorder": 3, "path_effects": [withStroke(linewidth=2.2, foreground="white")]}
@@ -39,9 +53,9 @@ def phase_diagram(
 
     Grey cells have no value. A cross marks points that failed or still drift, a dot those where
     each run is stationary but starts or chains disagree: metastable states, which a study may be
-    about (any of the disorder samples behind a point; `physebm.storage.points`). Without `panel`
-    a remaining axis of texts (`start`) becomes the panels. Values beyond `limits` take the colour
-    of the limit, and the colour bar says so.
+    about (any of the disorder samples behind a point), a dash those that are suspect (a tenth of
+    them; `physebm.storage.points`). Without `panel` a remaining axis of texts (`start`) becomes the
+    panels. Values beyond `limits` take the colour of the limit, and the colour bar says so.
     """
     ds = select_points(ds, select)
     check_names(ds, x, y, z)
@@ -60,10 +74,17 @@ def phase_diagram(
             edges(xs), edges(ys), values.values, vmin=low, vmax=high, cmap=cmap, rasterized=True
         )
         crossed, dotted = meanings(ds, z)
-        looks = (BAD_CROSS | {"label": crossed}, METASTABLE_DOT | {"label": dotted})
-        flags = zip((bad_points, metastable_points), looks)
-        for flagged, look in flags:
-            rows, cols = np.nonzero(flagged(part, z, (y, x)).values)
+        bad, metastable, suspect = (
+            flagged(part, z, (y, x)).values
+            for flagged in (bad_points, metastable_points, suspect_points)
+        )
+        looks = (
+            (bad, BAD_CROSS | {"label": crossed}),
+            (metastable, METASTABLE_DOT | {"label": dotted}),
+            (suspect & ~bad & ~metastable, SUSPECT_DASH),
+        )
+        for flagged, look in looks:
+            rows, cols = np.nonzero(flagged)
             if rows.size:
                 ax.plot(xs[cols], ys[rows], **look, **ABOVE_LINES)
                 marks[look["label"]] = Line2D([], [], **look)

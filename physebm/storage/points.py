@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from physebm.errors import InputError
-from physebm.storage.dataset import DONE, FAILED, NOT_EQUILIBRATED
+from physebm.storage.dataset import DONE, FAILED, NOT_EQUILIBRATED, SUSPECT
 from physebm.storage.free_energy import VERDICTS as ESTIMATES
 from physebm.storage.training import of_training
 from physebm.storage.training_quantities import VERDICTS, of_chains
@@ -23,6 +23,10 @@ from physebm.storage.training_quantities import VERDICTS, of_chains
 # Words of `observables.equilibration` by which a verdict gives its reasons.
 DISAGREE = "disagree"
 DRIFTING = ("half differ", "bins drift")
+
+
+# One stationary run in a hundred is suspect by chance: a mean over disorder is from this share on.
+SUSPECT_SHARE = 0.1
 
 
 def select_points(ds: xr.Dataset, select: Mapping[str, Any] | None = None) -> xr.Dataset:
@@ -119,6 +123,22 @@ def metastable_points(ds: xr.Dataset, name: str, dims: Sequence[str]) -> xr.Data
         return _anywhere(ds, judged == ESTIMATES.index("suspect"), dims)
     failed, unequal, drifting = _flags(ds, dims)
     return unequal & ~failed & ~drifting
+
+
+def suspect_points(ds: xr.Dataset, name: str, dims: Sequence[str]) -> xr.DataArray:
+    """True on `dims` where sampling is suspect: in a tenth or more of the finished runs behind a point.
+
+    Nowhere for what a training recorded, and for free energies, which have verdicts of their own.
+    """
+    none = _nowhere(ds, dims)
+    judged = not of_training(ds[name]) and verdicts_of(ds, name) is None
+    if not judged or "equilibration" not in ds:
+        return none
+    found = ds["equilibration"]
+    found = found.where(ds["status"] == DONE) if "status" in ds else found
+    lost = [dim for dim in found.dims if dim not in dims]
+    share = (found == SUSPECT).sum(lost) / found.notnull().sum(lost).clip(min=1)
+    return (none | (share >= SUSPECT_SHARE)).transpose(*dims)
 
 
 def verdicts_of(ds: xr.Dataset, name: str) -> xr.DataArray | None:

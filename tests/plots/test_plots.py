@@ -9,7 +9,13 @@ from physebm import plots
 from physebm.errors import InputError
 from physebm.observables.equilibration import verdict
 from physebm.storage.dataset import series_dataset, summary_dataset
-from physebm.storage.points import bad_points, metastable_points, point_values, select_points
+from physebm.storage.points import (
+    bad_points,
+    metastable_points,
+    point_values,
+    select_points,
+    suspect_points,
+)
 from physebm.storage.training import final_dataset, training_dataset
 
 TEMPERATURES = np.array([0.5, 1.0, 1.5, 2.0])
@@ -149,12 +155,18 @@ def test_a_phase_diagram_has_labels_lines_crosses_and_a_panel_per_start(summary)
         "initial state: pattern",
         "initial state: random",
     ]
-    crosses, curve, straight = left.get_lines()
+    crosses, dash, curve, straight = left.get_lines()
     assert crosses.get_xydata().tolist() == [[0.05, 0.5], [0.1, 1.0], [0.15, 2.0]]
     np.testing.assert_allclose(curve.get_ydata(), 1 + np.sqrt(curve.get_xdata()), rtol=1e-15)
     assert straight.get_xydata().tolist() == [[0.05, 0.9], [0.15, 0.5]]
+    assert dash.get_xydata().tolist() == [[0.15, 0.5]]
     assert crosses.get_zorder() > max(curve.get_zorder(), straight.get_zorder())
-    assert texts_of_legends(fig) == ["$T_g$", "$T_M$", "failed or still drifting"]
+    assert texts_of_legends(fig) == [
+        "$T_g$",
+        "$T_M$",
+        "failed or still drifting",
+        "suspect: may not be in equilibrium",
+    ]
     assert fig.get_figwidth() == 7.0
     mesh = left.collections[0]
     assert mesh.get_array().mask[1, 1] and mesh.get_array().shape == (4, 3)
@@ -187,6 +199,34 @@ def test_stationary_runs_that_disagree_are_open_and_hide_their_own_error_bars(su
     (points,) = fig.axes[0].containers
     assert points.lines[0].get_markerfacecolor() == "white" and points.has_yerr
     assert texts_of_legends(fig) == ["stationary, but starts or chains disagree"]
+
+
+def test_suspect_points_are_half_open_and_dashes_and_the_legend_says_so(summary):
+    part = summary.isel(disorder=0, start=0)
+    fig = plots.curve(part.isel(alpha=2), "temperature", "retrieval_overlap")
+    sound, suspect = fig.axes[0].containers
+    assert suspect.lines[0].get_xdata().tolist() == [0.5] and suspect.has_yerr
+    assert suspect.lines[0].get_fillstyle() == "bottom" and sound.lines[0].get_fillstyle() == "full"
+    assert texts_of_legends(fig) == ["suspect: may not be in equilibrium"]
+    fig = plots.phase_diagram(part, "alpha", "temperature", "retrieval_overlap")
+    dash = fig.axes[0].get_lines()[-1]
+    assert dash.get_marker() == "_" and dash.get_xydata().tolist() == [[0.15, 0.5]]
+    assert texts_of_legends(fig)[-1] == "suspect: may not be in equilibrium"
+
+
+def test_a_mean_over_disorder_is_suspect_from_a_tenth_of_its_samples_on():
+    def over(codes, status=0):
+        return summary_dataset(
+            {"disorder": range(len(codes))},
+            {"energy": (np.zeros(len(codes)), None, None)},
+            status=np.zeros(len(codes), dtype=int) + status,
+            equilibration=np.array(codes),
+        )
+
+    assert suspect_points(over([1] + [0] * 9), "energy", ()).item()
+    assert not suspect_points(over([1] + [0] * 10), "energy", ()).item()
+    failed = np.array([1] + [0] * 9)  # what failed was not judged
+    assert not suspect_points(over([1] + [0] * 9, failed), "energy", ()).item()
 
 
 def test_large_numbers_close_to_each_other_are_written_out(summary):
