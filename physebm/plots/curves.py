@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from physebm.plots.disorder import disorder_note
 from physebm.plots.labels import axis_label, check_names, line_label, value_text
 from physebm.plots.legends import SUSPECT, explain, legend, mark, meanings
 from physebm.plots.places import name_ticks, positions
@@ -135,7 +136,8 @@ def curve(
     axes[0].set_ylabel(axis_label(ds[y]))
     if len(handles) + len(black_handles) > 1 or set(handles) - {MEASURED}:
         legend(fig, list(handles.values()), list(black_handles.values()))
-    explain(fig, list(marks.values()))
+    averaged = [] if "disorder" in (x, by, panel) else disorder_note(ds, [y], bars=True)
+    explain(fig, [*marks.values(), *averaged])
     return fig
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
+from physebm.plots.disorder import disorder_note
 from physebm.plots.labels import axis_label, check_names, value_text
 from physebm.plots.legends import (
     BAD_CROSS,
@@ -105,5 +106,6 @@ def phase_diagram(
         for number, (label, _, _) in enumerate(ready_lines(theory_lines, xs))
     ]
     legend(fig, handles)
-    explain(fig, list(marks.values()))
+    averaged = [] if "disorder" in (x, y, panel) else disorder_note(ds, [z], bars=False)
+    explain(fig, [*marks.values(), *averaged])
     return fig

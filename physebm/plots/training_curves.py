@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from physebm.plots.ages import set_age_axis
+from physebm.plots.disorder import disorder_note
 from physebm.plots.labels import (
     axis_label,
     check_names,
@@ -133,8 +134,9 @@ def training_curve(
     compared = sum(map(len, found)) > 1 or theory or (by is not None and ds.sizes[by] > 1)
     if compared:
         legend(fig, *found)
-    if banded:
-        explain(fig, [Patch(color="0.3", alpha=BAND, linewidth=0, label=SHARED)])
+    bands = [Patch(color="0.3", alpha=BAND, linewidth=0, label=SHARED)] if banded else []
+    mean = not flags and "disorder" not in (by, panel)
+    explain(fig, [*bands, *(disorder_note(ds, names, bars=True) if mean else [])])
     if barred:
         value_bar(fig, list(axes), colours, ds[by].values, axis_label(ds[by]))
     return fig

@@ -93,6 +93,17 @@ def point_values(
     return value, None if stderr is None else stderr.transpose(*dims)
 
 
+def sample_counts(ds: xr.Dataset, name: str) -> xr.DataArray | None:
+    """How many samples of disorder have a value of `name`, on its other axes; None below two."""
+    value = ds[name]
+    if value.sizes.get("disorder", 1) < 2:
+        return None
+    known = value.notnull()
+    if "status" in ds and set(ds["status"].dims) <= set(value.dims):
+        known = known & (ds["status"] == DONE)
+    return known.sum("disorder")
+
+
 def bad_points(ds: xr.Dataset, name: str, dims: Sequence[str]) -> xr.DataArray:
     """True on `dims` where any point behind `name` failed, or is not equilibrated and not metastable.
 

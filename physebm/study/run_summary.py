@@ -63,7 +63,9 @@ def verdict_line(ds: xr.Dataset) -> str:
     done = ds["status"] == DONE
     failed = int((~done).sum())
     text = f"{done.size} point" + "s" * (done.size != 1)
+    text += _samples(done)
     text += f", {failed} without a result (see `message`)" if failed else ""
+    text += _parts(done)
     if "equilibration" in ds:
         judged = ds["equilibration"].where(done)
         counts = [
@@ -100,6 +102,33 @@ def verdict_line(ds: xr.Dataset) -> str:
         text += f"; free energies ({ds['log_z'].attrs['method']}): " + ", ".join(counts)
         text += "; reasons in `free_energy_message`, all methods in /free_energies"
     return text
+
+
+def _samples(done: xr.DataArray) -> str:
+    """How many of the points differ in their sample of disorder alone; figures average over these."""
+    samples = done.sizes.get("disorder", 1)
+    if samples < 2:
+        return ""
+    return (
+        f" ({samples} samples of disorder of each of {done.size // samples}; figures show their mean)"
+    )
+
+
+def _parts(done: xr.DataArray) -> str:
+    """Where some samples of disorder have a result and some do not: how many have one."""
+    samples = done.sizes.get("disorder", 1)
+    if samples < 2:
+        return ""
+    count = done.sum("disorder")
+    numbers = count.values.ravel()
+    places = np.flatnonzero((numbers > 0) & (numbers < samples))
+    if not len(places):
+        return ""
+    at = dict(zip(count.dims, np.unravel_index(places[0], count.shape)))
+    first = ", ".join(f"{dim} = {done[dim].values[i]}" for dim, i in at.items())
+    means = "s are means" if len(places) > 1 else " is a mean"
+    where = f"{', first ' * (len(places) > 1) or ', '}{first}: " if first else ", "
+    return f"; {len(places)} point{means} of fewer samples{where}{numbers[places[0]]} of {samples}"
 
 
 def _beside(name: str, ds: xr.Dataset) -> bool:

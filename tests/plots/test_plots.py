@@ -166,6 +166,7 @@ def test_a_phase_diagram_has_labels_lines_crosses_and_a_panel_per_start(summary)
         "$T_M$",
         "failed or still drifting",
         "suspect: may not be in equilibrium",
+        "mean of 3 samples of disorder (at some points 2)",
     ]
     assert fig.get_figwidth() == 7.0
     mesh = left.collections[0]
@@ -212,6 +213,18 @@ def test_suspect_points_are_half_open_and_dashes_and_the_legend_says_so(summary)
     dash = fig.axes[0].get_lines()[-1]
     assert dash.get_marker() == "_" and dash.get_xydata().tolist() == [[0.15, 0.5]]
     assert texts_of_legends(fig)[-1] == "suspect: may not be in equilibrium"
+
+
+def test_a_mean_over_disorder_says_of_how_many_samples_it_is(summary):
+    def said(**places):
+        part = summary.isel(start=0, **places)
+        return texts_of_legends(plots.curve(part, "temperature", "retrieval_overlap"))[-1]
+
+    over = "mean of 3 samples of disorder{},\nbars: standard error over them"
+    assert said(alpha=2) == over.format("")
+    assert said(alpha=0) == over.format(" (at some points 2)")
+    fig = plots.curve(summary.isel(start=0, alpha=2), "temperature", "retrieval_overlap", by="disorder")
+    assert not any("mean" in text for text in texts_of_legends(fig))
 
 
 def test_a_mean_over_disorder_is_suspect_from_a_tenth_of_its_samples_on():

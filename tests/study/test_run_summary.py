@@ -65,6 +65,23 @@ def test_a_training_ends_with_the_verdict_on_its_chains_and_their_time():
     assert one.rows == (("chain_tau", "3", "0.3", MEANT),)
 
 
+def test_samples_of_disorder_are_told_and_points_of_which_some_failed():
+    def line(status, points=2):
+        grid = np.zeros((points, 2))
+        axes = {"temperature": np.arange(1.0, points + 1), "disorder": [0, 1]}
+        return verdict_line(summary_dataset(axes, {"energy": (grid, None, None)}, status=status))
+
+    each = "4 points (2 samples of disorder of each of 2; figures show their mean)"
+    assert line([[DONE] * 2] * 2) == each
+    assert line([[FAILED] * 2, [DONE] * 2]) == f"{each}, 2 without a result (see `message`)"
+    assert line([[DONE] * 2, [FAILED, DONE]]).endswith(
+        "; 1 point is a mean of fewer samples, temperature = 2.0: 1 of 2"
+    )
+    assert line([[DONE, FAILED], [FAILED, DONE]]).endswith(
+        "; 2 points are means of fewer samples, first temperature = 1.0: 1 of 2"
+    )
+
+
 def test_a_lower_bound_of_a_time_is_marked_and_no_error_is_said_where_all_samples_were_taken():
     histories = {
         "pseudo_log_likelihood_test": np.array([[-3.0], [-2.0]]),
