@@ -13,6 +13,7 @@ digits, so that 0.6 of a linspace and a written 0.6 name one point and one strea
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from numbers import Real
@@ -188,7 +189,13 @@ def listed_values(raw: object, where: str) -> tuple[Any, ...]:
         values = tuple(raw)
     else:
         expected = "a list of values, or a table with one of: " + ", ".join(SPACINGS)
-        hint = None if where.endswith(".disorder") else "`disorder` may be a count"
+        hint = None
+        if isinstance(raw, int | float | str) and not isinstance(raw, bool):
+            hint = f"a list of one is [{json.dumps(raw)}]"
+            _, scanned, key = where.rpartition("scan.")
+            if scanned and key != "disorder":
+                place = "[train]" if key.startswith("train") else _FIXED.get(key, "[set]")
+                hint += f"; what is not scanned stands in {place}"
         raise StudyFileError(where, got=raw, expected=expected, hint=hint)
     if not values:
         raise StudyFileError(where, got=[], expected="at least one value")
@@ -274,6 +281,9 @@ def _text(value: object, where: str) -> str:
         raise StudyFileError(where, got=value, expected="the name of a model")
     return value
 
+
+_FIXED = {"sweeps": "[sample]", "discard": "[sample]", "model": "`model`"}
+"""Where the values of axes stand that are not scanned; of parameters in [set]."""
 
 _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "temperature": check_temperature,

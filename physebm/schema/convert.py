@@ -7,6 +7,7 @@ Structs report their own rules by raising `Problem` in ``__post_init__``.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import tomllib
@@ -223,7 +224,10 @@ def _explain(
     expected = message.removeprefix("Expected ").split(", got")[0].replace("`", "")
     words = [_PLAIN.get(word, word) for word in expected.split(" | ") if word != "null"]
     expected = " or ".join(words)
-    raise error(f"{where}{path}", got=value, expected=expected) from None
+    hint = None
+    if words == [_PLAIN["array"]] and typing.get_args(held)[:1] == (type(value),):
+        hint = f"a list of one is [{json.dumps(value)}]"
+    raise error(f"{where}{path}", got=value, expected=expected, hint=hint) from None
 
 
 _PLAIN = {

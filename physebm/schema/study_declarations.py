@@ -273,11 +273,12 @@ class StudyDeclaration(msgspec.Struct, frozen=True, kw_only=True):
         free = {key: held for key, held in declared.items() if key not in scanned}
         values = scanned | resolve(free, {**env, **scanned}, temperature=True)
         schedule = Schedule(**{key: round(values[key]) for key in SCHEDULE})
-        for key, least in LEAST.items():
-            if getattr(schedule, key) < least:
+        for key in ("sweeps", "every", "discard"):  # the first is what the others are written by
+            if getattr(schedule, key) < LEAST[key]:
                 where = declared[key].where or f"{self.where}: sample.{key}"
-                got = f"{values[key]:g}"
-                raise StudyFileError(where, got=got, expected=f"{least} or more")
+                got = float(f"{values[key]:.6g}")
+                got = int(got) if got.is_integer() else got
+                raise StudyFileError(where, got=got, expected=f"{LEAST[key]} or more")
         if schedule.every > schedule.sweeps:
             where = declared["every"].where or f"{self.where}: sample.every"
             hint = f"with {schedule.sweeps} sweeps nothing would be measured"

@@ -1,6 +1,7 @@
 """Study files: what is read, defaults, overrides, and answers to mistakes."""
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,17 @@ def test_the_schedule_follows_scanned_sweeps_and_parameters():
     assert (schedule.discard, schedule.sweeps) == (400, 1000)
 
 
+def test_one_value_in_place_of_a_list_is_told_how_it_is_written():
+    for text, hint in (
+        ('[observe]\nrecord = "energy"', 'a list of one is ["energy"]'),
+        ("[scan]\nN = 4", r"a list of one is [4]; what is not scanned stands in [set]"),
+        ("[scan]\nsweeps = 4", r"a list of one is [4]; what is not scanned stands in [sample]"),
+        ('[scan]\ndisorder = "4"', 'a list of one is ["4"]'),
+    ):
+        with pytest.raises(StudyFileError, match=re.escape(hint) + "$"):
+            read(f'model = "sk"\n{text}')
+
+
 @pytest.mark.parametrize("key", ["discard", "sweeps", "every"])
 def test_a_plain_number_of_sweeps_is_whole(key):
     """Only what an expression gives is rounded; 100.5 written is a mistake."""
@@ -143,6 +155,7 @@ def test_a_schedule_that_measures_nothing_or_runs_in_a_circle_is_refused():
         ("every = 0", "1 or more"),
         ('discard = "-sweeps"', "0 or more"),
         ('sweeps = "4 * discard"', "discard -> sweeps -> discard"),
+        ("sweeps = -5", r"sample\.sweeps\n  got +-5\n"),  # not the quarter that is discarded
     ):
         study = read(f'model = "sk"\n[sample]\n{sample}')
         with pytest.raises(StudyFileError, match=says):
