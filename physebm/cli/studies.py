@@ -54,6 +54,7 @@ def run(study, overrides, out, backend, workers, scheduler, restart, no_plot) ->
     )
 
     from physebm.study.figures import draw_figures
+    from physebm.study.run_summary import made_by
     from physebm.study.runner import run_study
 
     made = out is not None and not Path(out).parent.exists()
@@ -95,7 +96,10 @@ def run(study, overrides, out, backend, workers, scheduler, restart, no_plot) ->
         )
     if not outcome.fresh:
         drawn = "" if no_plot or not outcome.study.plots else "; figures drawn again"
-        click.echo(f"{outcome.result} is complete already{drawn} (--restart computes it again)")
+        click.echo(
+            f"{outcome.result} is complete already, made by {made_by(outcome.result)}; nothing was "
+            f"run{drawn} (--restart computes it again)"
+        )
     _summary(outcome.result)
     click.echo(f"result   {outcome.result}   ({outcome.seconds:.1f} s)")
     if made:

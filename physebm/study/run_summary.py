@@ -6,14 +6,17 @@ of a training is that of its last recorded age.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from physebm.storage.dataset import DONE, EQUILIBRATION_MEANINGS
+from physebm.storage.dataset import DONE, EQUILIBRATION_MEANINGS, record_of
 from physebm.storage.free_energy import VERDICTS as FREE_ENERGY_VERDICTS
+from physebm.storage.netcdf import open_group
 from physebm.storage.training import of_training
 from physebm.storage.training_quantities import (
     ESTIMATE_VERDICTS,
@@ -102,6 +105,13 @@ def verdict_line(ds: xr.Dataset) -> str:
         text += f"; free energies ({ds['log_z'].attrs['method']}): " + ", ".join(counts)
         text += "; reasons in `free_energy_message`, all methods in /free_energies"
     return text
+
+
+def made_by(path: Path) -> str:
+    """The backends and devices that a result came from, in the order of its runs."""
+    record = record_of(open_group(path, "/provenance"))
+    runs = json.loads(record.get("runs", "[]")) or [record]
+    return " and ".join(dict.fromkeys(f"{run['backend']} on {run['device']}" for run in runs))
 
 
 def _samples(done: xr.DataArray) -> str:

@@ -121,7 +121,7 @@ def test_figures_are_those_of_the_study_file_as_it_is_now(folder):
     written(folder, MACHINE, 'training = { y = "gradient_norm" }\nsamples = {}')
     before = out.read_bytes()
     status, text = physebm("run", path, "--out", out)
-    assert status == 0 and "complete already; figures drawn again" in text
+    assert status == 0 and "; nothing was run; figures drawn again" in text
     assert {file.name for file in folder.glob("*.png")} == {
         "r_moment1_rms.png",
         "r_gradient_norm.png",
