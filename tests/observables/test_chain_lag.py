@@ -163,7 +163,7 @@ def test_what_is_not_known_is_not_called_equilibrated():
     assert chain_lag(1.0, 5, np.nan).code == Following.LAGGING
     bound = chain_lag([1.0, 1.0], 5, 0.999, reliable=[True, False])
     assert bound.code.tolist() == [0, 1]
-    assert "not shown" in bound.message[1] and "from below only" in bound.message[1]
+    assert "not shown" in bound.message[1] and "lower bound" in bound.message[1]
     assert "not shown" not in chain_lag(100.0, 5, 0.999, reliable=False).message[()]
 
 
