@@ -221,7 +221,7 @@ def _sentence(code: int, lag: float, seen: float, reliable: bool) -> str:
         parts.append(f"they move by more than {seen:.2g} standard deviations when training stops")
     if not reliable:
         parts.append(
-            "of their autocorrelation time only a lower bound is known (the frozen run is too short), and "
-            "so averages may be off by any amount"
+            "of their autocorrelation time only a lower bound is known (the frozen run is too short), "
+            "and so averages may be off by any amount"
         )
     return f"{opening}: " + "; ".join(parts)
