@@ -224,4 +224,4 @@ def _sentence(code: int, lag: float, seen: float, reliable: bool) -> str:
             "of their autocorrelation time only a lower bound is known (the frozen run is too short), "
             "and so averages may be off by any amount"
         )
-    return f"{opening}: " + "; ".join(parts)
+    return "; ".join([opening, *parts])

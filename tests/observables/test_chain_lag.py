@@ -139,7 +139,7 @@ def test_the_verdict_has_the_stated_thresholds():
     found = chain_lag(tau, sweeps, np.exp(-(lags**2)))
     assert np.allclose(found.lag, lags)
     assert found.code.tolist() == [0, 0, 1, 1, 2] and found.code.dtype == np.int8
-    assert [m.split(":")[0] for m in found.message] == [
+    assert [m.split(";")[0] for m in found.message] == [
         "the chains follow the model",
         "the chains follow the model",
         "the chains lag behind the model",
