@@ -39,7 +39,7 @@ LARGEST = 100_000
 # Unit updates: of a call, some milliseconds, and of an update that threads share
 AT_ONCE = 10_000_000
 SHARED = 10_000
-TRIAL = 20  # of a call, where threads are on trial
+TRIAL = 4  # of a call where threads are on trial: waking them must count for little
 
 
 class TileKernels(Protocol):
