@@ -63,7 +63,7 @@ def _iris(where: str) -> DataSet:
             where,
             got="iris",
             expected="an installed scikit-learn, whose copy is read",
-            hint='install the extra [datasets] of physebm, or a file of your own: '
+            hint="install the extra [datasets] of physebm, or a file of your own: "
             'train.data = { path = "iris.csv", header = true, labels = "species" }',
         ) from None
     held = load_iris()
