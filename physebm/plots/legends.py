@@ -94,15 +94,29 @@ def mark(label: str, **look: Any) -> Line2D:
 
 
 def explain(fig: Figure, handles: Sequence[Artist]) -> None:
-    """One line below the axes that says what marked points are."""
+    """What marked points are, below the axes: in one line where the figure is wide enough."""
     if handles:
         fig.legend(
             handles=handles,
             loc="outside lower right",
             handletextpad=0.1,
             columnspacing=1.2,
-            ncols=len(handles) if fig.get_figwidth() > COLUMN else 1,
+            ncols=_columns(fig, handles) if fig.get_figwidth() > COLUMN else 1,
         )
+
+
+def _columns(fig: Figure, handles: Sequence[Artist]) -> int:
+    """The most columns, filled one after the other, that fit the width."""
+    inches = [
+        0.35 + 0.06 * max(map(len, str(handle.get_label()).splitlines()), default=0)
+        for handle in handles
+    ]
+    for columns in range(len(handles), 1, -1):
+        rows = -(-len(handles) // columns)
+        widths = [max(inches[first : first + rows]) for first in range(0, len(handles), rows)]
+        if sum(widths) <= 0.97 * fig.get_figwidth():
+            return columns
+    return 1
 
 
 def value_bar(

@@ -93,7 +93,7 @@ def _lines(ds: xr.Dataset, judged: _Judged) -> list[str]:
                 found.setdefault(_NUMBER.sub("#", str(texts[place])), []).append(place)
         commonest = sorted(found.values(), key=len, reverse=True)
         for places in commonest[:MOST_REASONS]:
-            at = ", ".join(f"{dim} = {ds[dim].values[i]}" for dim, i in zip(verdict.dims, places[0]))
+            at = ", ".join(f"{dim} = {_told(ds[dim], i)}" for dim, i in zip(verdict.dims, places[0]))
             head = f"{judged.what}{judged.words[code].replace('_', ' ')}" + (f" at {at}" if at else "")
             more = _more(len(places) - 1, judged.whose)
             lines.append(f"{head}: {texts[places[0]]}{more and f' (and {more})'}")
@@ -102,6 +102,11 @@ def _lines(ds: xr.Dataset, judged: _Judged) -> list[str]:
             word = judged.words[code].replace("_", " ")
             lines.append(f"{judged.what}{word}: {left} for other reasons, see `{judged.message}`")
     return lines
+
+
+def _told(axis: xr.DataArray, place: int) -> str:
+    value = axis.values[place]
+    return f"{value:g}" if axis.dtype.kind == "f" else str(value)
 
 
 def _more(count: int, whose: str) -> str:

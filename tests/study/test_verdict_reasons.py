@@ -27,18 +27,18 @@ def test_reasons_that_differ_in_numbers_alone_are_one():
         "q2: nothing moved",
     ]
     assert verdict_reasons(sampled([0, 1, 1, 1], texts)) == [
-        "suspect at temperature = 2.0: |m|: halves differ, p = 1e-07 (and 1 more point)",
-        "suspect at temperature = 4.0: q2: nothing moved",
+        "suspect at temperature = 2: |m|: halves differ, p = 1e-07 (and 1 more point)",
+        "suspect at temperature = 4: q2: nothing moved",
     ]
     assert verdict_reasons(sampled([0, 1, 2, 1], texts, [DONE, FAILED, DONE, FAILED])) == [
-        "not equilibrated at temperature = 3.0: |m|: halves differ, p = 2.5e-06"
+        "not equilibrated at temperature = 3: |m|: halves differ, p = 2.5e-06"
     ]
 
 
 def test_the_commonest_are_told():
     texts = ["last", *"abcdef", "last"]
     lines = verdict_reasons(sampled([1] * 8, texts))
-    assert len(lines) == MOST_REASONS + 1 and lines[0].endswith("= 1.0: last (and 1 more point)")
+    assert len(lines) == MOST_REASONS + 1 and lines[0].endswith("= 1: last (and 1 more point)")
     assert lines[-1] == "suspect: 2 more points for other reasons, see `equilibration_message`"
 
 
