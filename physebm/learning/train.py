@@ -163,7 +163,7 @@ class Trainer:
 
     @property
     def at_once(self) -> int:
-        """Updates that `run` should be asked for at once: the fewer, the more often it is left."""
+        """Updates that one call of kernels makes: a loop around `run` had better ask for as many."""
         return self._device.at_once if self._on_device else 1
 
     @property
