@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from math import sqrt
 
-from physebm.study.check import LANES, CheckReport, CheckRow
+from physebm.study.check import CheckReport
+from physebm.study.check_kernels import LANES, CheckRow
 
 
 def format_report(report: CheckReport) -> str:

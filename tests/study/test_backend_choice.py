@@ -11,7 +11,7 @@ from physebm.errors import BackendError
 from physebm.storage.dataset import record_of
 from physebm.storage.netcdf import open_group
 from physebm.storage.provenance import cpu_model
-from physebm.study import check
+from physebm.study import check_kernels
 
 STUDY = """
 model = "ising_2d"
@@ -40,7 +40,7 @@ def said(*words) -> str:
 
 def test_auto_tells_the_backend_that_it_took_and_why(study, tmp_path, monkeypatch):
     monkeypatch.setattr(select, "automatic", lambda: NO_GPU)
-    monkeypatch.setattr(check, "LANES", {"numba": 600})
+    monkeypatch.setattr(check_kernels, "LANES", {"numba": 600})
     line = "backend  numba (no GPU: no driver)\n"
     assert said("run", study, "--out", tmp_path / "r.nc").startswith(line)
     assert said("estimate", study).startswith(line)

@@ -13,7 +13,7 @@ from physebm.errors import InputError
 from physebm.model.params import Coefficients
 from physebm.schema.load import load
 from physebm.schema.model_file import read_models
-from physebm.study import check
+from physebm.study import check, check_kernels
 from physebm.study.check import check_model
 from physebm.study.check_report import format_report
 from physebm.study.models import models_of
@@ -21,7 +21,7 @@ from physebm.study.models import models_of
 
 @pytest.fixture
 def few_lanes(monkeypatch):
-    monkeypatch.setattr(check, "LANES", {"numba": 6000, "reference": 1500})
+    monkeypatch.setattr(check_kernels, "LANES", {"numba": 6000, "reference": 1500})
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_plans_for_few_and_for_many_chains_are_checked(name, layout, few_lanes):
 
 @pytest.mark.skipif(compiler() is None, reason="no C++ compiler on this machine")
 def test_kernels_for_gpus_can_be_checked_on_the_host_with_few_chains(monkeypatch):
-    monkeypatch.setattr(check, "LANES", {"cuda-host": 240})
+    monkeypatch.setattr(check_kernels, "LANES", {"cuda-host": 240})
     report = check_model(loaded("ising_2d"), backend="cuda-host", methods=("heat-bath",))
     assert report.passed and {"reference", "stationary", "ergodic"} <= {
         row.what.split(",")[0] for row in report.rows
@@ -77,7 +77,7 @@ def test_kernels_for_gpus_can_be_checked_on_the_host_with_few_chains(monkeypatch
 
 
 def test_every_backend_has_its_number_of_chains():
-    assert set(check.LANES) == set(check.BURN_IN) == set(BACKENDS)
+    assert set(check_kernels.LANES) == set(check_kernels.BURN_IN) == set(BACKENDS)
 
 
 def test_the_reference_backend_can_be_checked_too(few_lanes):
@@ -188,8 +188,8 @@ def test_the_report_says_which_question_failed():
     report = check.CheckReport(
         "m", (("N", "4"),), 4, 16, "numba", 1e-4,
         (
-            check.CheckRow("heat-bath", None, "energies", 0.0, None, True),
-            check.CheckRow("heat-bath", 2.0, "ergodic, states", 99.0, 1e-9, False, "note"),
+            check_kernels.CheckRow("heat-bath", None, "energies", 0.0, None, True),
+            check_kernels.CheckRow("heat-bath", 2.0, "ergodic, states", 99.0, 1e-9, False, "note"),
         ),
         (),
     )  # fmt: skip
